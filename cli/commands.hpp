@@ -1,0 +1,24 @@
+// Every subcommand adds itself to the application and leaves behind what to run.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace CLI {
+class App;
+}
+
+namespace moeline {
+
+inline constexpr int kAnswered = 0, kInternalError = 1, kBadInput = 2, kInfeasible = 3;
+
+// Set by the parsed subcommand; returns the exit code.
+using Action = std::function<int()>;
+
+void add_train(CLI::App& app, Action& action);
+void add_layer(CLI::App& app, Action& action);
+void add_list(CLI::App& app, Action& action);
+void add_show(CLI::App& app, Action& action);
+
+}  // namespace moeline

@@ -1,0 +1,91 @@
+// `moeline list`: what is known by name.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <memory>
+
+#include "cli/commands.hpp"
+#include "cli/scenario_flags.hpp"
+#include "spec/catalogue.hpp"
+#include "spec/cluster.hpp"
+#include "spec/llm.hpp"
+#include "spec/recipe.hpp"
+#include "units_text.hpp"
+
+namespace moeline {
+namespace {
+
+Json models() {
+  Json list = Json::array();
+  for (const CatalogueEntry& entry : model_catalogue()) {
+    const std::string file = std::string(entry.name) + ".json";
+    const ModelSpec model = read_model(parse_json(entry.text, file), file, std::string(entry.name));
+    const ModelParameters count = parameters(model);
+    list.push_back(Json{{"name", entry.name}, {"family", model.family}, {"parameters", count.main}, {"active", count.active}});
+  }
+  return list;
+}
+
+Json machines() {
+  Json list = Json::array();
+  for (const CatalogueEntry& entry : hardware_catalogue()) {
+    const std::string file = std::string(entry.name) + ".json";
+    const Cluster cluster = read_cluster(parse_json(entry.text, file), file);
+    list.push_back(Json{{"name", entry.name}, {"title", cluster.title}, {"memory_bytes", memory_capacity(cluster.device).in(byte)}});
+  }
+  return list;
+}
+
+Json recipes() {
+  Json list = Json::array();
+  for (const std::string& name : recipe_names()) {
+    const Recipe recipe = read_recipe(name, "recipe");
+    list.push_back(Json{{"name", name}, {"linear", moeline::name(recipe.linear)}, {"expert", moeline::name(recipe.expert)}});
+  }
+  return list;
+}
+
+std::string as_table(const std::string& what, const Json& list) {
+  std::string out = what + "\n";
+  for (const Json& entry : list) {
+    const std::string name = entry["name"].get<std::string>();
+    if (what == "models") {
+      out += fmt::format("  {:<24}{:<16}{:>22} parameters {:>16} active\n", name, entry["family"].get<std::string>(),
+                         format_count(entry["parameters"].get<std::int64_t>()), format_count(entry["active"].get<std::int64_t>()));
+    } else if (what == "hardware") {
+      out += fmt::format("  {:<24}{}\n", name, entry["title"].get<std::string>());
+    } else {
+      out += fmt::format("  {:<24}linear {}, experts {}\n", name, entry["linear"].get<std::string>(),
+                         entry["expert"].get<std::string>());
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+void add_list(CLI::App& app, Action& action) {
+  CLI::App* command = app.add_subcommand("list", "models, hardware and recipes known by name");
+  command->footer("Example: moeline list models");
+  auto what = std::make_shared<std::string>();
+  auto output = std::make_shared<std::string>("table");
+  command->add_option("what", *what, "models, hardware or recipes; all if left out")
+      ->check(CLI::IsMember({"models", "hardware", "recipes"}));
+  command->add_option("-o,--output", *output, "table or json")->check(CLI::IsMember({"table", "json"}));
+  command->callback([what, output, &action] {
+    action = [what, output] {
+      Json all = Json::object();
+      if (what->empty() || *what == "models") all["models"] = models();
+      if (what->empty() || *what == "hardware") all["hardware"] = machines();
+      if (what->empty() || *what == "recipes") all["recipes"] = recipes();
+      if (*output == "json") {
+        fmt::print("{}\n", all.dump(2));
+      } else {
+        for (const auto& item : all.items()) fmt::print("{}", as_table(item.key(), item.value()));
+      }
+      return kAnswered;
+    };
+  });
+}
+
+}  // namespace moeline

@@ -1,0 +1,68 @@
+// `moeline train` and `moeline layer`: read a scenario, evaluate it, show the answer.
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdlib>
+#include <memory>
+
+#include "cli/commands.hpp"
+#include "cli/scenario_flags.hpp"
+#include "plan/evaluate.hpp"
+
+namespace moeline {
+namespace {
+
+Calibration calibration_named(const Scenario& scenario) {
+  if (scenario.calibration != "auto" && scenario.calibration != "none") {
+    throw SpecError("--calibration " + scenario.calibration, "no calibration files are read yet; use auto or none");
+  }
+  return {};
+}
+
+Terminal terminal() {
+  const bool color = isatty(STDOUT_FILENO) == 1 && std::getenv("NO_COLOR") == nullptr;
+  return {.color = color};
+}
+
+int answer(const ScenarioFlags& flags, const std::string& kind) {
+  const Scenario scenario = read_scenario(flags.scenario(kind), flags.origin());
+  const Outcome outcome = evaluate(scenario, calibration_named(scenario));
+  if (const Infeasible* why = std::get_if<Infeasible>(&outcome)) {
+    if (flags.output() == Format::json) fmt::print("{}", render_infeasible_json(*why));
+    fmt::print(stderr, "moeline: {}: infeasible: {}; {}\n", flags.origin(), why->reason, why->advice);
+    return kInfeasible;
+  }
+  const Evaluation& evaluation = std::get<Evaluation>(outcome);
+  fmt::print("{}", render(evaluation, scenario, flags.output(), terminal()));
+  if (flags.output() != Format::table && !flags.quiet) {
+    for (const Warning& warning : evaluation.warnings) {
+      fmt::print(stderr, "moeline: {}: {}\n", warning.message, warning.advice);
+    }
+  }
+  return kAnswered;
+}
+
+}  // namespace
+
+void add_train(CLI::App& app, Action& action) {
+  CLI::App* command = app.add_subcommand("train", "one optimiser step: time, tokens/s, MFU, memory, breakdown");
+  command->footer("Example: moeline train examples/deepseek-v3-256-gb200.json --parallel ep=32 -o json");
+  auto flags = std::make_shared<ScenarioFlags>();
+  flags->add_to(*command);
+  command->add_option("--global-batch", flags->global_batch, "sequences per optimiser step");
+  command->add_option("--micro-batch", flags->micro_batch, "sequences per micro-batch");
+  command->add_option("--recompute", flags->recompute, "none, selective, full, or a list: mla_up_proj,moe_act");
+  command->callback([flags, &action] { action = [flags] { return answer(*flags, "train"); }; });
+}
+
+void add_layer(CLI::App& app, Action& action) {
+  CLI::App* command = app.add_subcommand("layer", "one MoE layer, forward and backward, op by op");
+  command->footer("Example: moeline layer --model deepseek-v3 --hardware h200-sxm --parallel ep=8 --tokens 4096");
+  auto flags = std::make_shared<ScenarioFlags>();
+  flags->add_to(*command);
+  command->add_option("--tokens", flags->tokens, "tokens per device");
+  command->callback([flags, &action] { action = [flags] { return answer(*flags, "layer"); }; });
+}
+
+}  // namespace moeline

@@ -1,0 +1,85 @@
+#include "cli/scenario_flags.hpp"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+
+namespace moeline {
+namespace {
+
+const std::vector<std::string> kFormats{"table", "json", "csv", "md"};
+
+// `train` asks about a step, `layer` about one layer: a training scenario tells a layer its tokens.
+void ask_about(Json& scenario, const std::string& kind, const std::string& origin) {
+  Json& workload = scenario["workload"];
+  if (workload.is_null()) workload = Json{{"kind", kind}};
+  if (!workload.is_object()) return;  // the reader will say so
+  const Json given = workload.value("kind", Json(kind));
+  if (given == kind) {
+    workload["kind"] = kind;
+  } else if (kind == "layer" && given == "train") {
+    const Json micro_batch = workload.value("micro_batch", Json(1)), sequence = workload.value("sequence", Json(4096));
+    if (!micro_batch.is_number_integer() || !sequence.is_number_integer() || micro_batch > 1 << 20 || sequence > 1 << 26) {
+      throw SpecError(origin + "#/workload", "micro_batch and sequence must be whole numbers of sensible size");
+    }
+    workload = Json{{"kind", "layer"}, {"tokens", micro_batch.get<std::int64_t>() * sequence.get<std::int64_t>()},
+                    {"sequence", sequence}};
+  } else if (given == "layer" || given == "serve") {
+    throw SpecError(origin + "#/workload/kind", fmt::format("this scenario asks about \"{}\", the command about \"{}\"",
+                                                            given.get<std::string>(), kind));
+  }
+}
+
+}  // namespace
+
+void ScenarioFlags::add_to(CLI::App& command) {
+  command.add_option("scenario", file, "scenario file (JSON); flags override what it says");
+  command.add_option("--model", model, "a name from `moeline list models`, or the path of a config.json");
+  command.add_option("--hardware", hardware, "a name from `moeline list hardware`, or the path of a profile");
+  command.add_option("--devices", devices, "how many devices");
+  command.add_option("--recipe", recipe, "a name from `moeline list recipes`");
+  command.add_option("--parallel", parallel, "tp=1,pp=4,vpp=4,ep=64,etp=1,cp=1,dp=auto,zero=1");
+  command.add_option("--routing", routing, "balanced or uniform");
+  command.add_option("--calibration", calibration, "auto, none, or a file");
+  command.add_option("--sequence", sequence, "tokens per sequence");
+  command.add_option("--set", set, "POINTER=VALUE: any field, e.g. /hardware/device/hbm_bandwidth='6 TB/s'")->take_all();
+  command.add_option("-o,--output", format, "table, json, csv or md")->check(CLI::IsMember(kFormats));
+  command.add_flag("--quiet", quiet, "no warnings on stderr");
+}
+
+Json ScenarioFlags::scenario(const std::string& kind) const {
+  Json json = file.empty() ? Json::object() : parse_json(read_file(file), file);
+  if (!json.is_object()) throw SpecError(file, "expected an object {...}: a scenario");
+  if (!model.empty()) json["model"] = model;
+  if (!hardware.empty()) json["hardware"] = hardware;
+  if (devices) json["devices"] = *devices;
+  if (!recipe.empty()) json["recipe"] = recipe;
+  if (!parallel.empty()) overlay(json["parallelism"], parse_parallelism_text(parallel, "--parallel"));
+  if (!routing.empty()) json["routing"] = Json{{"popularity", routing}};
+  if (!calibration.empty()) json["calibration"] = calibration;
+  ask_about(json, kind, origin());
+  Json& workload = json["workload"];
+  if (workload.is_object()) {
+    if (sequence) workload["sequence"] = *sequence;
+    if (global_batch) workload["global_batch"] = *global_batch;
+    if (micro_batch) workload["micro_batch"] = *micro_batch;
+    if (tokens) workload["tokens"] = *tokens;
+    if (!recompute.empty()) {
+      const bool mode = recompute == "none" || recompute == "selective" || recompute == "full";
+      workload["recompute"] = mode ? Json(recompute) : Json(CLI::detail::split(recompute, ','));
+    }
+  }
+  for (const std::string& change : set) set_field(json, change, origin());
+  return json;
+}
+
+Format format_named(const std::string& name) {
+  if (name == "json") return Format::json;
+  if (name == "csv") return Format::csv;
+  if (name == "md") return Format::markdown;
+  return Format::table;
+}
+
+Format ScenarioFlags::output() const { return format_named(format); }
+
+}  // namespace moeline

@@ -1,0 +1,25 @@
+# Which optional parts can this machine build? Said once, when configuring; nothing else depends on the answer yet.
+include(CheckLanguage)
+set(missing_parts)
+
+set(outer_log_level ${CMAKE_MESSAGE_LOG_LEVEL})
+set(CMAKE_MESSAGE_LOG_LEVEL NOTICE)  # check_language announces its search
+check_language(CUDA)
+find_package(MPI QUIET COMPONENTS CXX)
+set(CMAKE_MESSAGE_LOG_LEVEL ${outer_log_level})
+find_program(MOELINE_NPM npm)
+mark_as_advanced(MOELINE_NPM)
+
+if(NOT CMAKE_CUDA_COMPILER)
+  list(APPEND missing_parts "GPU measurements (no CUDA compiler)")
+endif()
+if(NOT MPI_CXX_FOUND)
+  list(APPEND missing_parts "runs over several machines (no MPI)")
+endif()
+if(NOT MOELINE_NPM)
+  list(APPEND missing_parts "interactive HTML charts (no npm)")
+endif()
+if(missing_parts)
+  list(JOIN missing_parts ", " missing_parts)
+  message(STATUS "optional parts not built: ${missing_parts}")
+endif()

@@ -1,0 +1,59 @@
+// How far do real kernels stay below the structural bound? The parameters of the cost equations.
+//
+// Every default is neutral: with a default Calibration the equations are datasheet bounds (source: bound). A fit
+// replaces the values family by family; meanings and units are those of the equations in gpu/ and net/.
+#pragma once
+
+#include "cost/op_cost.hpp"
+#include "units.hpp"
+
+namespace moeline {
+
+using SecondsPerByte = Quantity<Dimension{.second = 1, .byte = -1}>;
+
+// gpu/gemm: t = launch + max(X, Y) + leak min(X, Y) + split
+struct GemmFit {
+  Seconds launch;
+  double tensor = 1;              // of the dense peak, inside the main loop
+  double memory = 1;              // of HBM bandwidth
+  SecondsPerByte load;            // one multiprocessor reading operands
+  Seconds k_step;                 // latency of one 128-byte step along k
+  SecondsPerByte epilogue;        // one multiprocessor writing its tile
+  Seconds split;                  // fixed cost of a split along k
+  double leak = 0;                // part of the smaller bound that is not hidden
+  double spread = 0;
+  Source source = Source::bound;
+};
+
+// Memory-bound kernels: t = launch + bytes / (memory BW)
+struct MemoryFit {
+  Seconds launch;
+  double memory = 1;
+  double spread = 0;
+  Source source = Source::bound;
+};
+
+// gpu/attention: t = launch + max(flops / (tensor F), bytes / (memory BW))
+struct AttentionFit {
+  Seconds launch;
+  double tensor = 1, tensor_backward = 1, memory = 1;
+  double spread = 0;
+  Source source = Source::bound;
+};
+
+// net/collectives: t = launch + hops x latency + bytes / (link BW), per tier
+struct NetworkFit {
+  Seconds launch;
+  double link = 1;
+  double spread = 0;
+  Source source = Source::bound;
+};
+
+struct Calibration {
+  GemmFit gemm, grouped_gemm;
+  MemoryFit memory;
+  AttentionFit attention;
+  NetworkFit collective, exchange;
+};
+
+}  // namespace moeline

@@ -1,0 +1,80 @@
+#include "gpu/roofline.hpp"
+
+#include <algorithm>
+
+#include "gpu/gemm.hpp"
+#include "net/collectives.hpp"
+
+namespace moeline {
+namespace {
+
+// Flash backward recomputes the scores: five products where forward has two.
+constexpr double kBackwardProducts = 2.5;
+// Tokens of one chunk of the delta rule; inside a chunk it is quadratic. Size used by the published kernels.
+constexpr double kChunk = 64;
+
+OpCost streamed(Bytes bytes, const Machine& machine) {
+  const MemoryFit& fit = machine.calibration.memory;
+  const Seconds transfer = bytes / (fit.memory * machine.gpu.hbm_bandwidth.value);
+  return {.bytes = bytes, .time = fit.launch + transfer, .spread = fit.spread,
+          .bound_by = fit.launch > transfer ? "launch" : "HBM", .source = fit.source};
+}
+
+OpCost roofline(Flops flops, Bytes bytes, bool backward, const Machine& machine) {
+  const AttentionFit& fit = machine.calibration.attention;
+  const double efficiency = backward ? fit.tensor_backward : fit.tensor;
+  const Seconds math = flops / (efficiency * machine.gpu.dense_peak.bf16->value);
+  const Seconds memory = bytes / (fit.memory * machine.gpu.hbm_bandwidth.value);
+  OpCost cost{.flops = flops, .bytes = bytes, .time = fit.launch + max(math, memory), .spread = fit.spread,
+              .bound_by = math > memory ? "tensor" : "HBM", .source = fit.source};
+  if (fit.launch > max(math, memory)) cost.bound_by = "launch";
+  return cost;
+}
+
+}  // namespace
+
+double attended_pairs(const AttentionCore& a) {
+  const double share = a.keys > 0 ? a.queries / a.keys : 0;  // context parallelism balances the triangle
+  if (a.window > 0 && a.window < a.keys) return share * (a.window * a.keys - a.window * a.window / 2);
+  return a.causal ? a.queries * a.keys / 2 : a.queries * a.keys;
+}
+
+OpCost cost(const AttentionCore& a, const Machine& machine) {
+  const double products = a.backward ? kBackwardProducts : 1;
+  const Flops flops = products * 2 * a.sequences * a.heads * attended_pairs(a) * (a.qk_dim + a.value_dim) * flop;
+  const double rows = a.sequences * (a.heads * a.queries + a.kv_heads * a.keys);
+  const Bytes bytes = moeline::bytes(DType::bf16, rows * (a.qk_dim + a.value_dim)) * (a.backward ? 2 : 1);
+  return roofline(flops, bytes, a.backward, machine);
+}
+
+OpCost cost(const StateScan& s, const Machine& machine) {
+  const double products = s.backward ? kBackwardProducts : 1;
+  const double per_token = 4 * s.key_dim * s.value_dim + kChunk * (s.key_dim + s.value_dim);
+  const Flops flops = products * 2 * s.tokens * s.heads * per_token * flop;
+  const Bytes bytes = moeline::bytes(DType::bf16, s.tokens * s.heads * 2 * (s.key_dim + s.value_dim)) * (s.backward ? 2 : 1);
+  return roofline(flops, bytes, s.backward, machine);
+}
+
+OpCost cost(const Elementwise& pass, const Machine& machine) { return streamed(pass.read + pass.written, machine); }
+OpCost cost(const Permute& pass, const Machine& machine) { return streamed(pass.read + pass.written, machine); }
+OpCost cost(const Quantize& pass, const Machine& machine) {
+  return streamed(bytes(DType::bf16, pass.elements) + pass.copies * bytes(pass.to, pass.elements), machine);
+}
+
+OpCost cost(const Work& work, const Machine& machine) {
+  struct Visitor {
+    const Machine& machine;
+    OpCost operator()(const Gemm& w) const { return cost(w, machine.gpu, machine.calibration.gemm); }
+    OpCost operator()(const GroupedGemm& w) const { return cost(w, machine.gpu, machine.calibration.grouped_gemm); }
+    OpCost operator()(const Collective& w) const { return cost(w, machine.fabric, machine.calibration.collective); }
+    OpCost operator()(const TokenExchange& w) const { return cost(w, machine.fabric, machine.calibration.exchange); }
+    OpCost operator()(const AttentionCore& w) const { return cost(w, machine); }
+    OpCost operator()(const StateScan& w) const { return cost(w, machine); }
+    OpCost operator()(const Elementwise& w) const { return cost(w, machine); }
+    OpCost operator()(const Quantize& w) const { return cost(w, machine); }
+    OpCost operator()(const Permute& w) const { return cost(w, machine); }
+  };
+  return std::visit(Visitor{machine}, work);
+}
+
+}  // namespace moeline

@@ -1,0 +1,31 @@
+// What does one op cost on a GPU of a cluster? One overload per kind of work.
+#pragma once
+
+#include "cost/calibration.hpp"
+#include "ops/step.hpp"
+#include "ops/work.hpp"
+#include "spec/device.hpp"
+#include "spec/fabric.hpp"
+
+namespace moeline {
+
+struct Machine {
+  const Gpu& gpu;
+  const Fabric& fabric;
+  const Calibration& calibration;
+};
+
+// Products per (query, key) pair that a causal or windowed mask leaves, per head and sequence.
+double attended_pairs(const AttentionCore& attention);
+
+// t = launch + max(4 or 10 products per pair / (tensor F), bytes of q, k, v, o / (memory BW)); always bf16 tensor cores.
+OpCost cost(const AttentionCore& attention, const Machine& machine);
+OpCost cost(const StateScan& scan, const Machine& machine);
+// t = launch + bytes / (memory BW)
+OpCost cost(const Elementwise& pass, const Machine& machine);
+OpCost cost(const Quantize& pass, const Machine& machine);
+OpCost cost(const Permute& pass, const Machine& machine);
+
+OpCost cost(const Work& work, const Machine& machine);
+
+}  // namespace moeline

@@ -1,0 +1,216 @@
+#include "memory/footprint.hpp"
+
+#include <algorithm>
+
+namespace moeline {
+namespace {
+
+double real(std::int64_t value) { return static_cast<double>(value); }
+
+struct Shape {
+  double tokens, shard, hidden, tp;
+};
+
+Shape shape(const MemoryContext& c) {
+  const double tokens = real(c.train.micro_batch * c.train.sequence) / real(c.parallelism.cp);
+  return {tokens, tokens / real(c.parallelism.tp), real(c.model.hidden), real(c.parallelism.tp)};
+}
+
+class Saved {
+ public:
+  explicit Saved(const TrainWorkload& train) : train_(train) {}
+  void add(std::string_view name, Bytes bytes) { list_.push_back({name, bytes}); }
+  void unless(Recompute what, std::string_view name, Bytes bytes) {
+    if (!train_.recompute.contains(what)) add(name, bytes);
+  }
+  bool on(Recompute what) const { return train_.recompute.contains(what); }
+  std::vector<SavedTensor> take() { return std::move(list_); }
+
+ private:
+  const TrainWorkload& train_;
+  std::vector<SavedTensor> list_;
+};
+
+Bytes bf16(double elements) { return bytes(DType::bf16, elements); }
+// The input of a product that backward needs for wgrad: the column-wise quantised copy, or the bf16 tensor itself.
+Bytes product_input(DType format, double elements) { return bytes(format, elements); }
+
+void attention_tensors(Saved& saved, const MemoryContext& c, const GroupedQueryAttention& a) {
+  const Shape s = shape(c);
+  const double heads = real(a.heads) / s.tp, kv = std::max(1.0, real(a.kv_heads) / s.tp), head = real(a.head_dim);
+  saved.unless(Recompute::layernorm, "attention norm output", product_input(c.recipe.linear, s.shard * s.hidden));
+  saved.add("query, key, value", bf16(s.tokens * (heads * (a.output_gate ? 2 : 1) + 2 * kv) * head));
+  saved.add("attention output", bf16(s.tokens * heads * head));
+  if (bits(c.recipe.linear) < 16) saved.add("attention output, quantised", bytes(c.recipe.linear, s.tokens * heads * head));
+  saved.unless(Recompute::core_attn, "softmax statistics", bytes(DType::fp32, s.tokens * heads));
+}
+
+void attention_tensors(Saved& saved, const MemoryContext& c, const LatentAttention& a) {
+  const Shape s = shape(c);
+  const double heads = real(a.heads) / s.tp, qk = real(a.nope_dim + a.rope_dim);
+  saved.unless(Recompute::layernorm, "attention norm output", product_input(c.recipe.linear, s.shard * s.hidden));
+  saved.add("latents and their norms", 2 * bf16(s.shard * real(a.q_rank + a.kv_rank + a.rope_dim)));
+  saved.unless(Recompute::mla_up_proj, "query, key, value", bf16(s.tokens * heads * (2 * qk + real(a.value_dim))));
+  saved.add("attention output", bf16(s.tokens * heads * real(a.value_dim)));
+  if (bits(c.recipe.linear) < 16) {
+    saved.add("attention output, quantised", bytes(c.recipe.linear, s.tokens * heads * real(a.value_dim)));
+  }
+  saved.unless(Recompute::core_attn, "softmax statistics", bytes(DType::fp32, s.tokens * heads));
+}
+
+void attention_tensors(Saved& saved, const MemoryContext& c, const GatedDeltaNet& a) {
+  const Shape s = shape(c);
+  const double keys = real(a.key_heads * a.key_dim) / s.tp, values = real(a.value_heads * a.value_dim) / s.tp;
+  saved.unless(Recompute::layernorm, "attention norm output", product_input(c.recipe.linear, s.shard * s.hidden));
+  saved.add("projections and convolution", 2 * bf16(s.tokens * (2 * keys + 2 * values)));
+  saved.add("scan output", bf16(2 * s.tokens * values));
+}
+
+void ffn_tensors(Saved& saved, const MemoryContext& c, const DenseFfn& ffn) {
+  const Shape s = shape(c);
+  saved.unless(Recompute::layernorm, "FFN norm output", product_input(c.recipe.linear, s.shard * s.hidden));
+  if (saved.on(Recompute::mlp)) return;
+  const double elements = s.tokens * real(ffn.width) / s.tp;
+  saved.add("dense gate and up", bf16(2 * elements));
+  saved.add("dense activation", product_input(c.recipe.linear, elements));
+}
+
+void ffn_tensors(Saved& saved, const MemoryContext& c, const MoeFfn& moe) {
+  const Shape s = shape(c);
+  saved.unless(Recompute::layernorm, "FFN norm output", bf16(s.shard * s.hidden));
+  if (moe.shared_width > 0 && !saved.on(Recompute::shared_experts) && !saved.on(Recompute::moe)) {
+    const double elements = s.tokens * real(moe.shared_width) / s.tp;
+    saved.add("shared gate and up", bf16(2 * elements));
+    saved.add("shared activation", product_input(c.recipe.linear, elements));
+  }
+  if (saved.on(Recompute::moe)) return;
+  const ExpertLoad load =
+      expert_load(moe, c.routing, s.shard * real(c.parallelism.ep * c.parallelism.etp), real(c.parallelism.ep));
+  const double rows = s.shard * real(moe.top_k) * real(c.parallelism.etp) * load.overload;
+  saved.add("router scores", bytes(DType::fp32, 2 * s.shard * real(moe.experts)));
+  saved.add("expert rows", product_input(c.recipe.expert, rows * s.hidden));
+  const double elements = rows * real(moe.width) / real(c.parallelism.etp);
+  saved.add("expert gate and up", bf16(2 * elements));
+  saved.unless(Recompute::moe_act, "expert activation", product_input(c.recipe.expert, elements));
+}
+
+void add_layer(LocalParameters& local, const MemoryContext& c, const LayerKind& kind, double count) {
+  const LayerParameters p = layer_parameters(c.model, kind);
+  const Shape s = shape(c);
+  double attention = real(p.attention) / s.tp;
+  if (const LatentAttention* a = std::get_if<LatentAttention>(&kind.attention)) {  // down projections are replicated
+    const double down = s.hidden * real(a->q_rank + a->kv_rank + a->rope_dim);
+    attention = (real(p.attention) - down) / s.tp + down;
+  }
+  const double cut = attention + real(p.dense_ffn + p.shared) / s.tp;
+  const double experts = real(p.experts) / real(c.parallelism.ep * c.parallelism.etp);
+  local.dense += count * (cut + real(p.router + p.norms));
+  local.expert += count * experts;
+  if (bits(c.recipe.linear) < 16) local.quantised += count * cut;
+  if (bits(c.recipe.expert) < 16) local.quantised += count * experts;
+}
+
+Bytes activations(const MemoryContext& c, const StageContent& stage) {
+  Bytes per_micro_batch;
+  const auto layer_bytes = [&](const LayerKind& kind) {
+    Bytes sum;
+    for (const SavedTensor& tensor : saved_tensors(c, kind)) sum += tensor.bytes;
+    return sum;
+  };
+  for (std::size_t kind = 0; kind < stage.layers_of_kind.size(); ++kind) {
+    if (stage.layers_of_kind[kind] > 0) per_micro_batch += stage.layers_of_kind[kind] * layer_bytes(c.model.kinds[kind]);
+  }
+  if (stage.mtp_modules > 0) {
+    per_micro_batch += stage.mtp_modules * layer_bytes(c.model.kinds[static_cast<std::size_t>(c.model.mtp_layers[0])]);
+  }
+  return stage.micro_batches * per_micro_batch;
+}
+
+Bytes workspace(const MemoryContext& c, const StageContent& stage) {
+  const Shape s = shape(c);
+  Bytes largest;
+  if (stage.head) {  // logits in bf16 and their softmax in fp32
+    const double logits = s.tokens * real(c.model.vocabulary) / s.tp;
+    largest = bf16(logits) + bytes(DType::fp32, logits);
+  }
+  for (std::size_t kind = 0; kind < stage.layers_of_kind.size(); ++kind) {
+    const MoeFfn* moe = std::get_if<MoeFfn>(&c.model.kinds[kind].ffn);
+    if (moe == nullptr || stage.layers_of_kind[kind] == 0) continue;
+    const double rows = s.shard * real(moe->top_k) * real(c.parallelism.etp);
+    // In backward: rows and their gradient, gradients of gate and up.
+    largest = max(largest, bf16(rows * (2 * s.hidden + 3 * real(moe->width) / real(c.parallelism.etp))));
+  }
+  return largest;
+}
+
+}  // namespace
+
+Bytes Footprint::total() const {
+  Bytes sum;
+  for (const MemoryPart& part : parts) sum += part.bytes;
+  return sum;
+}
+
+Bytes Footprint::of(std::string_view name) const {
+  for (const MemoryPart& part : parts) {
+    if (part.name == name) return part.bytes;
+  }
+  return {};
+}
+
+LocalParameters local_parameters(const MemoryContext& c, const StageContent& stage) {
+  LocalParameters local;
+  for (std::size_t kind = 0; kind < stage.layers_of_kind.size(); ++kind) {
+    add_layer(local, c, c.model.kinds[kind], stage.layers_of_kind[kind]);
+  }
+  const double hidden = real(c.model.hidden), tp = real(c.parallelism.tp);
+  const double table = hidden * real(c.model.vocabulary) / tp;
+  if (stage.mtp_modules > 0) {
+    add_layer(local, c, c.model.kinds[static_cast<std::size_t>(c.model.mtp_layers[0])], stage.mtp_modules);
+    local.dense += stage.mtp_modules * (2 * hidden * hidden / tp + 3 * hidden);
+  }
+  if (stage.embedding) local.dense += table;
+  const bool shares_table = c.model.tied_embedding && stage.embedding;
+  if (stage.head) local.dense += (shares_table ? 0 : table) + hidden;
+  // MTP modules embed the next tokens: a stage away from the embedding holds its own copy.
+  if (stage.mtp_modules > 0 && !stage.embedding) local.dense += table;
+  return local;
+}
+
+std::vector<SavedTensor> saved_tensors(const MemoryContext& c, const LayerKind& layer) {
+  Saved saved(c.train);
+  const Shape s = shape(c);
+  saved.add("layer input", bf16(s.shard * s.hidden));
+  if (c.train.full_recompute) return saved.take();
+  std::visit([&](const auto& attention) { attention_tensors(saved, c, attention); }, layer.attention);
+  saved.add("residual", bf16(s.shard * s.hidden));
+  std::visit([&](const auto& ffn) { ffn_tensors(saved, c, ffn); }, layer.ffn);
+  return saved.take();
+}
+
+Bytes optimizer_bytes_per_parameter(Optimizer optimizer) {
+  return (optimizer == Optimizer::adam ? 4.0 + 4 + 4 : 4.0 + 2 + 2) * byte;
+}
+
+Footprint footprint(const MemoryContext& c, const StageContent& stage) {
+  const LocalParameters local = local_parameters(c, stage);
+  const Parallelism& p = c.parallelism;
+  const double dense_ranks = real(p.dp * p.cp), expert_ranks = real(p.edp());
+  const auto sharded = [&](int from_stage) {
+    return p.zero >= from_stage ? local.dense / dense_ranks + local.expert / expert_ranks : local.dense + local.expert;
+  };
+  const double copies = c.recipe.transposed_weight ? 2 : 1;
+  const DType quantised = bits(c.recipe.expert) < 16 ? c.recipe.expert : c.recipe.linear;
+  Footprint footprint;
+  footprint.parts = {
+      {"weights", bytes(c.recipe.weight, sharded(3))},
+      {"quantised_weights", local.quantised > 0 ? copies * bytes(quantised, local.quantised) : Bytes{}},
+      {"gradients", bytes(c.train.gradient, sharded(2))},
+      {"optimizer", sharded(1) * optimizer_bytes_per_parameter(c.train.optimizer)},
+      {"activations", activations(c, stage)},
+      {"workspace", workspace(c, stage)},
+  };
+  return footprint;
+}
+
+}  // namespace moeline

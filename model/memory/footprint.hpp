@@ -1,0 +1,69 @@
+// What must one device hold, tensor by tensor, and does it fit?
+//
+//   weights      bf16 copy, plus the quantised copies a recipe keeps between optimiser steps
+//   gradients    the accumulation buffer
+//   optimizer    fp32 master weights and two moments, sharded over data-parallel ranks from ZeRO 1 on
+//   activations  what backward needs, per micro-batch in flight on the stage, less what is recomputed
+//   workspace    the largest tensor that lives only within one op: logits, or rows in flight through the experts
+// Experts are divided by ep x etp, attention and dense FFN by tp; router and norms are replicated. CUDA context, NCCL and
+// allocator slack are not counted. Tensor list after Megatron-Core's layers; docs/theory/memory.md.
+#pragma once
+
+#include <string_view>
+#include <vector>
+
+#include "routing/load.hpp"
+#include "spec/llm.hpp"
+#include "spec/parallelism.hpp"
+#include "spec/recipe.hpp"
+#include "spec/routing.hpp"
+#include "spec/workload.hpp"
+
+namespace moeline {
+
+// What one pipeline stage holds.
+struct StageContent {
+  std::vector<int> layers_of_kind;  // counts, by ModelSpec::kinds
+  int mtp_modules = 0;
+  bool embedding = false, head = false;
+  double micro_batches = 1;         // whole-stage activations alive at the peak
+};
+
+struct MemoryPart {
+  std::string_view name;
+  Bytes bytes;
+};
+
+struct Footprint {
+  std::vector<MemoryPart> parts;
+  Bytes total() const;
+  Bytes of(std::string_view name) const;
+};
+
+// One tensor that backward reads, per layer and micro-batch on one device.
+struct SavedTensor {
+  std::string_view name;
+  Bytes bytes;
+};
+
+// Model parameters one device of a stage holds, split by the group that reduces their gradients.
+struct LocalParameters {
+  double dense = 0;      // attention, dense FFN, shared expert, router, norms, embedding, head
+  double expert = 0;
+  double quantised = 0;  // of both, those whose GEMM runs in a quantised format
+};
+
+struct MemoryContext {
+  const ModelSpec& model;
+  const Parallelism& parallelism;
+  const Recipe& recipe;
+  const Routing& routing;
+  const TrainWorkload& train;
+};
+
+LocalParameters local_parameters(const MemoryContext& context, const StageContent& stage);
+std::vector<SavedTensor> saved_tensors(const MemoryContext& context, const LayerKind& layer);
+Bytes optimizer_bytes_per_parameter(Optimizer optimizer);
+Footprint footprint(const MemoryContext& context, const StageContent& stage);
+
+}  // namespace moeline

@@ -1,0 +1,151 @@
+#include "net/collectives.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "error.hpp"
+#include "routing/load.hpp"
+
+namespace moeline {
+namespace {
+
+double real(std::int64_t value) { return static_cast<double>(value); }
+
+// Members of the group inside one domain of each tier; the outermost tier reached holds all of them.
+std::vector<double> members_by_tier(const Group& group, const Fabric& fabric) {
+  std::vector<double> members;
+  for (std::size_t t = 0; t < fabric.size(); ++t) members.push_back(real(members_within(group, fabric, t)));
+  members.back() = real(group.size);  // the last tier reaches everybody
+  return members;
+}
+
+// A ring or tree step per doubling of members; large groups pay the outermost tier's latency.
+NetworkTerms finish(std::vector<Bytes> per_tier, const std::vector<double>& members, const Fabric& fabric, double rounds) {
+  NetworkTerms terms;
+  terms.per_tier = std::move(per_tier);
+  double inner = 1;
+  for (std::size_t t = 0; t < fabric.size(); ++t) {
+    const Seconds transfer = terms.per_tier[t] / device_bandwidth(fabric[t]);
+    if (transfer > terms.transfer) {
+      terms.transfer = transfer;
+      terms.tier = t;
+    }
+    const double hops = std::ceil(std::log2(members[t] / inner) - 1e-9) * rounds;
+    if (hops > 0) {
+      terms.latency += hops * fabric[t].latency.value;
+      terms.hops += hops;
+    }
+    inner = members[t];
+  }
+  return terms;
+}
+
+// all_gather or reduce_scatter: what one device passes on in each tier.
+std::vector<Bytes> ring_traffic(Bytes total, const std::vector<double>& members, double ranks) {
+  std::vector<Bytes> per_tier(members.size());
+  double inner = 1;
+  for (std::size_t t = 0; t < members.size(); ++t) {
+    const double domains = members[t] / inner;
+    if (domains > 1) {
+      // Inside the first tier every byte passes every device; further out the devices of a domain share its NICs.
+      per_tier[t] = t == 0 ? total * ((ranks - 1) / ranks) : total * ((domains - 1) / domains / inner);
+    }
+    inner = members[t];
+  }
+  return per_tier;
+}
+
+std::vector<Bytes> flat_exchange(const TokenExchange& e, const std::vector<double>& members, double ranks) {
+  std::vector<Bytes> per_tier(members.size());
+  const Bytes sent = e.tokens * real(e.moe.top_k) * e.copy;
+  double inner = 1;
+  for (std::size_t t = 0; t < members.size(); ++t) {
+    per_tier[t] = sent * ((members[t] - inner) / ranks);
+    inner = members[t];
+  }
+  return per_tier;
+}
+
+// One copy per domain touched on the slow tiers, forwarded inside; one copy per rank touched on the fast one.
+std::vector<Bytes> deduplicated_exchange(const TokenExchange& e, const std::vector<double>& members, double ranks) {
+  std::vector<Bytes> per_tier(members.size());
+  const Bytes rows = e.tokens * e.copy;
+  double inner = 1;
+  for (std::size_t t = 0; t < members.size(); ++t) {
+    const double domains = ranks / inner;
+    const double within = members[t] / inner;  // how many of those domains this tier connects
+    if (within > 1) per_tier[t] = rows * (expected_domains_hit(e.moe, domains) * (within - 1) / within);
+    inner = members[t];
+  }
+  return per_tier;
+}
+
+OpCost to_cost(const NetworkTerms& terms, const Fabric& fabric, const NetworkFit& fit) {
+  OpCost cost;
+  for (const Bytes& bytes : terms.per_tier) cost.bytes = max(cost.bytes, bytes);
+  const Seconds transfer = terms.transfer / fit.link;
+  cost.time = fit.launch + terms.latency + transfer;
+  cost.bound_by = transfer >= terms.latency + fit.launch ? std::string_view(fabric[terms.tier].name) : "latency";
+  cost.spread = fit.spread;
+  cost.source = fit.source;
+  return cost;
+}
+
+}  // namespace
+
+NetworkTerms collective_terms(const Collective& c, const Fabric& fabric) {
+  const std::vector<double> members = members_by_tier(c.group, fabric);
+  const double ranks = real(c.group.size);
+  std::vector<Bytes> traffic(fabric.size());
+  if (ranks <= 1) return finish(traffic, members, fabric, 0);
+  switch (c.kind) {
+    case CollectiveKind::all_gather:
+    case CollectiveKind::reduce_scatter: return finish(ring_traffic(c.bytes, members, ranks), members, fabric, 1);
+    case CollectiveKind::all_reduce: {
+      traffic = ring_traffic(2 * c.bytes, members, ranks);
+      if (fabric[0].in_switch_reduction && members[0] > 2) {
+        traffic[0] = min(traffic[0], c.bytes * ((members[0] + 1) / members[0]));
+      }
+      return finish(traffic, members, fabric, 2);
+    }
+    case CollectiveKind::send_recv: {
+      const std::size_t tier = tier_of({2, c.group.stride}, fabric);
+      traffic[tier] = c.bytes;
+      NetworkTerms terms;
+      terms.per_tier = traffic;
+      terms.tier = tier;
+      terms.hops = 1;
+      terms.latency = fabric[tier].latency.value;
+      terms.transfer = c.bytes / device_bandwidth(fabric[tier]);
+      return terms;
+    }
+  }
+  MOELINE_EXPECT(false);
+  return {};
+}
+
+NetworkTerms exchange_terms(const TokenExchange& e, const Fabric& fabric) {
+  const std::vector<double> members = members_by_tier(e.group, fabric);
+  const double ranks = real(e.group.size);
+  if (ranks <= 1) return finish(std::vector<Bytes>(fabric.size()), members, fabric, 0);
+  if (e.transport == Transport::allreduce) {
+    // Tokens of all ranks to all ranks, and sums back: a gather one way, a scatter the other.
+    return finish(ring_traffic(ranks * e.tokens * e.copy, members, ranks), members, fabric, 1);
+  }
+  std::vector<Bytes> traffic = e.transport == Transport::nccl ? flat_exchange(e, members, ranks)
+                                                              : deduplicated_exchange(e, members, ranks);
+  for (Bytes& bytes : traffic) bytes *= e.overload;
+  NetworkTerms terms = finish(traffic, members, fabric, 0);
+  terms.hops = 1;  // all peers at once
+  terms.latency = fabric[tier_of(e.group, fabric)].latency.value;
+  return terms;
+}
+
+OpCost cost(const Collective& collective, const Fabric& fabric, const NetworkFit& fit) {
+  return to_cost(collective_terms(collective, fabric), fabric, fit);
+}
+OpCost cost(const TokenExchange& exchange, const Fabric& fabric, const NetworkFit& fit) {
+  return to_cost(exchange_terms(exchange, fabric), fabric, fit);
+}
+
+}  // namespace moeline

@@ -1,0 +1,34 @@
+// How long does a group of ranks take to exchange bytes on a tiered fabric?
+//
+// Every collective is reduced to bytes per device and tier, one direction; tiers work side by side, so the slowest
+// counts (max, not sum), plus hops x latency. With m members per inner domain and N = n/m domains:
+//   all_gather, reduce_scatter of S bytes in all:  inner S (n-1)/n, outer S (N-1)/N / m (each of m NICs carries its share)
+//   all_reduce of S bytes per rank:                both of these; inside one switch with reduction S (n+1)/n instead
+//   dispatch, combine of T tokens, k copies of b:  see exchange_traffic
+// Bus-bandwidth factors as derived in nccl-tests' PERFORMANCE notes; rail algorithm as in NCCL's multi-NIC rings.
+#pragma once
+
+#include <vector>
+
+#include "cost/calibration.hpp"
+#include "cost/op_cost.hpp"
+#include "ops/work.hpp"
+#include "spec/fabric.hpp"
+
+namespace moeline {
+
+// What decides a collective's time; `explain` prints the same numbers.
+struct NetworkTerms {
+  std::vector<Bytes> per_tier;  // one device, one direction
+  double hops = 0;              // of the outermost tier used
+  std::size_t tier = 0;         // the tier that binds
+  Seconds latency, transfer;
+};
+
+NetworkTerms collective_terms(const Collective& collective, const Fabric& fabric);
+NetworkTerms exchange_terms(const TokenExchange& exchange, const Fabric& fabric);
+
+OpCost cost(const Collective& collective, const Fabric& fabric, const NetworkFit& fit);
+OpCost cost(const TokenExchange& exchange, const Fabric& fabric, const NetworkFit& fit);
+
+}  // namespace moeline

@@ -1,0 +1,123 @@
+#include "ops/decoder.hpp"
+
+#include "ops/builder.hpp"
+
+namespace moeline {
+namespace {
+
+double real(std::int64_t value) { return static_cast<double>(value); }
+
+bool recomputed(const TrainWorkload& train, const Op& op, bool is_moe_layer) {
+  if (train.full_recompute) return true;
+  const auto on = [&](Recompute what) { return train.recompute.contains(what); };
+  switch (op.part) {
+    case Part::core_attention: return on(Recompute::core_attn);
+    case Part::norm: return on(Recompute::layernorm);
+    case Part::moe_activation: return on(Recompute::moe_act) || on(Recompute::moe);
+    case Part::mla_up_projection: return on(Recompute::mla_up_proj);
+    case Part::dense_ffn: return on(Recompute::mlp) && !is_moe_layer;
+    case Part::shared_expert: return on(Recompute::shared_experts) || on(Recompute::moe);
+    case Part::moe: return on(Recompute::moe);
+    case Part::other: return op.in_moe && on(Recompute::moe);
+  }
+  return false;
+}
+
+// The forward ops that run again, one after the other.
+Step again(const DecoderContext& c, const Step& forward, const LayerKind& layer) {
+  const bool is_moe = std::holds_alternative<MoeFfn>(layer.ffn);
+  Step step;
+  for (Op op : forward) {
+    if (!recomputed(c.train, op, is_moe)) continue;
+    op.phase = Phase::recompute;
+    op.after = {static_cast<int>(step.size()) - 1, -1, -1};
+    step.push_back(op);
+  }
+  return step;
+}
+
+Collective vocabulary_reduction(const DecoderContext& c, double elements) {
+  return {CollectiveKind::all_reduce, bytes(DType::fp32, elements), tensor_group(c.parallelism)};
+}
+
+}  // namespace
+
+double DecoderContext::tokens() const { return sequences * sequence / real(parallelism.cp); }
+double DecoderContext::shard_tokens() const { return tokens() / real(parallelism.tp); }
+
+Step layer_forward(const DecoderContext& c, const LayerKind& layer) {
+  StepBuilder builder(Phase::forward);
+  attention_forward(builder, c, layer.attention);
+  ffn_forward(builder, c, layer.ffn);
+  return builder.take();
+}
+
+Step layer_backward(const DecoderContext& c, const LayerKind& layer) {
+  StepBuilder builder(Phase::backward);
+  builder.append(again(c, layer_forward(c, layer), layer));
+  ffn_backward(builder, c, layer.ffn);
+  attention_backward(builder, c, layer.attention);
+  return builder.take();
+}
+
+Step embedding_forward(const DecoderContext& c) {
+  StepBuilder b(Phase::forward);
+  const Bytes rows = bf16(c.tokens() * real(c.model.hidden));
+  b.add("embedding", "look-up", Elementwise{rows, rows});
+  scatter_tokens(b, c, real(c.model.hidden), false);
+  return b.take();
+}
+
+Step embedding_backward(const DecoderContext& c) {
+  StepBuilder b(Phase::backward);
+  gather_tokens(b, c, real(c.model.hidden), false);
+  const Bytes rows = bf16(c.tokens() * real(c.model.hidden));
+  b.add("embedding", "scatter-add", Elementwise{2 * rows, rows});
+  return b.take();
+}
+
+Step head_forward(const DecoderContext& c) {
+  StepBuilder b(Phase::forward);
+  const double hidden = real(c.model.hidden), vocabulary = real(c.model.vocabulary) / real(c.parallelism.tp);
+  b.add("norms", "final norm", norm_forward(c.shard_tokens() * hidden));
+  gather_tokens(b, c, hidden, c.train.overlap.contains(Overlap::tp));
+  b.forward({"head", "logits", c.tokens(), vocabulary, hidden, c.recipe.head});
+  b.join();
+  // Fused cross entropy: logits read once as bf16, gradient written over them.
+  b.add("loss", "cross entropy", Elementwise{bf16(2 * c.tokens() * vocabulary), bf16(c.tokens() * vocabulary)});
+  if (c.parallelism.tp > 1) b.add("loss", "reduction", vocabulary_reduction(c, 3 * c.tokens()));
+  return b.take();
+}
+
+Step head_backward(const DecoderContext& c) {
+  StepBuilder b(Phase::backward);
+  const double hidden = real(c.model.hidden), vocabulary = real(c.model.vocabulary) / real(c.parallelism.tp);
+  gather_tokens(b, c, hidden, true);
+  b.backward({"head", "logits", c.tokens(), vocabulary, hidden, c.recipe.head}, c.train.gradient);
+  b.join();
+  scatter_tokens(b, c, hidden, false);
+  b.add("norms", "final norm", norm_backward(c.shard_tokens() * hidden));
+  return b.take();
+}
+
+Step mtp_forward(const DecoderContext& c) {
+  StepBuilder b(Phase::forward);
+  const double hidden = real(c.model.hidden);
+  b.add("norms", "MTP norms", norm_forward(2 * c.shard_tokens() * hidden));
+  gather_tokens(b, c, 2 * hidden, false);
+  b.forward({"MTP projection", "projection", c.tokens(), hidden / real(c.parallelism.tp), 2 * hidden, c.recipe.linear});
+  scatter_tokens(b, c, hidden, false);
+  return b.take();
+}
+
+Step mtp_backward(const DecoderContext& c) {
+  StepBuilder b(Phase::backward);
+  const double hidden = real(c.model.hidden);
+  gather_tokens(b, c, hidden, false);
+  b.backward({"MTP projection", "projection", c.tokens(), hidden / real(c.parallelism.tp), 2 * hidden, c.recipe.linear},
+             c.train.gradient);
+  b.add("norms", "MTP norms", norm_backward(2 * c.shard_tokens() * hidden));
+  return b.take();
+}
+
+}  // namespace moeline

@@ -1,0 +1,87 @@
+// What can a device be asked to do? Sizes only; no hardware.
+//
+// Dimensions are doubles because expected loads are not whole. A product is C[m,n] = A[m,k] B[k,n].
+#pragma once
+
+#include <variant>
+
+#include "spec/dtype.hpp"
+#include "spec/fabric.hpp"
+#include "spec/llm.hpp"
+#include "spec/workload.hpp"
+#include "units.hpp"
+
+namespace moeline {
+
+struct Gemm {
+  double m = 0, n = 0, k = 0;
+  DType operands = DType::bf16;
+  DType output = DType::bf16;
+  bool accumulate = false;  // C is read and added to (gradient accumulation)
+};
+
+// `groups` products of the same n and k (fprop, dgrad) or of the same m and n (wgrad), one per expert that has tokens.
+struct GroupedGemm {
+  double groups = 0;
+  double m = 0, n = 0, k = 0;
+  DType operands = DType::bf16;
+  DType output = DType::bf16;
+  bool accumulate = false;
+};
+
+// softmax(Q K^T) V. Area = queries x keys per head, half of it if causal; a window caps the keys of each query.
+struct AttentionCore {
+  double sequences = 0, heads = 0, kv_heads = 0;
+  double queries = 0, keys = 0;     // per sequence; queries < keys under context parallelism
+  double qk_dim = 0, value_dim = 0;
+  double window = 0;                // 0: none
+  bool causal = true;
+  bool backward = false;            // 2.5 times the forward products: five instead of two
+};
+
+// Chunked gated delta rule: state of key_dim x value_dim per head, updated along the sequence.
+struct StateScan {
+  double tokens = 0, heads = 0, key_dim = 0, value_dim = 0;
+  bool backward = false;
+};
+
+// Anything bound by memory: norms, activations, residuals, rotary embedding, top-k, loss, optimiser.
+struct Elementwise {
+  Bytes read, written;
+};
+
+struct Quantize {
+  double elements = 0;
+  DType to = DType::fp8;
+  double copies = 1;  // 2: row-wise and column-wise from one read
+};
+
+// Moving token rows between order of arrival and order of expert.
+struct Permute {
+  Bytes read, written;
+};
+
+enum class CollectiveKind { all_gather, reduce_scatter, all_reduce, send_recv };
+
+// bytes: all_gather and reduce_scatter the whole gathered (scattered) buffer; all_reduce the buffer of one rank;
+// send_recv one message to the next member of the group.
+struct Collective {
+  CollectiveKind kind = CollectiveKind::all_reduce;
+  Bytes bytes;
+  Group group;
+};
+
+// Dispatch or combine of MoE rows among the ranks of an expert-parallel group.
+struct TokenExchange {
+  double tokens = 0;     // of one rank, before routing
+  Bytes copy;            // one token row on the wire
+  MoeFfn moe;
+  Group group;
+  Transport transport = Transport::nccl;
+  double overload = 1;   // hottest receiver over the mean
+};
+
+using Work = std::variant<Gemm, GroupedGemm, AttentionCore, StateScan, Elementwise, Quantize, Permute, Collective,
+                          TokenExchange>;
+
+}  // namespace moeline

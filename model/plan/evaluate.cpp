@@ -1,0 +1,135 @@
+#include "plan/evaluate.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "ops/decoder.hpp"
+#include "plan/train.hpp"
+
+namespace moeline {
+namespace {
+
+// Standard normal quantile of 90 %.
+constexpr double kNinety = 1.2816;
+// How far above its datasheet bound a kernel lies: of 5,767 bf16 GEMMs above 50 us measured on H200 and B200
+// (ai-dynamo/aiconfigurator@095f58a), one in ten takes less than 1.2 and one in ten more than 1.7 times the bound; in low
+// precision, quantiser included, the median is 2.2. Steps add launch gaps and contention. Only the upper side is open.
+constexpr double kAboveBound = 2.0;
+
+Range range_of(const Breakdown& breakdown) {
+  Range range;
+  range.value = breakdown.exposed();
+  if (breakdown.source() >= Source::bound) {
+    range.p10 = range.value;
+    range.p90 = kAboveBound * range.value;
+    return range;
+  }
+  // Rows are families: correlated within, independent across.
+  double variance = 0;
+  for (const BreakdownRow& row : breakdown.rows()) {
+    const double share = row.exposed / range.value;
+    variance += share * share * row.spread * row.spread;
+  }
+  const double factor = std::exp(kNinety * std::sqrt(variance));
+  range.p10 = range.value / factor;
+  range.p90 = range.value * factor;
+  return range;
+}
+
+Outcome evaluate_layer(const Scenario& s, const LayerWorkload& workload, const Machine& machine, Evaluation evaluation) {
+  TrainWorkload train;
+  train.sequence = std::min(workload.sequence, workload.tokens);
+  train.transport = workload.transport;
+  const double sequences = static_cast<double>(workload.tokens) / static_cast<double>(train.sequence);
+  const DecoderContext context{s.model, s.parallelism, s.recipe, s.routing, sequences,
+                               static_cast<double>(train.sequence), train};
+  const auto moe = std::find_if(s.model.kinds.begin(), s.model.kinds.end(),
+                                [](const LayerKind& kind) { return std::holds_alternative<MoeFfn>(kind.ffn); });
+  const LayerKind& layer = moe != s.model.kinds.end() ? *moe : s.model.kinds.front();
+  LayerEvaluation result;
+  result.kind = moe != s.model.kinds.end() ? "MoE layer" : "dense layer";
+  evaluation.source = Source::measured;
+  for (const bool forward : {true, false}) {
+    const Step step = forward ? layer_forward(context, layer) : layer_backward(context, layer);
+    const StepCost cost = step_cost(step, machine);
+    (forward ? result.forward : result.backward) = cost.makespan;
+    for (std::size_t i = 0; i < step.size(); ++i) {
+      result.rows.push_back({step[i].name, step[i].group, name(step[i].phase), step[i].lane, cost.costs[i],
+                             cost.timeline.intervals[i].exposed});
+    }
+    evaluation.source = weakest(evaluation.source, cost.breakdown.source());
+  }
+  evaluation.answer = std::move(result);
+  return evaluation;
+}
+
+// Format whose dense peak MFU is measured against: that of the experts, which do most of the arithmetic.
+DType mfu_format(const Scenario& s) { return s.recipe.expert; }
+
+void add_rates(const Scenario& s, const TrainWorkload& train, const Gpu& gpu, TrainEvaluation& result) {
+  const double tokens = static_cast<double>(train.global_batch) * static_cast<double>(train.sequence);
+  const auto devices = static_cast<double>(s.cluster.devices);
+  const Flops per_token = model_flops_per_token(s.model, static_cast<double>(train.sequence), train.mtp_layers);
+  result.tokens_per_second = tokens / result.step.value.in(second);
+  result.tokens_per_second_per_device = result.tokens_per_second / devices;
+  result.model_rate = tokens * per_token / devices / result.step.value;
+  result.mfu = result.model_rate / gpu.dense_peak.of(mfu_format(s))->value;
+  result.mfu_format = name(mfu_format(s));
+}
+
+void add_common_warnings(const Scenario& s, Evaluation& evaluation) {
+  if (evaluation.source >= Source::bound) {
+    evaluation.warnings.push_back({"uncalibrated",
+                                   "times are datasheet bounds: real kernels take longer (range shown)",
+                                   "compare relative effects, or give a calibration"});
+  }
+  const bool balanced = s.routing.popularity == Popularity::balanced;
+  if (balanced && s.parallelism.ep > 1) {
+    evaluation.warnings.push_back({"routing_balanced", "routing is taken as perfectly balanced",
+                                   "--routing uniform shows what a random router costs"});
+  }
+}
+
+}  // namespace
+
+Outcome evaluate(const Scenario& scenario, const Calibration& calibration) {
+  Scenario s = scenario;
+  Evaluation evaluation;
+  const Gpu* gpu = std::get_if<Gpu>(&scenario.cluster.device);
+  if (gpu == nullptr) {
+    return Infeasible{fmt::format("{} is a wafer: its execution modes are not modelled yet", s.cluster.name),
+                      "choose a GPU cluster"};
+  }
+  if (auto why = resolve(s.parallelism, s.cluster.devices, s.model)) return *why;
+  std::vector<std::string> notes;
+  if (auto why = legalise(s.recipe, s.cluster.device, notes)) return *why;
+  evaluation.assumptions = s.assumptions;
+  for (const std::string& note : notes) {
+    evaluation.assumptions.push_back(note);
+    evaluation.warnings.push_back({"recipe_changed", note, "name the recipe you mean"});
+  }
+  // The caller's fabric, not the copy's: answers keep views of tier names.
+  const Machine machine{*gpu, scenario.cluster.fabric, calibration};
+  if (const LayerWorkload* layer = std::get_if<LayerWorkload>(&s.workload)) {
+    Outcome outcome = evaluate_layer(s, *layer, machine, std::move(evaluation));
+    add_common_warnings(s, std::get<Evaluation>(outcome));
+    return outcome;
+  }
+  const TrainWorkload& train = std::get<TrainWorkload>(s.workload);
+  auto trained = evaluate_train(s, train, machine, evaluation.warnings);
+  if (Infeasible* why = std::get_if<Infeasible>(&trained)) return *why;
+  TrainEvaluation result = std::get<TrainEvaluation>(std::move(trained));
+  result.step = range_of(result.breakdown);
+  evaluation.source = result.breakdown.source();
+  add_rates(s, train, *gpu, result);
+  evaluation.answer = std::move(result);
+  add_common_warnings(s, evaluation);
+  evaluation.assumptions.push_back("memory counts tensors; CUDA context, NCCL buffers and fragmentation are not in it");
+  evaluation.assumptions.push_back(fmt::format("model FLOPs as Megatron-LM counts them; MFU against the dense {} peak",
+                                               name(mfu_format(s))));
+  return evaluation;
+}
+
+}  // namespace moeline

@@ -1,0 +1,68 @@
+// The main question: how long does this scenario take, what does it hold in memory, and where does the time go?
+//
+//   op list -> cost -> stage times -> pipeline -> + gradient reduction, optimiser, parameter gather = step
+// The breakdown is that of the stage that is busiest; what it waits for is the pipeline bubble, so exposed times add up
+// to the step. A scenario that does not fit or cannot be cut is Infeasible and has no time.
+#pragma once
+
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "error.hpp"
+#include "memory/footprint.hpp"
+#include "plan/step_cost.hpp"
+#include "spec/scenario.hpp"
+
+namespace moeline {
+
+// A range that the true value falls into in about eight of ten cases.
+struct Range {
+  Seconds value, p10, p90;
+};
+
+struct Warning {
+  std::string code, message, advice;
+};
+
+struct TrainEvaluation {
+  Range step;
+  double tokens_per_second = 0, tokens_per_second_per_device = 0;
+  FlopsPerSecond model_rate;          // per device, Megatron's model FLOPs
+  double mfu = 0;                     // model_rate over the dense peak of `mfu_format`
+  std::string mfu_format;
+  Footprint memory;                   // of the stage that binds
+  std::int64_t memory_stage = 0;
+  Bytes memory_available;
+  Breakdown breakdown;
+  std::int64_t busiest_stage = 0, micro_batches = 1;
+  Parallelism parallelism;            // dp resolved
+  std::vector<std::vector<int>> stage_layers;  // per stage: layers of each kind
+};
+
+struct LayerRow {
+  std::string_view name, group, phase;
+  Lane lane = Lane::compute;
+  OpCost cost;
+  Seconds exposed;
+};
+
+struct LayerEvaluation {
+  Seconds forward, backward;
+  std::vector<LayerRow> rows;
+  std::string kind;                   // "MoE layer", "dense layer"
+};
+
+struct Evaluation {
+  std::variant<TrainEvaluation, LayerEvaluation> answer;
+  Source source = Source::bound;      // the weakest that matters
+  std::vector<std::string> assumptions;
+  std::vector<Warning> warnings;
+};
+
+using Outcome = std::variant<Evaluation, Infeasible>;
+
+// Names in the answer are views: of static text, and of `scenario`'s tier names, so the scenario must outlive it.
+Outcome evaluate(const Scenario& scenario, const Calibration& calibration);
+
+}  // namespace moeline

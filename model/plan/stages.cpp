@@ -1,0 +1,146 @@
+#include "plan/stages.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cctype>
+#include <limits>
+
+namespace moeline {
+namespace {
+
+StageContent empty_chunk(const ModelSpec& model) {
+  StageContent chunk;
+  chunk.layers_of_kind.assign(model.kinds.size(), 0);
+  return chunk;
+}
+
+// The model as a row of items: E t t ... t m L.
+std::string items_of(const ModelSpec& model, std::int64_t mtp_modules) {
+  return "E" + std::string(model.layers.size(), 't') + std::string(static_cast<std::size_t>(mtp_modules), 'm') + "L";
+}
+
+void put(StageContent& chunk, char item, const ModelSpec& model, std::size_t& layer) {
+  if (item == 'E') chunk.embedding = true;
+  if (item == 'L') chunk.head = true;
+  if (item == 'm') ++chunk.mtp_modules;
+  if (item == 't') ++chunk.layers_of_kind[static_cast<std::size_t>(model.layers[layer++])];
+}
+
+double weight(char item, const ModelSpec& model, const PartTimes& times, std::size_t& layer) {
+  if (item == 'E') return times.embedding.in(second);
+  if (item == 'L') return times.head.in(second);
+  if (item == 'm') return times.mtp.in(second);
+  return times.kind[static_cast<std::size_t>(model.layers[layer++])].in(second);
+}
+
+// Expands "(t*4|)*14" into flat text; nullopt when it is malformed or absurdly long.
+class LayoutText {
+ public:
+  explicit LayoutText(const std::string& text) : text_(text) {}
+  bool expand(std::string& out) { return sequence(out, 0) && at_ == text_.size(); }
+
+ private:
+  static constexpr std::size_t kLongest = 100000;
+
+  bool sequence(std::string& out, int depth) {
+    if (depth > 8) return false;
+    while (at_ < text_.size() && text_[at_] != ')') {
+      std::string unit;
+      if (text_[at_] == '(') {
+        ++at_;
+        if (!sequence(unit, depth + 1) || at_ >= text_.size()) return false;
+        ++at_;
+      } else if (std::string_view("EtmL|").find(text_[at_]) != std::string_view::npos) {
+        unit = text_[at_++];
+      } else if (text_[at_] == ' ' || text_[at_] == ',') {
+        ++at_;
+        continue;
+      } else {
+        return false;
+      }
+      std::size_t times = 1;
+      if (at_ < text_.size() && text_[at_] == '*') {
+        ++at_;
+        times = 0;
+        if (at_ >= text_.size() || std::isdigit(static_cast<unsigned char>(text_[at_])) == 0) return false;
+        while (at_ < text_.size() && std::isdigit(static_cast<unsigned char>(text_[at_])) != 0 && times < kLongest) {
+          times = times * 10 + static_cast<std::size_t>(text_[at_++] - '0');
+        }
+      }
+      if (out.size() + times * unit.size() > kLongest) return false;
+      for (std::size_t i = 0; i < times; ++i) out += unit;
+    }
+    return true;
+  }
+
+  const std::string& text_;
+  std::size_t at_ = 0;
+};
+
+}  // namespace
+
+Chunks even_chunks(const ModelSpec& model, std::int64_t mtp_modules, std::int64_t chunk_count, const PartTimes& times) {
+  const std::string items = items_of(model, mtp_modules);
+  const std::size_t n = items.size(), chunks = static_cast<std::size_t>(chunk_count);
+  std::vector<double> prefix(n + 1);
+  std::size_t layer = 0;
+  for (std::size_t i = 0; i < n; ++i) prefix[i + 1] = prefix[i] + weight(items[i], model, times, layer);
+  // best[c][i]: least sum of squares of cutting the first i items into c chunks, each of at least one item.
+  const double kNone = std::numeric_limits<double>::infinity();
+  std::vector<std::vector<double>> best(chunks + 1, std::vector<double>(n + 1, kNone));
+  std::vector<std::vector<std::size_t>> cut(chunks + 1, std::vector<std::size_t>(n + 1));
+  best[0][0] = 0;
+  for (std::size_t c = 1; c <= chunks; ++c) {
+    for (std::size_t i = c; i + (chunks - c) <= n; ++i) {
+      for (std::size_t j = c - 1; j < i; ++j) {
+        const double length = prefix[i] - prefix[j];
+        const double sum = best[c - 1][j] + length * length;
+        if (sum < best[c][i]) {
+          best[c][i] = sum;
+          cut[c][i] = j;
+        }
+      }
+    }
+  }
+  std::vector<std::size_t> ends(chunks + 1, n);
+  for (std::size_t c = chunks; c > 0; --c) ends[c - 1] = cut[c][ends[c]];
+  Chunks result;
+  layer = 0;
+  for (std::size_t c = 0; c < chunks; ++c) {
+    StageContent chunk = empty_chunk(model);
+    for (std::size_t i = ends[c]; i < ends[c + 1]; ++i) put(chunk, items[i], model, layer);
+    result.push_back(chunk);
+  }
+  return result;
+}
+
+std::variant<Chunks, Infeasible> parse_layout(const std::string& layout, const ModelSpec& model,
+                                              std::int64_t mtp_modules, std::int64_t chunk_count) {
+  std::string flat;
+  const std::string advice = "write it as Megatron does, for example \"Et*3|(tt|)*29m|L\"";
+  if (!LayoutText(layout).expand(flat)) return Infeasible{fmt::format("pipeline_layout \"{}\" cannot be read", layout), advice};
+  std::string items;
+  std::copy_if(flat.begin(), flat.end(), std::back_inserter(items), [](char c) { return c != '|'; });
+  if (items != items_of(model, mtp_modules)) {
+    return Infeasible{fmt::format("pipeline_layout holds {} layers and {} MTP modules; the model has {} and {}, in the order E t... m... L",
+                                  std::count(items.begin(), items.end(), 't'), std::count(items.begin(), items.end(), 'm'),
+                                  model.layers.size(), mtp_modules),
+                      advice};
+  }
+  Chunks chunks{empty_chunk(model)};
+  std::size_t layer = 0;
+  for (const char c : flat) {
+    if (c == '|') {
+      chunks.push_back(empty_chunk(model));
+    } else {
+      put(chunks.back(), c, model, layer);
+    }
+  }
+  if (static_cast<std::int64_t>(chunks.size()) != chunk_count) {
+    return Infeasible{fmt::format("pipeline_layout has {} chunks, pp x vpp is {}", chunks.size(), chunk_count), advice};
+  }
+  return chunks;
+}
+
+}  // namespace moeline

@@ -1,0 +1,52 @@
+// What does a list of ops add up to, and what is each part of it?
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "cost/timeline.hpp"
+#include "gpu/roofline.hpp"
+
+namespace moeline {
+
+// One line of a breakdown: ops of one group and phase, summed.
+struct BreakdownRow {
+  std::string_view name;
+  std::string_view phase;
+  Lane lane = Lane::compute;
+  Seconds seconds, exposed;
+  Flops flops;
+  Bytes bytes;
+  std::string_view bound_by;   // of the op that takes most of the row's time
+  Source source = Source::bound;
+  double spread = 0;           // log-standard deviation; errors of one row's ops are taken as fully correlated
+  Seconds largest{};           // time of that op, while summing
+};
+
+class Breakdown {
+ public:
+  // Adds `times` repetitions of a row; rows of the same name and phase merge.
+  void add(const BreakdownRow& row, double times = 1);
+  void add(const Breakdown& other, double times = 1);
+  // Takes exposed time away from network rows named `names`, in proportion, up to `hidden`.
+  void hide(const std::vector<std::string_view>& names, Seconds hidden);
+
+  const std::vector<BreakdownRow>& rows() const { return rows_; }
+  Seconds exposed() const;
+  Source source() const;
+
+ private:
+  std::vector<BreakdownRow> rows_;
+};
+
+struct StepCost {
+  Seconds makespan;
+  Breakdown breakdown;       // by group
+  std::vector<OpCost> costs;  // by op
+  Timeline timeline;
+};
+
+StepCost step_cost(const Step& step, const Machine& machine);
+
+}  // namespace moeline

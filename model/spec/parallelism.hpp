@@ -1,0 +1,51 @@
+// How is the model cut over the devices, and is the cut legal?
+//
+//   attention, dense, router:  devices = tp x cp x dp x pp      (tp innermost: neighbouring device numbers)
+//   routed experts:            devices = etp x ep x edp x pp    (the same tp x cp x dp ranks, cut again)
+//
+// Folded expert parallelism as in Megatron-Core: ep may span tp, cp and dp ranks, so tp = 1 with ep > 1 is ordinary.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "spec/fabric.hpp"
+#include "spec/llm.hpp"
+#include "spec/reader.hpp"
+
+namespace moeline {
+
+enum class Schedule { gpipe, one_f_one_b, interleaved };
+
+struct Parallelism {
+  std::int64_t tp = 1, pp = 1, vpp = 1, ep = 1, etp = 1, cp = 1;
+  std::optional<std::int64_t> requested_dp{};  // absent: "auto"
+  std::int64_t dp = 1;                          // resolved
+  int zero = 1;                                 // 0 replicated, 1 optimiser, 2 + gradients, 3 + weights sharded over dp
+  Schedule schedule = Schedule::one_f_one_b;
+
+  std::int64_t ranks_per_stage() const { return tp * cp * dp; }
+  std::int64_t edp() const { return ranks_per_stage() / (etp * ep); }
+};
+
+Parallelism read_parallelism(ObjectReader reader);
+// Parses "tp=1,pp=4,ep=64,dp=auto" into the JSON that read_parallelism takes.
+Json parse_parallelism_text(const std::string& text, const std::string& where);
+
+// Sets dp and says why the cut cannot be made, if it cannot.
+std::optional<Infeasible> resolve(Parallelism& parallelism, std::int64_t devices, const ModelSpec& model);
+
+// Rank groups on the device numbering, for the fabric.
+Group tensor_group(const Parallelism& p);
+Group context_group(const Parallelism& p);
+Group data_group(const Parallelism& p);          // dp x cp: gradients of attention and dense weights
+Group expert_group(const Parallelism& p);
+Group expert_tensor_group(const Parallelism& p);
+Group expert_data_group(const Parallelism& p);
+Group pipeline_group(const Parallelism& p);
+
+std::string_view name(Schedule schedule);
+
+}  // namespace moeline

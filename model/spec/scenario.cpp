@@ -1,0 +1,216 @@
+#include "spec/scenario.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <numeric>
+
+namespace moeline {
+namespace {
+
+const Json& required(const Json& json, const char* key, const std::string& origin, const char* cure) {
+  const auto found = json.find(key);
+  if (found == json.end() || found->is_null()) {
+    throw SpecError(fmt::format("{}#/{}", origin, key), fmt::format("missing, {}", cure));
+  }
+  return *found;
+}
+
+Routing read_routing(ObjectReader reader) {
+  const std::vector<std::string> names{"balanced", "uniform"};
+  const std::vector<std::string> later{"power_law", "power-law", "zipf", "dirichlet", "file"};
+  Routing routing;
+  reader.skip_all({"alpha", "balancer"});
+  const std::string popularity = reader.string_or("popularity", "balanced");
+  if (std::find(later.begin(), later.end(), popularity) != later.end()) {
+    reader.fail("popularity", fmt::format("\"{}\" is not modelled yet; balanced and uniform are", popularity));
+  }
+  if (std::find(names.begin(), names.end(), popularity) == names.end()) {
+    reader.fail("popularity", fmt::format("unknown value \"{}\"{}", popularity, did_you_mean(popularity, names)));
+  }
+  for (const char* key : {"alpha", "balancer"}) {
+    if (reader.has(key) && reader.json()[key] != "none") reader.fail(key, "not modelled yet; leave it out");
+  }
+  routing.popularity = popularity == "uniform" ? Popularity::uniform : Popularity::balanced;
+  reader.finish();
+  return routing;
+}
+
+bool crosses_nodes(const Scenario& s) {
+  return tier_of(expert_group(s.parallelism), s.cluster.fabric) > 0;
+}
+
+template <class W>
+void fill_transport(Scenario& s, W& workload) {
+  if (workload.transport_given || s.parallelism.ep == 1) return;
+  const bool rack = s.cluster.fabric[0].span.value > 8;
+  workload.transport = rack ? Transport::hybridep : crosses_nodes(s) ? Transport::deepep : Transport::nccl;
+  s.assumptions.push_back(fmt::format("transport: {} (Megatron-Core recipe default for this fabric)", name(workload.transport)));
+}
+
+// No cut given: experts over the devices of the innermost tier, everything else replicated.
+void fill_parallelism(Scenario& s) {
+  const std::int64_t near = std::min(s.cluster.devices, s.cluster.fabric[0].span.value);
+  for (const LayerKind& kind : s.model.kinds) {
+    const MoeFfn* moe = std::get_if<MoeFfn>(&kind.ffn);
+    if (moe != nullptr) s.parallelism.ep = std::gcd(moe->experts, near);
+  }
+  while (s.cluster.devices % s.parallelism.ep != 0) s.parallelism.ep = std::gcd(s.parallelism.ep, s.cluster.devices);
+  s.assumptions.push_back(fmt::format("parallelism: ep={}, all else data-parallel (none given)", s.parallelism.ep));
+}
+
+// What Megatron-Core's published performance recipes switch on, when the scenario does not say.
+void fill_train_defaults(Scenario& s, TrainWorkload& train, const std::string& origin) {
+  const Parallelism& p = s.parallelism;
+  if (!train.overlap_given) {
+    train.overlap = {Overlap::dp_reduce, Overlap::param_gather};
+    if (p.tp > 1) train.overlap.insert(Overlap::tp);
+    if (p.vpp > 1) train.overlap.insert(Overlap::pp);
+    if (p.ep > 1 && crosses_nodes(s) && (p.pp == 1 || p.vpp > 1)) train.overlap.insert(Overlap::ep_1f1b);
+    std::string list;
+    for (const Overlap overlap : train.overlap) list += fmt::format("{}{}", list.empty() ? "" : " ", name(overlap));
+    s.assumptions.push_back("overlap: " + list + " (Megatron-Core recipe default for this layout)");
+  }
+  if (train.global_batch == 0) {
+    train.global_batch = 16 * train.micro_batch * std::max<std::int64_t>(1, s.cluster.devices / (p.tp * p.cp * p.pp));
+    s.assumptions.push_back(fmt::format("global_batch: {} (16 micro-batches on every rank)", train.global_batch));
+  }
+  if (train.mtp_layers < 0) train.mtp_layers = static_cast<std::int64_t>(s.model.mtp_layers.size());
+  if (train.mtp_layers > static_cast<std::int64_t>(s.model.mtp_layers.size())) {
+    throw SpecError(origin + "#/workload/mtp_layers", fmt::format("{} has {} MTP modules", s.model.name,
+                                                         s.model.mtp_layers.size()));
+  }
+}
+
+Json echo(const Scenario& s, const Json& given) {
+  Json out = given;
+  out["devices"] = s.cluster.devices;
+  const Parallelism& p = s.parallelism;
+  out["parallelism"] = Json{{"tp", p.tp},   {"pp", p.pp}, {"vpp", p.vpp}, {"ep", p.ep},     {"etp", p.etp},
+                            {"cp", p.cp},   {"dp", p.dp}, {"zero", p.zero}, {"schedule", name(p.schedule)}};
+  if (!out.contains("recipe")) out["recipe"] = s.recipe.name;
+  Json& workload = out["workload"];
+  if (const TrainWorkload* t = std::get_if<TrainWorkload>(&s.workload)) {
+    workload["sequence"] = t->sequence;
+    workload["global_batch"] = t->global_batch;
+    workload["micro_batch"] = t->micro_batch;
+    if (t->full_recompute) {
+      workload["recompute"] = "full";
+    } else {
+      workload["recompute"] = Json::array();
+      for (const Recompute part : t->recompute) workload["recompute"].push_back(name(part));
+    }
+    workload["optimizer"] = name(t->optimizer);
+    workload["gradient_dtype"] = name(t->gradient);
+    workload["mtp_layers"] = t->mtp_layers;
+    workload["overlap"] = Json::array();
+    for (const Overlap overlap : t->overlap) workload["overlap"].push_back(name(overlap));
+    workload["transport"] = name(t->transport);
+    workload["cuda_graph"] = t->cuda_graph;
+  } else {
+    workload["tokens"] = std::get<LayerWorkload>(s.workload).tokens;
+    workload["sequence"] = std::get<LayerWorkload>(s.workload).sequence;
+    workload["transport"] = name(std::get<LayerWorkload>(s.workload).transport);
+  }
+  out["routing"] = Json{{"popularity", s.routing.popularity == Popularity::balanced ? "balanced" : "uniform"}};
+  out["calibration"] = s.calibration;
+  return out;
+}
+
+std::vector<std::string> split_pointer(std::string text) {
+  if (text.empty() || text[0] != '/') text = "/" + text;
+  std::vector<std::string> tokens;
+  for (std::size_t at = 1; at <= text.size();) {
+    const std::size_t slash = std::min(text.find('/', at), text.size());
+    tokens.push_back(text.substr(at, slash - at));
+    at = slash + 1;
+  }
+  if (!tokens.empty() && tokens[0] == "cluster") tokens[0] = "hardware";
+  return tokens;
+}
+
+}  // namespace
+
+Scenario read_scenario(const Json& json, const std::string& origin) {
+  ObjectReader reader(json, origin);
+  reader.skip_all({"model", "hardware", "speculation", "description", "recipe", "parallelism", "workload", "routing"});
+  Scenario s;
+  const Document hardware = find_hardware(required(json, "hardware", origin, "name a machine: --hardware h200-sxm"),
+                                          origin + "#/hardware");
+  s.cluster = read_cluster(hardware.json, hardware.origin);
+  const Document model = find_model(required(json, "model", origin, "name a model: --model deepseek-v3"),
+                                    origin + "#/model");
+  s.model = read_model(model.json, model.origin, model.name);
+  const bool has_node = s.cluster.node.has_value();
+  s.cluster.devices = reader.integer_or("devices", {1, 1 << 24}, has_node ? s.cluster.node->devices.value : 1);
+  if (!reader.has("devices")) s.assumptions.push_back(fmt::format("devices: {} (one node)", s.cluster.devices));
+  if (reader.has("recipe")) {
+    s.recipe = read_recipe(reader.any("recipe"), reader.where("recipe"));
+  } else {
+    s.recipe = read_recipe("bf16", reader.where("recipe"));
+    s.assumptions.push_back("recipe: bf16 (none given)");
+  }
+  if (reader.has("parallelism")) {
+    s.parallelism = read_parallelism(reader.object("parallelism"));
+  } else {
+    fill_parallelism(s);
+  }
+  if (!reader.has("workload")) reader.fail("workload", "missing: {\"kind\": \"train\", ...} or {\"kind\": \"layer\", ...}");
+  s.workload = read_workload(reader.object("workload"));
+  if (reader.has("routing")) {
+    s.routing = read_routing(reader.object("routing"));
+  } else {
+    s.assumptions.push_back("routing: balanced (no load given)");
+  }
+  if (reader.has("speculation")) {
+    ObjectReader speculation = reader.object("speculation");
+    if (speculation.one_of("kind", {"none", "sd", "ssd"}) != "none") {
+      speculation.fail("kind", "speculation applies to serving, which is not modelled yet");
+    }
+    speculation.finish();
+  }
+  s.calibration = reader.string_or("calibration", "auto");
+  reader.finish();
+  std::visit([&](auto& workload) { fill_transport(s, workload); }, s.workload);
+  if (TrainWorkload* train = std::get_if<TrainWorkload>(&s.workload)) fill_train_defaults(s, *train, origin);
+  s.resolved = echo(s, json);
+  return s;
+}
+
+void set_field(Json& scenario, const std::string& pointer_and_value, const std::string& origin) {
+  const std::size_t equals = pointer_and_value.find('=');
+  if (equals == std::string::npos || equals == 0) {
+    throw SpecError("--set " + pointer_and_value, "expected POINTER=VALUE, such as /parallelism/ep=32");
+  }
+  std::vector<std::string> parts = split_pointer(pointer_and_value.substr(0, equals));
+  const std::string text = pointer_and_value.substr(equals + 1);
+  Json value = Json::parse(text, nullptr, false);
+  if (value.is_discarded()) value = text;
+  if (parts.size() > 1 && parts[0] == "hardware" && scenario.contains("hardware")) {
+    scenario["hardware"] = find_hardware(scenario["hardware"], origin + "#/hardware").json;
+    // The value of a fact is set through the fact, so that its source cannot outlive it.
+    if (parts.back() == "value") parts.pop_back();
+  }
+  if (parts.size() > 1 && parts[0] == "model" && scenario.contains("model") && scenario["model"].is_string()) {
+    scenario["model"] = Json{{"base", scenario["model"]}};  // keeps the name: answers say "mixtral-8x7b (changed)"
+  }
+  Json* at = &scenario;
+  for (const std::string& part : parts) {
+    if (at->is_array()) {
+      const bool digits = !part.empty() && part.size() < 6 && part.find_first_not_of("0123456789") == std::string::npos;
+      if (!digits || std::stoul(part) >= at->size()) {
+        throw SpecError("--set " + pointer_and_value, fmt::format("\"{}\" is not an index of an array of {}", part,
+                                                                  at->size()));
+      }
+      at = &(*at)[std::stoul(part)];
+    } else if (at->is_object() || at->is_null()) {
+      at = &(*at)[part];
+    } else {
+      throw SpecError("--set " + pointer_and_value, fmt::format("nothing lies below \"{}\"", part));
+    }
+  }
+  overlay(*at, value);
+}
+
+}  // namespace moeline

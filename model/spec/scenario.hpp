@@ -1,0 +1,39 @@
+// One question, complete: which model, on which machine, cut how, in which precision, doing what.
+//
+// Read from a scenario file with flags laid over it. What is left out takes the default of Megatron-Core's published
+// recipes for that hardware, and every such default is listed in `assumptions`.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "spec/catalogue.hpp"
+#include "spec/cluster.hpp"
+#include "spec/llm.hpp"
+#include "spec/parallelism.hpp"
+#include "spec/recipe.hpp"
+#include "spec/routing.hpp"
+#include "spec/workload.hpp"
+
+namespace moeline {
+
+struct Scenario {
+  Cluster cluster;
+  ModelSpec model;
+  Recipe recipe;
+  Parallelism parallelism;
+  Workload workload;
+  Routing routing;
+  std::string calibration = "auto";
+  std::vector<std::string> assumptions;
+  Json resolved;  // the scenario as understood, defaults filled in, for echoing
+};
+
+// `json` is the scenario with flags already laid over it; `origin` names the file for messages.
+Scenario read_scenario(const Json& json, const std::string& origin);
+
+// --set /parallelism/ep=32: any field of the scenario; /hardware/... and /model/... reach into profile and config.
+void set_field(Json& scenario, const std::string& pointer_and_value, const std::string& origin);
+
+}  // namespace moeline

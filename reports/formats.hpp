@@ -1,0 +1,15 @@
+// One renderer per format; report.cpp picks.
+#pragma once
+
+#include <string>
+
+#include "reports/report.hpp"
+
+namespace moeline {
+
+std::string to_screen(const Evaluation& evaluation, const Scenario& scenario, const Terminal& terminal);
+std::string to_json(const Evaluation& evaluation, const Scenario& scenario);
+std::string to_csv(const Evaluation& evaluation);
+std::string to_markdown(const Evaluation& evaluation, const Scenario& scenario);
+
+}  // namespace moeline

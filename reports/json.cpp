@@ -1,0 +1,123 @@
+// The contract scripts rely on: SI base units, units in the keys, every key always there.
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "reports/formats.hpp"
+
+namespace moeline {
+namespace {
+
+Json row_json(std::string_view row_name, std::string_view phase, Lane lane, Seconds seconds, Seconds exposed, Seconds total,
+              Flops flops, Bytes bytes, std::string_view bound_by, Source source) {
+  return Json{{"name", row_name},
+              {"phase", phase},
+              {"lane", name(lane)},
+              {"seconds", seconds.in(second)},
+              {"exposed_seconds", exposed.in(second)},
+              {"share", total > Seconds{} ? exposed / total : 0.0},
+              {"flops", flops.in(flop)},
+              {"bytes", bytes.in(byte)},
+              {"bound_by", bound_by},
+              {"source", name(source)}};
+}
+
+Json warnings_json(const Evaluation& evaluation) {
+  Json list = Json::array();
+  for (const Warning& warning : evaluation.warnings) {
+    list.push_back(Json{{"code", warning.code}, {"message", warning.message}, {"advice", warning.advice}});
+  }
+  return list;
+}
+
+Json memory_json(const TrainEvaluation& train) {
+  Json parts = Json::object();
+  for (const MemoryPart& part : train.memory.parts) parts[std::string(part.name) + "_bytes"] = part.bytes.in(byte);
+  return Json{{"required_bytes", train.memory.total().in(byte)},
+              {"available_bytes", train.memory_available.in(byte)},
+              {"stage", train.memory_stage},
+              {"parts", parts}};
+}
+
+// Unknown prices are absent, not zero.
+Json cost_json(const TrainEvaluation& train, const Scenario& s) {
+  Json cost = Json::object();
+  const auto devices = static_cast<double>(s.cluster.devices);
+  const TrainWorkload& workload = std::get<TrainWorkload>(s.workload);
+  const double tokens = static_cast<double>(workload.global_batch) * static_cast<double>(workload.sequence);
+  if (s.cluster.price) {
+    const double step = s.cluster.price->per_device_hour * devices * train.step.value.in(second) / 3600;
+    cost["currency"] = s.cluster.price->currency;
+    cost["per_step"] = step;
+    cost["per_million_tokens"] = step / tokens * 1e6;
+  }
+  if (s.cluster.node && s.cluster.node->power_per_device) {
+    const Joules energy = s.cluster.node->power_per_device->value * devices * train.step.value;
+    cost["kilowatt_hours_per_step"] = energy.in(kilowatt_hour);
+    cost["tokens_per_joule"] = tokens / energy.in(joule);
+  }
+  return cost;
+}
+
+Json train_json(const TrainEvaluation& train, const Evaluation& evaluation, const Scenario& s) {
+  Json out{{"kind", "train"}, {"feasible", true}};
+  out["step_time_seconds"] = Json{{"value", train.step.value.in(second)}, {"p10", train.step.p10.in(second)}, {"p90", train.step.p90.in(second)}};
+  out["tokens_per_second"] = train.tokens_per_second;
+  out["tokens_per_second_per_device"] = train.tokens_per_second_per_device;
+  out["model_tflops_per_device"] = train.model_rate.in(teraflop_per_second);
+  out["mfu"] = train.mfu;
+  out["mfu_peak"] = train.mfu_format;
+  out["memory"] = memory_json(train);
+  out["micro_batches"] = train.micro_batches;
+  out["busiest_stage"] = train.busiest_stage;
+  out["stage_layers"] = train.stage_layers;
+  out["breakdown"] = Json::array();
+  for (const BreakdownRow& row : train.breakdown.rows()) {
+    out["breakdown"].push_back(row_json(row.name, row.phase, row.lane, row.seconds, row.exposed, train.step.value,
+                                        row.flops, row.bytes, row.bound_by, row.source));
+  }
+  out["source"] = name(evaluation.source);
+  out["assumptions"] = evaluation.assumptions;
+  out["warnings"] = warnings_json(evaluation);
+  out["cost"] = cost_json(train, s);
+  Json resolved = s.resolved;
+  resolved["parallelism"]["dp"] = train.parallelism.dp;
+  out["scenario"] = resolved;
+  return out;
+}
+
+Json layer_json(const LayerEvaluation& layer, const Evaluation& evaluation, const Scenario& s) {
+  Json out{{"kind", "layer"}, {"feasible", true}};
+  out["forward_seconds"] = layer.forward.in(second);
+  out["backward_seconds"] = layer.backward.in(second);
+  out["breakdown"] = Json::array();
+  for (const LayerRow& row : layer.rows) {
+    Json json = row_json(row.name, row.phase, row.lane, row.cost.time, row.exposed, layer.forward + layer.backward,
+                         row.cost.flops, row.cost.bytes, row.cost.bound_by, row.cost.source);
+    json["group"] = row.group;
+    out["breakdown"].push_back(json);
+  }
+  out["source"] = name(evaluation.source);
+  out["assumptions"] = evaluation.assumptions;
+  out["warnings"] = warnings_json(evaluation);
+  out["scenario"] = s.resolved;
+  return out;
+}
+
+}  // namespace
+
+std::string to_json(const Evaluation& evaluation, const Scenario& scenario) {
+  const Json out = std::holds_alternative<TrainEvaluation>(evaluation.answer)
+                       ? train_json(std::get<TrainEvaluation>(evaluation.answer), evaluation, scenario)
+                       : layer_json(std::get<LayerEvaluation>(evaluation.answer), evaluation, scenario);
+  return out.dump(2) + "\n";
+}
+
+std::string render_infeasible_json(const Infeasible& infeasible) {
+  Json out{{"feasible", false}, {"reason", infeasible.reason}};
+  if (infeasible.need) out["need_bytes"] = infeasible.need->in(byte);
+  if (infeasible.have) out["have_bytes"] = infeasible.have->in(byte);
+  out["advice"] = infeasible.advice;
+  return out.dump(2) + "\n";
+}
+
+}  // namespace moeline

@@ -1,0 +1,40 @@
+#include "reports/report.hpp"
+
+#include <fmt/format.h>
+
+#include "reports/formats.hpp"
+
+namespace moeline {
+
+std::string render(const Evaluation& evaluation, const Scenario& scenario, Format format, const Terminal& terminal) {
+  switch (format) {
+    case Format::table: return to_screen(evaluation, scenario, terminal);
+    case Format::json: return to_json(evaluation, scenario);
+    case Format::csv: return to_csv(evaluation);
+    case Format::markdown: return to_markdown(evaluation, scenario);
+  }
+  return {};
+}
+
+std::string headline(const Evaluation& evaluation, const Scenario& s) {
+  const double billions = static_cast<double>(parameters(s.model).main) / 1e9;
+  std::string line = fmt::format("{} {:.3g}B · {} x {} · {}", s.model.name, billions, s.cluster.devices, s.cluster.name,
+                                 s.recipe.name);
+  if (const TrainEvaluation* train = std::get_if<TrainEvaluation>(&evaluation.answer)) {
+    const Parallelism& p = train->parallelism;
+    const TrainWorkload& w = std::get<TrainWorkload>(s.workload);
+    line += fmt::format(" · tp{} pp{}", p.tp, p.pp);
+    if (p.vpp > 1) line += fmt::format(" vpp{}", p.vpp);
+    if (p.cp > 1) line += fmt::format(" cp{}", p.cp);
+    if (p.ep > 1) line += fmt::format(" ep{}", p.ep);
+    if (p.etp > 1) line += fmt::format(" etp{}", p.etp);
+    line += fmt::format(" dp{} · {} sequences x {} tokens", p.dp, format_count(w.global_batch), format_count(w.sequence));
+  } else {
+    line += fmt::format(" · ep{} · one {}, {} tokens per device", s.parallelism.ep,
+                        std::get<LayerEvaluation>(evaluation.answer).kind,
+                        format_count(std::get<LayerWorkload>(s.workload).tokens));
+  }
+  return line;
+}
+
+}  // namespace moeline

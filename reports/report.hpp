@@ -1,0 +1,23 @@
+// An answer, ready to be shown: as a screen, JSON, CSV or Markdown. Rendering computes nothing.
+#pragma once
+
+#include <string>
+
+#include "plan/evaluate.hpp"
+
+namespace moeline {
+
+enum class Format { table, json, csv, markdown };
+
+struct Terminal {
+  bool color = false;
+  int width = 100;
+};
+
+std::string render(const Evaluation& evaluation, const Scenario& scenario, Format format, const Terminal& terminal);
+std::string render_infeasible_json(const Infeasible& infeasible);
+
+// "DeepSeek-V3 671B · 256 x GB200 · mxfp8 · tp1 pp4 ...": what was asked, in one line.
+std::string headline(const Evaluation& evaluation, const Scenario& scenario);
+
+}  // namespace moeline

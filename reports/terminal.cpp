@@ -1,0 +1,166 @@
+// The answer screen: the answer first, then what bounds it, where the time goes, and warnings with advice.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "reports/formats.hpp"
+
+namespace moeline {
+namespace {
+
+class Ink {
+ public:
+  explicit Ink(bool on) : on_(on) {}
+  std::string bold(const std::string& text) const { return wrap("1", text); }
+  std::string dim(const std::string& text) const { return wrap("2", text); }
+  std::string bar(const std::string& text) const { return wrap("36", text); }
+  std::string warn(const std::string& text) const { return wrap("33", text); }
+
+ private:
+  std::string wrap(const char* code, const std::string& text) const {
+    return on_ ? fmt::format("\033[{}m{}\033[0m", code, text) : text;
+  }
+  bool on_;
+};
+
+// A bar of `cells` characters in eighths.
+std::string bar(double share, int cells) {
+  static constexpr std::array<const char*, 8> kEighths{"", "▏", "▎", "▍", "▌", "▋", "▊", "▉"};
+  const int eighths = static_cast<int>(std::lround(std::clamp(share, 0.0, 1.0) * cells * 8));
+  std::string out;
+  for (int i = 0; i < eighths / 8; ++i) out += "█";
+  return out + kEighths[static_cast<std::size_t>(eighths % 8)];
+}
+
+// Display width: each UTF-8 code point is one column here.
+std::size_t columns(const std::string& text) {
+  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
+}
+std::string padded(const std::string& text, std::size_t width) {
+  return text + std::string(width > columns(text) ? width - columns(text) : 0, ' ');
+}
+
+struct Line {
+  std::string name;
+  Seconds exposed, hidden;
+  std::string_view bound_by;
+  Source source;
+};
+
+std::string line_text(const Line& line, Seconds total, double longest, const Ink& ink) {
+  const double share = line.exposed / total;
+  const std::string hidden = line.hidden > 0.0005 * total ? format(line.hidden) : "-";
+  const std::string drawn = bar(share / longest, 12);
+  return fmt::format("  {}{:>10} {:>10} {:>6.1f} %  {}{}{}\n", padded(line.name, 34), format(line.exposed), hidden,
+                     100 * share, ink.bar(drawn) + std::string(13 - columns(drawn), ' '),
+                     padded(std::string(line.bound_by.substr(0, 22)), 24), name(line.source));
+}
+
+std::string lines_text(std::vector<Line> lines, Seconds total, const Ink& ink, std::size_t most) {
+  std::stable_sort(lines.begin(), lines.end(), [](const Line& a, const Line& b) { return a.exposed > b.exposed; });
+  std::string out = ink.dim(fmt::format("  {:<34}{:>10} {:>10} {:>8}  {:<13}{:<24}{}\n", "where the time goes", "exposed",
+                                        "hidden", "share", "", "bound by", "source"));
+  double longest = 1e-9;
+  for (const Line& line : lines) longest = std::max(longest, line.exposed / total);
+  Line rest{"the rest", {}, {}, "", Source::measured};
+  std::size_t shown = 0;
+  for (const Line& line : lines) {
+    if (shown < most && (line.exposed > 0.0005 * total || line.hidden > 0.005 * total)) {
+      out += line_text(line, total, longest, ink);
+      ++shown;
+    } else {
+      rest.exposed += line.exposed;
+      rest.hidden += line.hidden;
+      rest.source = weakest(rest.source, line.source);
+    }
+  }
+  if (rest.exposed > Seconds{}) out += line_text(rest, total, longest, ink);
+  return out;
+}
+
+std::string held_by(const TrainEvaluation& train) {
+  struct Share {
+    std::string_view name;
+    Seconds exposed;
+  };
+  std::vector<Share> shares;
+  for (const BreakdownRow& row : train.breakdown.rows()) {
+    auto found = std::find_if(shares.begin(), shares.end(), [&](const Share& s) { return s.name == row.name; });
+    if (found == shares.end()) found = shares.insert(shares.end(), {row.name, {}});
+    found->exposed += row.exposed;
+  }
+  std::sort(shares.begin(), shares.end(), [](const Share& a, const Share& b) { return a.exposed > b.exposed; });
+  std::string out;
+  for (std::size_t i = 0; i < std::min<std::size_t>(4, shares.size()); ++i) {
+    out += fmt::format("{}{} {:.0f} %", i > 0 ? " · " : "", shares[i].name, 100 * (shares[i].exposed / train.step.value));
+  }
+  return out;
+}
+
+std::string memory_line(const TrainEvaluation& train, const Ink& ink) {
+  const double share = train.memory.total() / train.memory_available;
+  const auto largest = std::max_element(train.memory.parts.begin(), train.memory.parts.end(),
+                                        [](const MemoryPart& a, const MemoryPart& b) { return a.bytes < b.bytes; });
+  std::string drawn = bar(share, 20);
+  for (std::size_t i = columns(drawn); i < 20; ++i) drawn += "░";
+  return fmt::format("  memory   {} of {}  {}  stage {} binds ({} {})\n", format(train.memory.total()),
+                     format(train.memory_available), ink.bar(drawn), train.memory_stage, largest->name,
+                     format(largest->bytes));
+}
+
+std::string train_screen(const TrainEvaluation& train, const Ink& ink) {
+  const bool floor = !(train.step.p10 < train.step.value);
+  std::string out = fmt::format("  step     {}   {} .. {}{}   {} tok/s/GPU   {:.0f} TFLOP/s/GPU   MFU {:.1f} % of dense {}\n",
+                                ink.bold(format(train.step.value)), format(train.step.p10), format(train.step.p90),
+                                floor ? " (bound)" : "",
+                                format_count(std::llround(train.tokens_per_second_per_device)),
+                                train.model_rate.in(teraflop_per_second), 100 * train.mfu, train.mfu_format);
+  out += memory_line(train, ink);
+  out += fmt::format("  held by  {}\n\n", held_by(train));
+  std::vector<Line> lines;
+  for (const BreakdownRow& row : train.breakdown.rows()) {
+    const bool plain = row.phase == "pipeline" || row.phase == row.name;
+    lines.push_back({plain ? std::string(row.name) : fmt::format("{} {}", row.name, row.phase), row.exposed,
+                     row.seconds - row.exposed, row.bound_by, row.source});
+  }
+  return out + lines_text(lines, train.step.value, ink, 16);
+}
+
+std::string layer_screen(const LayerEvaluation& layer, const Ink& ink) {
+  std::string out = fmt::format("  forward  {}      backward  {}\n\n", ink.bold(format(layer.forward)),
+                                ink.bold(format(layer.backward)));
+  const Seconds total = layer.forward + layer.backward;
+  double longest = 1e-9;
+  for (const LayerRow& row : layer.rows) longest = std::max(longest, row.exposed / total);
+  out += ink.dim(fmt::format("  {:<34}{:>10} {:>10} {:>8}  {:<13}{:<24}{}\n", "op", "exposed", "hidden", "share", "", "bound by",
+                             "source"));
+  std::string_view phase;
+  for (const LayerRow& row : layer.rows) {
+    if (row.phase != phase) out += ink.dim(fmt::format("  {}\n", phase = row.phase));
+    const std::string label = row.group == row.name ? std::string(row.name) : fmt::format("{}: {}", row.group, row.name);
+    out += line_text({" " + label, row.exposed, row.cost.time - row.exposed, row.cost.bound_by, row.cost.source}, total,
+                     longest, ink);
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string to_screen(const Evaluation& evaluation, const Scenario& scenario, const Terminal& terminal) {
+  const Ink ink(terminal.color);
+  std::string out = ink.bold(headline(evaluation, scenario)) + "\n";
+  if (const TrainEvaluation* train = std::get_if<TrainEvaluation>(&evaluation.answer)) {
+    out += train_screen(*train, ink);
+  } else {
+    out += layer_screen(std::get<LayerEvaluation>(evaluation.answer), ink);
+  }
+  if (!evaluation.warnings.empty()) out += "\n";
+  for (const Warning& warning : evaluation.warnings) {
+    out += fmt::format("  {} {}: {}\n", ink.warn("!"), warning.message, warning.advice);
+  }
+  return out;
+}
+
+}  // namespace moeline

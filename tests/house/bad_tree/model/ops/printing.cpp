@@ -1,0 +1,2 @@
+// Wrong: the model prints nothing.
+#include <iostream>

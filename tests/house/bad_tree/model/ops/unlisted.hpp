@@ -1,0 +1,3 @@
+// Wrong: not in the list of headers.
+#pragma once
+#include "units.hpp"

@@ -1,0 +1,2 @@
+// Wrong: no such file.
+#include "spec/missing.hpp"

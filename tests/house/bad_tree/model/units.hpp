@@ -1,0 +1,2 @@
+// Right: nothing is included.
+#pragma once

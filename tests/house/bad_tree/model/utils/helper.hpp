@@ -1,0 +1,2 @@
+// Wrong: no such folder in the order.
+#pragma once

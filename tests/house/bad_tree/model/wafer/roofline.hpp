@@ -1,0 +1,3 @@
+// Wrong: gpu and wafer are siblings.
+#pragma once
+#include "gpu/roofline.hpp"
