@@ -7,6 +7,7 @@
 
 namespace CLI {
 class App;
+class Option;
 }
 
 namespace moeline {
@@ -15,6 +16,9 @@ inline constexpr int kAnswered = 0, kInternalError = 1, kBadInput = 2, kInfeasib
 
 // Set by the parsed subcommand; returns the exit code.
 using Action = std::function<int()>;
+
+// Lets the option take only these names; another one gets "did you mean".
+void take_one_of(CLI::Option* option, const std::vector<std::string>& names);
 
 void add_train(CLI::App& app, Action& action);
 void add_layer(CLI::App& app, Action& action);

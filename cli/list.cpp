@@ -69,9 +69,8 @@ void add_list(CLI::App& app, Action& action) {
   command->footer("Example: moeline list models");
   auto what = std::make_shared<std::string>();
   auto output = std::make_shared<std::string>("table");
-  command->add_option("what", *what, "models, hardware or recipes; all if left out")
-      ->check(CLI::IsMember({"models", "hardware", "recipes"}));
-  command->add_option("-o,--output", *output, "table or json")->check(CLI::IsMember({"table", "json"}));
+  take_one_of(command->add_option("what", *what, "all of them if left out"), {"models", "hardware", "recipes"});
+  take_one_of(command->add_option("-o,--output", *output, "how to write the answer; table if left out"), {"table", "json"});
   command->callback([what, output, &action] {
     action = [what, output] {
       Json all = Json::object();

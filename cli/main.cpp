@@ -10,24 +10,43 @@ namespace {
 
 const std::vector<std::string> kCommands{"train", "layer", "list", "show"};
 
-// One line for a mistake in the flags, with the nearest flag of the command that was meant.
-std::string flag_problem(const CLI::App& app, const CLI::ParseError& error) {
-  std::string message = error.what();
-  const std::size_t dashes = message.find("--");
-  const std::vector<CLI::App*> parsed = app.get_subcommands();
-  if (error.get_name() != "ExtrasError" || parsed.empty()) return message;
+std::string help_of(const CLI::App* command) {
+  return command == nullptr ? "see `moeline --help`" : fmt::format("see `moeline {} --help`", command->get_name());
+}
+
+// What no command asked for, with the nearest flag of the command that was meant.
+std::string unknown_word(const std::string& word, const CLI::App* command) {
+  if (word[0] != '-') return fmt::format("unexpected argument \"{}\"; {}", word, help_of(command));
+  const std::string flag = word.substr(0, word.find('='));
   std::vector<std::string> flags;
-  for (const CLI::Option* option : parsed.front()->get_options()) {
-    for (const std::string& name : option->get_lnames()) flags.push_back("--" + name);
+  if (command != nullptr) {
+    for (const CLI::Option* option : command->get_options()) {
+      for (const std::string& name : option->get_lnames()) flags.push_back("--" + name);
+    }
   }
-  const std::string word = dashes == std::string::npos ? "" : message.substr(dashes, message.find_first_of(" ]=", dashes) - dashes);
-  const std::string near = nearest(word, flags);
-  if (!near.empty()) return fmt::format("unknown flag {}, did you mean {}?", word, near);
-  return message + fmt::format("; see `moeline {} --help`", parsed.front()->get_name());
+  const std::string near = nearest(flag, flags);
+  return near.empty() ? fmt::format("unknown flag {}; {}", flag, help_of(command))
+                      : fmt::format("unknown flag {}, did you mean {}?", flag, near);
+}
+
+// One line for a mistake in the flags.
+std::string flag_problem(const CLI::App& app, const CLI::ParseError& error) {
+  const std::vector<CLI::App*> parsed = app.get_subcommands();
+  const CLI::App* command = parsed.empty() ? nullptr : parsed.front();
+  const std::vector<std::string> unknown = app.remaining(true);
+  if (!unknown.empty() && !unknown.front().empty()) return unknown_word(unknown.front(), command);
+  const std::string message = error.what();
+  if (command == nullptr) return fmt::format("which question? One of {}; {}", fmt::join(kCommands, ", "), help_of(command));
+  if (message.find("At Most 1") != std::string::npos) {
+    return fmt::format("{}: given more than once", message.substr(0, message.find(':')));
+  }
+  if (dynamic_cast<const CLI::RequiredError*>(&error) != nullptr) return fmt::format("{}; {}", message, help_of(command));
+  return message;
 }
 
 int run(int argc, char** argv) {
-  CLI::App app{"moeline: how long a Mixture-of-Experts model takes on a machine, what holds it back, and what would change it."};
+  CLI::App app{"moeline: how long a Mixture-of-Experts model takes on a machine, what holds it back, and what would change it.",
+               "moeline"};
   app.set_version_flag("--version", "moeline 0.1.0");
   app.require_subcommand(1);
   app.footer("Try: moeline train examples/deepseek-v3-256-gb200.json");
@@ -38,7 +57,9 @@ int run(int argc, char** argv) {
   add_show(app, action);
   if (argc > 1 && argv[1][0] != '-' && std::find(kCommands.begin(), kCommands.end(), argv[1]) == kCommands.end()) {
     throw SpecError(fmt::format("unknown command \"{}\"", argv[1]),
-                    "see `moeline --help`" + did_you_mean(argv[1], kCommands));
+                    nearest(argv[1], kCommands).empty()
+                        ? "see `moeline --help`"
+                        : fmt::format("did you mean \"{}\"?", nearest(argv[1], kCommands)));
   }
   try {
     app.parse(argc, argv);

@@ -3,6 +3,9 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
+
+#include "cli/commands.hpp"
 
 namespace moeline {
 namespace {
@@ -32,6 +35,14 @@ void ask_about(Json& scenario, const std::string& kind, const std::string& origi
 
 }  // namespace
 
+void take_one_of(CLI::Option* option, const std::vector<std::string>& names) {
+  const auto check = [names](const std::string& value) -> std::string {
+    if (std::find(names.begin(), names.end(), value) != names.end()) return "";
+    return fmt::format("unknown value \"{}\"{}", value, did_you_mean(value, names));
+  };
+  option->check(CLI::Validator(check, fmt::format("{{{}}}", fmt::join(names, ","))));
+}
+
 void ScenarioFlags::add_to(CLI::App& command) {
   command.add_option("scenario", file, "scenario file (JSON); flags override what it says");
   command.add_option("--model", model, "a name from `moeline list models`, or the path of a config.json");
@@ -40,10 +51,12 @@ void ScenarioFlags::add_to(CLI::App& command) {
   command.add_option("--recipe", recipe, "a name from `moeline list recipes`");
   command.add_option("--parallel", parallel, "tp=1,pp=4,vpp=4,ep=64,etp=1,cp=1,dp=auto,zero=1");
   command.add_option("--routing", routing, "balanced or uniform");
-  command.add_option("--calibration", calibration, "auto, none, or a file");
+  command.add_option("--calibration", calibration, "auto or none");
   command.add_option("--sequence", sequence, "tokens per sequence");
-  command.add_option("--set", set, "POINTER=VALUE: any field, e.g. /hardware/device/hbm_bandwidth='6 TB/s'")->take_all();
-  command.add_option("-o,--output", format, "table, json, csv or md")->check(CLI::IsMember(kFormats));
+  command.add_option("--set", set, "POINTER=VALUE: any field, e.g. /hardware/device/hbm_bandwidth='6 TB/s'; repeatable")
+      ->take_all()
+      ->allow_extra_args(false);
+  take_one_of(command.add_option("-o,--output", format, "how to write the answer; table if left out"), kFormats);
   command.add_flag("--quiet", quiet, "no warnings on stderr");
 }
 

@@ -118,11 +118,9 @@ void add_show(CLI::App& app, Action& action) {
   command->footer("Example: moeline show model deepseek-v3 -o json");
   auto what = std::make_shared<std::string>(), name = std::make_shared<std::string>();
   auto output = std::make_shared<std::string>("table");
-  command->add_option("what", *what, "model, hardware or recipe")
-      ->required()
-      ->check(CLI::IsMember({"model", "hardware", "recipe"}));
+  take_one_of(command->add_option("what", *what, "what to show")->required(), {"model", "hardware", "recipe"});
   command->add_option("name", *name, "a name from `moeline list`, or a path ending in .json")->required();
-  command->add_option("-o,--output", *output, "table or json")->check(CLI::IsMember({"table", "json"}));
+  take_one_of(command->add_option("-o,--output", *output, "how to write the answer; table if left out"), {"table", "json"});
   command->callback([=, &action] { action = [=] { return show(*what, *name, *output); }; });
 }
 

@@ -199,11 +199,13 @@ Footprint footprint(const MemoryContext& c, const StageContent& stage) {
   const auto sharded = [&](int from_stage) {
     return p.zero >= from_stage ? local.dense / dense_ranks + local.expert / expert_ranks : local.dense + local.expert;
   };
+  // Quantised parameters rest in bf16 beside their copies only where the recipe says so.
+  const double in_bf16 = c.recipe.weight == DType::bf16 ? 1 : 1 - local.quantised / (local.dense + local.expert);
   const double copies = c.recipe.transposed_weight ? 2 : 1;
   const DType quantised = bits(c.recipe.expert) < 16 ? c.recipe.expert : c.recipe.linear;
   Footprint footprint;
   footprint.parts = {
-      {"weights", bytes(c.recipe.weight, sharded(3))},
+      {"weights", in_bf16 * bf16(sharded(3))},
       {"quantised_weights", local.quantised > 0 ? copies * bytes(quantised, local.quantised) : Bytes{}},
       {"gradients", bytes(c.train.gradient, sharded(2))},
       {"optimizer", sharded(1) * optimizer_bytes_per_parameter(c.train.optimizer)},

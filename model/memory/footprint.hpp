@@ -1,6 +1,6 @@
 // What must one device hold, tensor by tensor, and does it fit?
 //
-//   weights      bf16 copy, plus the quantised copies a recipe keeps between optimiser steps
+//   weights      bf16, or the quantised copies a recipe keeps between optimiser steps, or both
 //   gradients    the accumulation buffer
 //   optimizer    fp32 master weights and two moments, sharded over data-parallel ranks from ZeRO 1 on
 //   activations  what backward needs, per micro-batch in flight on the stage, less what is recomputed

@@ -17,7 +17,11 @@ StageContent empty_chunk(const ModelSpec& model) {
 
 // The model as a row of items: E t t ... t m L.
 std::string items_of(const ModelSpec& model, std::int64_t mtp_modules) {
-  return "E" + std::string(model.layers.size(), 't') + std::string(static_cast<std::size_t>(mtp_modules), 'm') + "L";
+  std::string items = "E";
+  items.append(model.layers.size(), 't');
+  items.append(static_cast<std::size_t>(mtp_modules), 'm');
+  items += 'L';
+  return items;
 }
 
 void put(StageContent& chunk, char item, const ModelSpec& model, std::size_t& layer) {
@@ -113,6 +117,28 @@ Chunks even_chunks(const ModelSpec& model, std::int64_t mtp_modules, std::int64_
     result.push_back(chunk);
   }
   return result;
+}
+
+Chunks default_chunks(const ModelSpec& model, std::int64_t mtp_modules, std::int64_t chunk_count, const PartTimes& times) {
+  const auto layers = static_cast<std::int64_t>(model.layers.size());
+  const bool ends_count = layers % chunk_count != 0;  // embedding and loss take the place of a layer each
+  const std::int64_t places = ends_count ? layers + 2 : layers;
+  if (places % chunk_count != 0 || (ends_count && (places / chunk_count < 2 || mtp_modules > 0))) {
+    return even_chunks(model, mtp_modules, chunk_count, times);
+  }
+  Chunks chunks;
+  std::size_t layer = 0;
+  for (std::int64_t c = 0; c < chunk_count; ++c) {
+    StageContent chunk = empty_chunk(model);
+    chunk.embedding = c == 0;
+    chunk.head = c == chunk_count - 1;
+    if (chunk.head) chunk.mtp_modules = static_cast<int>(mtp_modules);
+    std::int64_t count = places / chunk_count;
+    if (ends_count) count -= (chunk.embedding ? 1 : 0) + (chunk.head ? 1 : 0);
+    for (std::int64_t i = 0; i < count; ++i) put(chunk, 't', model, layer);
+    chunks.push_back(chunk);
+  }
+  return chunks;
 }
 
 std::variant<Chunks, Infeasible> parse_layout(const std::string& layout, const ModelSpec& model,

@@ -49,6 +49,7 @@ class Trainer {
   double overlapped_share(std::int64_t stage) const;
   void price_chunks();
   void add_outer(TrainEvaluation& result, std::int64_t stage) const;
+  Bytes gathered_weights(double parameters, const LocalParameters& local) const;
   StageContent whole_stage(std::int64_t stage) const;
 
   const Scenario& s_;
@@ -109,7 +110,7 @@ std::optional<Infeasible> Trainer::cut() {
     times.head = both(parts_.head);
     times.mtp = both(parts_.mtp) + both(parts_.head);
     if (train_.mtp_layers > 0) times.mtp += times.kind[static_cast<std::size_t>(s_.model.mtp_layers[0])];
-    chunks_ = even_chunks(s_.model, train_.mtp_layers, p_.pp * p_.vpp, times);
+    chunks_ = default_chunks(s_.model, train_.mtp_layers, p_.pp * p_.vpp, times);
   } else {
     auto parsed = parse_layout(train_.pipeline_layout, s_.model, train_.mtp_layers, p_.pp * p_.vpp);
     if (Infeasible* why = std::get_if<Infeasible>(&parsed)) return *why;
@@ -239,6 +240,12 @@ BreakdownRow behind(std::string_view name, std::string_view phase, const OpCost&
           .largest = total};
 }
 
+// Weights travel in the format they rest in; the quantised share is taken as that of the whole stage.
+Bytes Trainer::gathered_weights(double parameters, const LocalParameters& local) const {
+  const double share = s_.recipe.weight == DType::bf16 ? 0 : local.quantised / (local.dense + local.expert);
+  return bytes(DType::bf16, (1 - share) * parameters) + bytes(s_.recipe.weight, share * parameters);
+}
+
 // What happens once per step: gradient reduction, optimiser, weight quantisation, parameter gather.
 void Trainer::add_outer(TrainEvaluation& result, std::int64_t stage) const {
   const LocalParameters local = local_parameters(memory_context_, whole_stage(stage));
@@ -258,7 +265,7 @@ void Trainer::add_outer(TrainEvaluation& result, std::int64_t stage) const {
     result.breakdown.add(reduction);
     cover_reduce = max(Seconds{}, cover_reduce - (reduction.seconds - reduction.exposed));
     if (p_.zero == 0) continue;
-    const OpCost gather = cost(Collective{CollectiveKind::all_gather, bytes(s_.recipe.weight, parameters), group}, machine_.fabric, fit);
+    const OpCost gather = cost(Collective{CollectiveKind::all_gather, gathered_weights(parameters, local), group}, machine_.fabric, fit);
     const BreakdownRow row = behind("parameter gather", "forward", gather, gathers, cover_gather, gather_hidden, buckets);
     result.breakdown.add(row);
     cover_gather = max(Seconds{}, cover_gather - (row.seconds - row.exposed));
@@ -267,7 +274,7 @@ void Trainer::add_outer(TrainEvaluation& result, std::int64_t stage) const {
                                     : local.dense + local.expert;
   // States are read and written, the gradient read twice (norm, update), the weight written.
   const Bytes states = owned * optimizer_bytes_per_parameter(train_.optimizer);
-  const Elementwise update{states + 2 * bytes(train_.gradient, owned), states + bytes(s_.recipe.weight, owned)};
+  const Elementwise update{states + 2 * bytes(train_.gradient, owned), states + bytes(DType::bf16, owned)};
   const OpCost adam = cost(update, machine_);
   result.breakdown.add({.name = "optimizer", .phase = "optimizer", .seconds = adam.time, .exposed = adam.time,
                         .bytes = adam.bytes, .bound_by = adam.bound_by, .source = adam.source, .spread = adam.spread,
@@ -296,7 +303,7 @@ std::variant<TrainEvaluation, Infeasible> Trainer::run(std::vector<Warning>& war
   result.breakdown.add(stage_breakdown(result.busiest_stage, true), m);
   result.breakdown.add(stage_breakdown(result.busiest_stage, false), m);
   const auto waiting = [&](std::string_view name, Seconds time, Lane lane) {
-    if (!(time > Seconds{})) return;
+    if (!(time > 1e-9 * pipeline.makespan)) return;  // rounding is no waiting
     result.breakdown.add({.name = name, .phase = "pipeline", .lane = lane, .seconds = time, .exposed = time,
                           .bound_by = "schedule", .source = result.breakdown.source(), .largest = time});
   };

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstdio>
 #include <fstream>
@@ -117,13 +118,15 @@ std::string read_file(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   if (!file) throw SpecError(path, "cannot be read: no such file, or no permission");
   std::string text;
-  text.resize(kLargestFile + 1);
-  file.read(text.data(), static_cast<std::streamsize>(text.size()));
-  if (file.bad() || (file.fail() && !file.eof())) throw SpecError(path, "cannot be read: is it a directory?");
-  text.resize(static_cast<std::size_t>(file.gcount()));
-  if (text.size() > kLargestFile) {
-    throw SpecError(path, "larger than 16 MB, more than any scenario, profile or config needs");
-  }
+  std::array<char, 1 << 16> block;
+  do {
+    file.read(block.data(), block.size());
+    text.append(block.data(), static_cast<std::size_t>(file.gcount()));
+    if (text.size() > kLargestFile) {
+      throw SpecError(path, "larger than 16 MB, more than any scenario, profile or config needs");
+    }
+  } while (file);
+  if (file.bad()) throw SpecError(path, "cannot be read: is it a directory?");
   return text;
 }
 

@@ -9,15 +9,17 @@ namespace moeline {
 namespace {
 
 // What each named recipe sets; routers and the head stay in bf16 in all of them, as published recipes do
-// (DeepSeek-V3 report section 3.3; Megatron-Core mixed-precision recipes). Weights rest in bf16 and are quantised
-// once per optimiser step, both ways where wgrad or dgrad needs a transposed copy.
+// (DeepSeek-V3 report section 3.3; Megatron-Core mixed-precision recipes). fp8_tensor and mxfp8 keep their weights
+// quantised only (Megatron-Core's fp8 parameter gather), with a transposed copy for dgrad; the others quantise from a
+// bf16 copy, once per optimiser step.
 std::vector<Recipe> recipes() {
   std::vector<Recipe> list;
   list.push_back({.name = "bf16"});
-  for (const auto& [name, type, transposed] :
-       {std::tuple{"fp8_tensor", DType::fp8, true}, std::tuple{"fp8_block", DType::fp8_block, false},
-        std::tuple{"mxfp8", DType::mxfp8, true}, std::tuple{"nvfp4", DType::nvfp4, true}}) {
-    list.push_back({.name = name, .linear = type, .expert = type, .transposed_weight = transposed});
+  for (const auto& [name, type, weight, transposed] :
+       {std::tuple{"fp8_tensor", DType::fp8, DType::fp8, true},
+        std::tuple{"fp8_block", DType::fp8_block, DType::bf16, false},
+        std::tuple{"mxfp8", DType::mxfp8, DType::mxfp8, true}, std::tuple{"nvfp4", DType::nvfp4, DType::bf16, true}}) {
+    list.push_back({.name = name, .linear = type, .expert = type, .weight = weight, .transposed_weight = transposed});
   }
   return list;
 }
@@ -79,6 +81,7 @@ std::optional<Infeasible> legalise(Recipe& recipe, const Device& device, std::ve
     }
     if (*type == DType::mxfp8 && !block_scaled) {
       *type = DType::fp8_block;
+      if (recipe.weight == DType::mxfp8) recipe.weight = DType::bf16;
       notes.push_back(fmt::format("recipe {}: {} has no block-scaled tensor path; priced as 1x128 blocks with folded "
                                   "exponents (fp8_block)",
                                   recipe.name, architecture));

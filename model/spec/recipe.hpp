@@ -24,7 +24,7 @@ struct Recipe {
   DType head = DType::bf16;
   DType dispatch_wire = DType::bf16;
   DType combine_wire = DType::bf16;
-  DType weight = DType::bf16;        // resident model weights
+  DType weight = DType::bf16;        // of parameters whose GEMM is quantised: bf16 beside the quantised copies, or those alone
   bool transposed_weight = false;    // a second quantised copy of every weight, for dgrad
 };
 

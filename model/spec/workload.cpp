@@ -14,6 +14,8 @@ struct Named {
   std::string_view name;
   E value;
 };
+template <class E>
+Named(std::string_view, E) -> Named<E>;  // clang 14 deduces no aggregates by itself
 constexpr std::array kRecompute{
     Named{"core_attn", Recompute::core_attn}, Named{"layernorm", Recompute::layernorm},
     Named{"moe_act", Recompute::moe_act},     Named{"mla_up_proj", Recompute::mla_up_proj},
