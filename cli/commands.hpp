@@ -24,5 +24,7 @@ void add_train(CLI::App& app, Action& action);
 void add_layer(CLI::App& app, Action& action);
 void add_list(CLI::App& app, Action& action);
 void add_show(CLI::App& app, Action& action);
+void add_fit(CLI::App& app, Action& action);
+void add_check(CLI::App& app, Action& action);
 
 }  // namespace moeline

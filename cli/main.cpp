@@ -8,7 +8,7 @@
 namespace moeline {
 namespace {
 
-const std::vector<std::string> kCommands{"train", "layer", "list", "show"};
+const std::vector<std::string> kCommands{"train", "layer", "fit", "check", "list", "show"};
 
 std::string help_of(const CLI::App* command) {
   return command == nullptr ? "see `moeline --help`" : fmt::format("see `moeline {} --help`", command->get_name());
@@ -53,6 +53,8 @@ int run(int argc, char** argv) {
   Action action;
   add_train(app, action);
   add_layer(app, action);
+  add_fit(app, action);
+  add_check(app, action);
   add_list(app, action);
   add_show(app, action);
   if (argc > 1 && argv[1][0] != '-' && std::find(kCommands.begin(), kCommands.end(), argv[1]) == kCommands.end()) {

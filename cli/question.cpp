@@ -8,16 +8,23 @@
 
 #include "cli/commands.hpp"
 #include "cli/scenario_flags.hpp"
+#include "fit/calibration_file.hpp"
 #include "plan/evaluate.hpp"
 
 namespace moeline {
 namespace {
 
-Calibration calibration_named(const Scenario& scenario) {
-  if (scenario.calibration != "auto" && scenario.calibration != "none") {
-    throw SpecError("--calibration " + scenario.calibration, "no calibration files are read yet; use auto or none");
+Calibration calibration_named(Scenario& scenario) {
+  std::string note = "calibration: none, datasheet bounds";
+  Calibration calibration;
+  if (scenario.calibration == "auto") {
+    calibration = calibration_for(scenario.cluster, note);
+  } else if (scenario.calibration != "none") {
+    const std::string& path = scenario.calibration;
+    calibration = calibration_from(parse_json(read_file(path), path), path, note);
   }
-  return {};
+  scenario.assumptions.push_back(note);
+  return calibration;
 }
 
 Terminal terminal() {
@@ -26,8 +33,9 @@ Terminal terminal() {
 }
 
 int answer(const ScenarioFlags& flags, const std::string& kind) {
-  const Scenario scenario = read_scenario(flags.scenario(kind), flags.origin());
-  const Outcome outcome = evaluate(scenario, calibration_named(scenario));
+  Scenario scenario = read_scenario(flags.scenario(kind), flags.origin());
+  const Calibration calibration = calibration_named(scenario);
+  const Outcome outcome = evaluate(scenario, calibration);
   if (const Infeasible* why = std::get_if<Infeasible>(&outcome)) {
     if (flags.output() == Format::json) fmt::print("{}", render_infeasible_json(*why));
     fmt::print(stderr, "moeline: {}: infeasible: {}; {}\n", flags.origin(), why->reason, why->advice);

@@ -68,7 +68,11 @@ Json ScenarioFlags::scenario(const std::string& kind) const {
   if (devices) json["devices"] = *devices;
   if (!recipe.empty()) json["recipe"] = recipe;
   if (!parallel.empty()) overlay(json["parallelism"], parse_parallelism_text(parallel, "--parallel"));
-  if (!routing.empty()) json["routing"] = Json{{"popularity", routing}};
+  if (!routing.empty()) {  // "power-law:1.2" is a popularity and its parameter
+    const std::size_t colon = routing.find(':');
+    json["routing"] = Json{{"popularity", routing.substr(0, colon)}};
+    if (colon != std::string::npos) json["routing"]["alpha"] = routing.substr(colon + 1);
+  }
   if (!calibration.empty()) json["calibration"] = calibration;
   ask_about(json, kind, origin());
   Json& workload = json["workload"];

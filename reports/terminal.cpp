@@ -42,6 +42,8 @@ std::string padded(const std::string& text, std::size_t width) {
   return text + std::string(width > columns(text) ? width - columns(text) : 0, ' ');
 }
 
+constexpr std::size_t kNames = 34, kBoundBy = 24;  // columns
+
 struct Line {
   std::string name;
   Seconds exposed, hidden;
@@ -49,26 +51,39 @@ struct Line {
   Source source;
 };
 
-std::string line_text(const Line& line, Seconds total, double longest, const Ink& ink) {
+// "NDR InfiniBand, one 400 Gbit/s NIC per GPU" is long for a column; what follows the comma is in `show hardware`.
+std::string brief(std::string_view bound_by) {
+  std::string text(bound_by.substr(0, bound_by.find(',')));
+  if (columns(text) <= kBoundBy) return text;
+  while (columns(text) > kBoundBy - 2) text.pop_back();
+  return text + "..";
+}
+
+std::string heading(const std::string& what, std::size_t names, const Ink& ink) {
+  const std::string line = fmt::format("  {}{:>10} {:>10} {:>8}  {:<13}{}source", padded(what, names), "exposed", "hidden", "share",
+                                       "", padded("bound by", kBoundBy + 2));
+  return ink.dim(line) + "\n";
+}
+
+std::string line_text(const Line& line, std::size_t names, Seconds total, double longest, const Ink& ink) {
   const double share = line.exposed / total;
   const std::string hidden = line.hidden > 0.0005 * total ? format(line.hidden) : "-";
   const std::string drawn = bar(share / longest, 12);
-  return fmt::format("  {}{:>10} {:>10} {:>6.1f} %  {}{}{}\n", padded(line.name, 34), format(line.exposed), hidden,
+  return fmt::format("  {}{:>10} {:>10} {:>6.1f} %  {}{}{}\n", padded(line.name, names), format(line.exposed), hidden,
                      100 * share, ink.bar(drawn) + std::string(13 - columns(drawn), ' '),
-                     padded(std::string(line.bound_by.substr(0, 22)), 24), name(line.source));
+                     padded(brief(line.bound_by), kBoundBy + 2), name(line.source));
 }
 
 std::string lines_text(std::vector<Line> lines, Seconds total, const Ink& ink, std::size_t most) {
   std::stable_sort(lines.begin(), lines.end(), [](const Line& a, const Line& b) { return a.exposed > b.exposed; });
-  std::string out = ink.dim(fmt::format("  {:<34}{:>10} {:>10} {:>8}  {:<13}{:<24}{}\n", "where the time goes", "exposed",
-                                        "hidden", "share", "", "bound by", "source"));
+  std::string out = heading("where the time goes", kNames, ink);
   double longest = 1e-9;
   for (const Line& line : lines) longest = std::max(longest, line.exposed / total);
   Line rest{"the rest", {}, {}, "", Source::measured};
   std::size_t shown = 0;
   for (const Line& line : lines) {
     if (shown < most && (line.exposed > 0.0005 * total || line.hidden > 0.005 * total)) {
-      out += line_text(line, total, longest, ink);
+      out += line_text(line, kNames, total, longest, ink);
       ++shown;
     } else {
       rest.exposed += line.exposed;
@@ -76,7 +91,7 @@ std::string lines_text(std::vector<Line> lines, Seconds total, const Ink& ink, s
       rest.source = weakest(rest.source, line.source);
     }
   }
-  if (rest.exposed > Seconds{}) out += line_text(rest, total, longest, ink);
+  if (rest.exposed > Seconds{}) out += line_text(rest, kNames, total, longest, ink);
   return out;
 }
 
@@ -112,11 +127,12 @@ std::string memory_line(const TrainEvaluation& train, const Ink& ink) {
 
 std::string train_screen(const TrainEvaluation& train, const Ink& ink) {
   const bool floor = !(train.step.p10 < train.step.value);
-  std::string out = fmt::format("  step     {}   {} .. {}{}   {} tok/s/GPU   {:.0f} TFLOP/s/GPU   MFU {:.1f} % of dense {}\n",
+  std::string out = fmt::format("  step     {}   {} .. {}{}   {} tok/s/GPU   {} TFLOP/s/GPU   MFU {:.1f} % of dense {}\n",
                                 ink.bold(format(train.step.value)), format(train.step.p10), format(train.step.p90),
                                 floor ? " (bound)" : "",
                                 format_count(std::llround(train.tokens_per_second_per_device)),
-                                train.model_rate.in(teraflop_per_second), 100 * train.mfu, train.mfu_format);
+                                format_count(std::llround(train.model_rate.in(teraflop_per_second))), 100 * train.mfu,
+                                train.mfu_format);
   out += memory_line(train, ink);
   out += fmt::format("  held by  {}\n\n", held_by(train));
   std::vector<Line> lines;
@@ -128,19 +144,25 @@ std::string train_screen(const TrainEvaluation& train, const Ink& ink) {
   return out + lines_text(lines, train.step.value, ink, 16);
 }
 
+std::string label(const LayerRow& row) {
+  return row.group == row.name ? fmt::format(" {}", row.name) : fmt::format(" {}: {}", row.group, row.name);
+}
+
 std::string layer_screen(const LayerEvaluation& layer, const Ink& ink) {
   std::string out = fmt::format("  forward  {}      backward  {}\n\n", ink.bold(format(layer.forward)),
                                 ink.bold(format(layer.backward)));
   const Seconds total = layer.forward + layer.backward;
   double longest = 1e-9;
-  for (const LayerRow& row : layer.rows) longest = std::max(longest, row.exposed / total);
-  out += ink.dim(fmt::format("  {:<34}{:>10} {:>10} {:>8}  {:<13}{:<24}{}\n", "op", "exposed", "hidden", "share", "", "bound by",
-                             "source"));
+  std::size_t names = kNames;
+  for (const LayerRow& row : layer.rows) {
+    longest = std::max(longest, row.exposed / total);
+    names = std::max(names, columns(label(row)) + 2);
+  }
+  out += heading("op", names, ink);
   std::string_view phase;
   for (const LayerRow& row : layer.rows) {
-    if (row.phase != phase) out += ink.dim(fmt::format("  {}\n", phase = row.phase));
-    const std::string label = row.group == row.name ? std::string(row.name) : fmt::format("{}: {}", row.group, row.name);
-    out += line_text({" " + label, row.exposed, row.cost.time - row.exposed, row.cost.bound_by, row.cost.source}, total,
+    if (row.phase != phase) out += ink.dim(fmt::format("  {}", phase = row.phase)) + "\n";
+    out += line_text({label(row), row.exposed, row.cost.time - row.exposed, row.cost.bound_by, row.cost.source}, names, total,
                      longest, ink);
   }
   return out;

@@ -5,22 +5,29 @@
 #pragma once
 
 #include "cost/op_cost.hpp"
+#include "spec/dtype.hpp"
 #include "units.hpp"
 
 namespace moeline {
 
 using SecondsPerByte = Quantity<Dimension{.second = 1, .byte = -1}>;
 
+// Which tile shapes a kernel library ships.
+enum class TileSet { fine, cutlass, deepgemm };
+
 // gpu/gemm: t = launch + max(X, Y) + leak min(X, Y) + split
 struct GemmFit {
   Seconds launch;
-  double tensor = 1;              // of the dense peak, inside the main loop
+  double tensor = 1;              // of the dense peak, inside the main loop, at the burst clock
+  double throttle = 0;            // share of that lost once the power limit is reached
   double memory = 1;              // of HBM bandwidth
   SecondsPerByte load;            // one multiprocessor reading operands
   Seconds k_step;                 // latency of one 128-byte step along k
   SecondsPerByte epilogue;        // one multiprocessor writing its tile
   Seconds split;                  // fixed cost of a split along k
   double leak = 0;                // part of the smaller bound that is not hidden
+  double resident = 0;            // share of L2 that keeps repeated operands; benchmarks only
+  TileSet tiles = TileSet::fine;
   double spread = 0;
   Source source = Source::bound;
 };
@@ -50,10 +57,12 @@ struct NetworkFit {
 };
 
 struct Calibration {
-  GemmFit gemm, grouped_gemm;
+  GemmFit gemm_bf16, gemm_fp8, gemm_fp8_block, gemm_fp4;
   MemoryFit memory;
   AttentionFit attention;
   NetworkFit collective, exchange;
+
+  const GemmFit& gemm(DType operands) const;
 };
 
 }  // namespace moeline

@@ -25,8 +25,14 @@ struct GemmTerms {
   Seconds time;
 };
 
-GemmTerms gemm_terms(const Gemm& gemm, const Gpu& gpu, const GemmFit& fit);
-GemmTerms gemm_terms(const GroupedGemm& gemm, const Gpu& gpu, const GemmFit& fit);
+// What a benchmark does that a step does not: operands still in L2, clocks not yet throttled.
+struct GemmConditions {
+  double miss = 1;       // share of the traffic that reaches HBM
+  double sustained = 1;  // 1: the power limit has been reached
+};
+
+GemmTerms gemm_terms(const Gemm& gemm, const Gpu& gpu, const GemmFit& fit, GemmConditions conditions = {});
+GemmTerms gemm_terms(const GroupedGemm& gemm, const Gpu& gpu, const GemmFit& fit, GemmConditions conditions = {});
 
 OpCost cost(const Gemm& gemm, const Gpu& gpu, const GemmFit& fit);
 OpCost cost(const GroupedGemm& gemm, const Gpu& gpu, const GemmFit& fit);

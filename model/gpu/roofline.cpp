@@ -64,8 +64,8 @@ OpCost cost(const Quantize& pass, const Machine& machine) {
 OpCost cost(const Work& work, const Machine& machine) {
   struct Visitor {
     const Machine& machine;
-    OpCost operator()(const Gemm& w) const { return cost(w, machine.gpu, machine.calibration.gemm); }
-    OpCost operator()(const GroupedGemm& w) const { return cost(w, machine.gpu, machine.calibration.grouped_gemm); }
+    OpCost operator()(const Gemm& w) const { return cost(w, machine.gpu, machine.calibration.gemm(w.operands)); }
+    OpCost operator()(const GroupedGemm& w) const { return cost(w, machine.gpu, machine.calibration.gemm(w.operands)); }
     OpCost operator()(const Collective& w) const { return cost(w, machine.fabric, machine.calibration.collective); }
     OpCost operator()(const TokenExchange& w) const { return cost(w, machine.fabric, machine.calibration.exchange); }
     OpCost operator()(const AttentionCore& w) const { return cost(w, machine); }

@@ -200,7 +200,7 @@ Footprint footprint(const MemoryContext& c, const StageContent& stage) {
     return p.zero >= from_stage ? local.dense / dense_ranks + local.expert / expert_ranks : local.dense + local.expert;
   };
   // Quantised parameters rest in bf16 beside their copies only where the recipe says so.
-  const double in_bf16 = c.recipe.weight == DType::bf16 ? 1 : 1 - local.quantised / (local.dense + local.expert);
+  const double in_bf16 = c.recipe.weight == DType::bf16 || local.quantised <= 0 ? 1 : 1 - local.quantised / (local.dense + local.expert);
   const double copies = c.recipe.transposed_weight ? 2 : 1;
   const DType quantised = bits(c.recipe.expert) < 16 ? c.recipe.expert : c.recipe.linear;
   Footprint footprint;

@@ -104,6 +104,14 @@ double gathered_width(const DecoderContext& c, const Attention& attention) {
   return real(c.model.hidden);
 }
 
+// Keys and values of the other context-parallel ranks, beside the attention that consumes them.
+int exchange_context(StepBuilder& b, const DecoderContext& c, std::string_view what, double elements) {
+  if (c.parallelism.cp == 1) return -1;
+  return b.beside("context-parallel exchange", what,
+                  Collective{CollectiveKind::all_gather, bf16(c.tokens() * real(c.parallelism.cp) * elements),
+                             context_group(c.parallelism)});
+}
+
 Part pointwise_part(const Attention& attention) {
   return std::holds_alternative<LatentAttention>(attention) ? Part::mla_up_projection : Part::other;
 }
@@ -114,78 +122,74 @@ void attention_forward(StepBuilder& b, const DecoderContext& c, const Attention&
   const Widths w = std::visit([&](const auto& a) { return widths(c, a); }, attention);
   const double hidden = real(c.model.hidden), tokens = c.tokens(), shard = c.shard_tokens();
   const bool overlap = c.train.overlap.contains(Overlap::tp);
-  const bool latent = std::holds_alternative<LatentAttention>(attention);
   b.add("norms", "attention norm", norm_forward(shard * hidden), Part::norm);
-  if (!latent) gather_tokens(b, c, gathered_width(c, attention), overlap);
-  bool gathered = !latent;
+  const bool latent = std::holds_alternative<LatentAttention>(attention);
+  int gathered = latent ? -1 : gather_tokens(b, c, gathered_width(c, attention), overlap);
+  bool down = latent;
   for (const StepBuilder::Linear& projection : input_projections(c, attention, w)) {
     b.forward(projection);
-    if (!gathered) {
+    if (down) {  // the latent is what travels, not the hidden state
       b.add("norms", "latent norm", norm_forward(shard * projection.n), Part::norm);
-      gather_tokens(b, c, gathered_width(c, attention), overlap);
-      gathered = true;
+      gathered = gather_tokens(b, c, gathered_width(c, attention), overlap);
+      down = false;
     }
   }
-  b.join();
+  b.join(gathered);
   b.add(kPointwise, w.is_scan ? "convolution" : "rotary embedding", pointwise(tokens * w.pointwise, false),
         pointwise_part(attention));
-  if (c.parallelism.cp > 1 && !w.is_scan) {
-    b.beside("context-parallel exchange", "keys and values",
-             Collective{CollectiveKind::all_gather, bf16(tokens * real(c.parallelism.cp) * w.kv_elements),
-                        context_group(c.parallelism)});
-  }
   if (w.is_scan) {
     b.add(kCore, "delta rule scan", w.scan, Part::core_attention);
     b.add("norms", "gated norm", norm_forward(2 * tokens * w.second), Part::norm);
   } else {
+    const int exchanged = exchange_context(b, c, "keys and values", w.kv_elements);
     b.add(kCore, "attention", w.core, Part::core_attention);
+    b.join(exchanged);
   }
-  b.join();
   b.forward({kProjection, "output", tokens, hidden, w.second, c.recipe.linear});
   scatter_tokens(b, c, hidden, false);
   b.add("residuals", "residual", Elementwise{bf16(2 * shard * hidden), bf16(shard * hidden)});
 }
 
-void attention_backward(StepBuilder& b, const DecoderContext& c, const Attention& attention) {
-  const Widths w = std::visit([&](const auto& a) { return widths(c, a); }, attention);
-  const double hidden = real(c.model.hidden), tokens = c.tokens(), shard = c.shard_tokens();
-  const bool overlap = c.train.overlap.contains(Overlap::tp);
-  gather_tokens(b, c, hidden, overlap);
-  b.backward({kProjection, "output", tokens, hidden, w.second, c.recipe.linear}, c.train.gradient);
-  b.join();
-  if (c.parallelism.cp > 1 && !w.is_scan) {  // keys and values again, and their gradients back
-    b.beside("context-parallel exchange", "keys, values and gradients",
-             Collective{CollectiveKind::all_gather, 2 * bf16(tokens * real(c.parallelism.cp) * w.kv_elements),
-                        context_group(c.parallelism)});
-  }
+namespace {
+void core_backward(StepBuilder& b, const DecoderContext& c, const Widths& w) {
   if (w.is_scan) {
     StateScan scan = w.scan;
     scan.backward = true;
-    b.add("norms", "gated norm", norm_backward(2 * tokens * w.second));
+    b.add("norms", "gated norm", norm_backward(2 * c.tokens() * w.second));
     b.add(kCore, "delta rule scan", scan);
-  } else {
-    AttentionCore core = w.core;
-    core.backward = true;
-    b.add(kCore, "attention", core);
+    return;
   }
-  b.join();
+  AttentionCore core = w.core;
+  core.backward = true;
+  const int exchanged = exchange_context(b, c, "keys, values and gradients", 2 * w.kv_elements);
+  b.add(kCore, "attention", core);
+  b.join(exchanged);
+}
+}  // namespace
+
+void attention_backward(StepBuilder& b, const DecoderContext& c, const Attention& attention) {
+  const Widths w = std::visit([&](const auto& a) { return widths(c, a); }, attention);
+  const double hidden = real(c.model.hidden), tokens = c.tokens(), shard = c.shard_tokens();
+  const int gradient = gather_tokens(b, c, hidden, c.train.overlap.contains(Overlap::tp));
+  b.backward({kProjection, "output", tokens, hidden, w.second, c.recipe.linear}, c.train.gradient);
+  b.join(gradient);
+  core_backward(b, c, w);
   b.add(kPointwise, w.is_scan ? "convolution" : "rotary embedding", pointwise(tokens * w.pointwise, true));
   std::vector<StepBuilder::Linear> projections = input_projections(c, attention, w);
   std::reverse(projections.begin(), projections.end());
   const bool latent = projections.size() > 1;
   for (const StepBuilder::Linear& projection : projections) {
-    const bool down = latent && &projection == &projections.back();
-    if (down) {
-      scatter_tokens(b, c, gathered_width(c, attention), overlap);
+    int input = -1;
+    if (latent && &projection == &projections.back()) {
+      scatter_tokens(b, c, gathered_width(c, attention), false);
       b.add("norms", "latent norm", norm_backward(shard * projection.n));
     } else {
-      gather_tokens(b, c, projection.k, true);  // the input again, for wgrad, behind dgrad
+      input = gather_tokens(b, c, projection.k, true);  // again, for wgrad, behind dgrad
     }
     b.backward(projection, c.train.gradient);
-    b.join();
+    b.join(input);
   }
-  if (!latent) scatter_tokens(b, c, gathered_width(c, attention), overlap);
-  b.join();
+  if (!latent) scatter_tokens(b, c, gathered_width(c, attention), false);
   b.add("norms", "attention norm", norm_backward(shard * hidden));
   b.add("residuals", "residual", Elementwise{bf16(2 * shard * hidden), bf16(shard * hidden)});
 }

@@ -1,5 +1,10 @@
 #include "ops/builder.hpp"
 
+#include <algorithm>
+#include <utility>
+
+#include "error.hpp"
+
 namespace moeline {
 
 void StepBuilder::push(std::string_view group, std::string_view name, const Work& work, Part part) {
@@ -7,23 +12,28 @@ void StepBuilder::push(std::string_view group, std::string_view name, const Work
   Op op{.name = name, .group = group, .phase = phase_, .part = part, .in_moe = in_moe_,
         .lane = network ? Lane::network : Lane::compute, .work = work};
   op.after[0] = last_;
-  if (joining_) op.after[1] = side_;
+  MOELINE_EXPECT(joined_.size() < op.after.size());
+  std::copy(joined_.begin(), joined_.end(), op.after.begin() + 1);
+  joined_.clear();
   step_.push_back(op);
 }
 
 void StepBuilder::add(std::string_view group, std::string_view name, const Work& work, Part part) {
   push(group, name, work, part);
   last_ = static_cast<int>(step_.size()) - 1;
-  joining_ = false;
 }
 
-void StepBuilder::beside(std::string_view group, std::string_view name, const Work& work, Part part) {
-  if (joining_) join();
+int StepBuilder::beside(std::string_view group, std::string_view name, const Work& work, Part part) {
+  // What the chain waits for stays for its next op; a side op starts with the chain.
+  const std::vector<int> waiting = std::exchange(joined_, {});
   push(group, name, work, part);
-  side_ = static_cast<int>(step_.size()) - 1;
+  joined_ = waiting;
+  return static_cast<int>(step_.size()) - 1;
 }
 
-void StepBuilder::join() { joining_ = side_ >= 0; }
+void StepBuilder::join(int op) {
+  if (op >= 0) joined_.push_back(op);
+}
 
 void StepBuilder::forward(const Linear& linear) {
   if (is_quantised(linear.type)) {
@@ -57,32 +67,29 @@ void StepBuilder::append(const Step& other) {
     step_.push_back(op);
   }
   last_ = static_cast<int>(step_.size()) - 1;
-  joining_ = false;
-  side_ = -1;
 }
 
 Elementwise norm_forward(double elements) { return {bf16(elements), bf16(elements)}; }
 Elementwise norm_backward(double elements) { return {bf16(2 * elements), bf16(elements)}; }
 
-void gather_tokens(StepBuilder& builder, const DecoderContext& context, double width, bool overlapped) {
-  if (context.parallelism.tp == 1) return;
-  const Collective gather{CollectiveKind::all_gather, bf16(context.tokens() * width), tensor_group(context.parallelism)};
-  if (overlapped) {
-    builder.beside("tensor-parallel exchange", "all-gather", gather);
-  } else {
-    builder.add("tensor-parallel exchange", "all-gather", gather);
-  }
+namespace {
+
+int tensor_exchange(StepBuilder& builder, const DecoderContext& context, CollectiveKind kind, std::string_view name,
+                    double width, bool overlapped) {
+  if (context.parallelism.tp == 1) return -1;
+  const Collective exchange{kind, bf16(context.tokens() * width), tensor_group(context.parallelism)};
+  if (overlapped) return builder.beside("tensor-parallel exchange", name, exchange);
+  builder.add("tensor-parallel exchange", name, exchange);
+  return -1;
 }
 
-void scatter_tokens(StepBuilder& builder, const DecoderContext& context, double width, bool overlapped) {
-  if (context.parallelism.tp == 1) return;
-  const Collective scatter{CollectiveKind::reduce_scatter, bf16(context.tokens() * width),
-                           tensor_group(context.parallelism)};
-  if (overlapped) {
-    builder.beside("tensor-parallel exchange", "reduce-scatter", scatter);
-  } else {
-    builder.add("tensor-parallel exchange", "reduce-scatter", scatter);
-  }
+}  // namespace
+
+int gather_tokens(StepBuilder& builder, const DecoderContext& context, double width, bool overlapped) {
+  return tensor_exchange(builder, context, CollectiveKind::all_gather, "all-gather", width, overlapped);
+}
+int scatter_tokens(StepBuilder& builder, const DecoderContext& context, double width, bool overlapped) {
+  return tensor_exchange(builder, context, CollectiveKind::reduce_scatter, "reduce-scatter", width, overlapped);
 }
 
 }  // namespace moeline

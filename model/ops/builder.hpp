@@ -11,9 +11,9 @@ class StepBuilder {
 
   // The next op of the chain; collectives and exchanges go to the network lane by themselves.
   void add(std::string_view group, std::string_view name, const Work& work, Part part = Part::other);
-  // An op that starts where the chain stands now and is waited for at the next `join`.
-  void beside(std::string_view group, std::string_view name, const Work& work, Part part = Part::other);
-  void join();
+  // An op that starts where the chain stands now; the chain waits for it where its index is joined.
+  int beside(std::string_view group, std::string_view name, const Work& work, Part part = Part::other);
+  void join(int op);  // -1: nothing to wait for
 
   // A linear layer y[m,n] = x[m,k] w[k,n]: quantisation of what its format needs, then the products.
   struct Linear {
@@ -35,8 +35,8 @@ class StepBuilder {
   Phase phase_;
   Step step_;
   bool in_moe_ = false;
-  int last_ = -1, side_ = -1;
-  bool joining_ = false;
+  int last_ = -1;
+  std::vector<int> joined_;  // what the next op waits for beside the chain
 };
 
 inline bool is_quantised(DType type) { return bits(type) < 16; }
@@ -52,7 +52,8 @@ void ffn_forward(StepBuilder& builder, const DecoderContext& context, const Ffn&
 void ffn_backward(StepBuilder& builder, const DecoderContext& context, const Ffn& ffn);
 
 // Tensor-parallel collectives of a column-parallel input and a row-parallel output; nothing when tp = 1.
-void gather_tokens(StepBuilder& builder, const DecoderContext& context, double width, bool overlapped);
-void scatter_tokens(StepBuilder& builder, const DecoderContext& context, double width, bool overlapped);
+// Overlapped ones run beside the chain and return the op to join; else -1.
+int gather_tokens(StepBuilder& builder, const DecoderContext& context, double width, bool overlapped);
+int scatter_tokens(StepBuilder& builder, const DecoderContext& context, double width, bool overlapped);
 
 }  // namespace moeline

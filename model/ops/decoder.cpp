@@ -80,9 +80,9 @@ Step head_forward(const DecoderContext& c) {
   StepBuilder b(Phase::forward);
   const double hidden = real(c.model.hidden), vocabulary = real(c.model.vocabulary) / real(c.parallelism.tp);
   b.add("norms", "final norm", norm_forward(c.shard_tokens() * hidden));
-  gather_tokens(b, c, hidden, c.train.overlap.contains(Overlap::tp));
+  const int gathered = gather_tokens(b, c, hidden, c.train.overlap.contains(Overlap::tp));
   b.forward({"head", "logits", c.tokens(), vocabulary, hidden, c.recipe.head});
-  b.join();
+  b.join(gathered);
   // Fused cross entropy: logits read once as bf16, gradient written over them.
   b.add("loss", "cross entropy", Elementwise{bf16(2 * c.tokens() * vocabulary), bf16(c.tokens() * vocabulary)});
   if (c.parallelism.tp > 1) b.add("loss", "reduction", vocabulary_reduction(c, 3 * c.tokens()));
@@ -92,9 +92,9 @@ Step head_forward(const DecoderContext& c) {
 Step head_backward(const DecoderContext& c) {
   StepBuilder b(Phase::backward);
   const double hidden = real(c.model.hidden), vocabulary = real(c.model.vocabulary) / real(c.parallelism.tp);
-  gather_tokens(b, c, hidden, true);
+  const int gathered = gather_tokens(b, c, hidden, true);
   b.backward({"head", "logits", c.tokens(), vocabulary, hidden, c.recipe.head}, c.train.gradient);
-  b.join();
+  b.join(gathered);
   scatter_tokens(b, c, hidden, false);
   b.add("norms", "final norm", norm_backward(c.shard_tokens() * hidden));
   return b.take();

@@ -19,9 +19,9 @@ Elementwise swiglu_backward(double elements) { return {bf16(3 * elements), bf16(
 
 void dense_forward(StepBuilder& b, const DecoderContext& c, double full_width, Names names, Part part) {
   const double hidden = real(c.model.hidden), tokens = c.tokens(), width = full_width / real(c.parallelism.tp);
-  gather_tokens(b, c, hidden, c.train.overlap.contains(Overlap::tp));
+  const int gathered = gather_tokens(b, c, hidden, c.train.overlap.contains(Overlap::tp));
   b.forward({names.gemm, "gate+up", tokens, 2 * width, hidden, c.recipe.linear, part});
-  b.join();
+  b.join(gathered);
   b.add(names.activation, "SwiGLU", swiglu_forward(tokens * width), part);
   b.forward({names.gemm, "down", tokens, hidden, width, c.recipe.linear, part});
   scatter_tokens(b, c, hidden, false);
@@ -29,15 +29,15 @@ void dense_forward(StepBuilder& b, const DecoderContext& c, double full_width, N
 
 void dense_backward(StepBuilder& b, const DecoderContext& c, double full_width, Names names) {
   const double hidden = real(c.model.hidden), tokens = c.tokens(), width = full_width / real(c.parallelism.tp);
-  gather_tokens(b, c, hidden, c.train.overlap.contains(Overlap::tp));
+  const bool overlap = c.train.overlap.contains(Overlap::tp);
+  const int gradient = gather_tokens(b, c, hidden, overlap);
   b.backward({names.gemm, "down", tokens, hidden, width, c.recipe.linear}, c.train.gradient);
-  b.join();
+  b.join(gradient);
   b.add(names.activation, "SwiGLU", swiglu_backward(tokens * width));
-  gather_tokens(b, c, hidden, true);
+  const int input = gather_tokens(b, c, hidden, true);  // again, for wgrad, behind dgrad
   b.backward({names.gemm, "gate+up", tokens, 2 * width, hidden, c.recipe.linear}, c.train.gradient);
-  b.join();
-  scatter_tokens(b, c, hidden, c.train.overlap.contains(Overlap::tp));
-  b.join();
+  b.join(input);
+  scatter_tokens(b, c, hidden, false);
 }
 
 // Sizes of the routed part on one rank (the hottest, when loads differ).
@@ -137,9 +137,9 @@ void moe_forward(StepBuilder& b, const DecoderContext& c, const MoeFfn& moe) {
   if (exchanges(c)) {
     const TokenExchange dispatch = exchange(c, moe, c.recipe.dispatch_wire, r.overload);
     if (beside) {
-      b.beside("dispatch", "dispatch", dispatch, Part::moe);
+      const int dispatched = b.beside("dispatch", "dispatch", dispatch, Part::moe);
       shared_forward(b, c, moe);
-      b.join();
+      b.join(dispatched);
     } else {
       b.add("dispatch", "dispatch", dispatch, Part::moe);
     }
@@ -160,12 +160,17 @@ void moe_backward(StepBuilder& b, const DecoderContext& c, const MoeFfn& moe) {
   experts_backward(b, c, r);
   etp_collective(b, c, r, CollectiveKind::reduce_scatter);
   const bool beside = c.train.overlap.contains(Overlap::shared_expert) && exchanges(c) && moe.shared_width > 0;
+  int dispatched = -1;
   if (exchanges(c)) {
     const TokenExchange back = exchange(c, moe, DType::bf16, r.overload);
-    beside ? b.beside("dispatch", "dispatch backward", back) : b.add("dispatch", "dispatch backward", back);
+    if (beside) {
+      dispatched = b.beside("dispatch", "dispatch backward", back);
+    } else {
+      b.add("dispatch", "dispatch backward", back);
+    }
   }
   if (moe.shared_width > 0) dense_backward(b, c, real(moe.shared_width), kShared);
-  if (beside) b.join();
+  b.join(dispatched);
   b.add("permute", "permute", permutation(c, r, true));
   b.add("router", "top-k", top_k_pass(shard, moe));
   b.add("router", "logits dgrad", Gemm{.m = shard, .n = hidden, .k = experts, .operands = c.recipe.router});

@@ -11,7 +11,9 @@ double real(std::int64_t value) { return static_cast<double>(value); }
 double attention_macs(double hidden, double sequence, const GroupedQueryAttention& a) {
   const double heads = real(a.heads), head = real(a.head_dim);
   const double projections = hidden * head * (heads * (a.output_gate ? 3 : 2) + 2 * real(a.kv_heads));
-  const double keys = a.window && real(*a.window) < sequence ? real(*a.window) : sequence / 2;
+  // As attended_pairs prices it: a query sees `window` keys, the first ones fewer.
+  const double window = a.window ? std::min(real(*a.window), sequence) : sequence;
+  const double keys = window * (1 - window / (2 * sequence));
   return projections + heads * keys * 2 * head;
 }
 double attention_macs(double hidden, double sequence, const LatentAttention& a) {

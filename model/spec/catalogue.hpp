@@ -1,5 +1,5 @@
-// Which models and machines are known by name? The JSON files of model_configs/ and hw_profiles/, carried inside the
-// library, so that the binary answers from any directory. Names accept '_' for '-'.
+// Which models and machines are known by name? The JSON files of model_configs/, hw_profiles/ and
+// hw_profiles/calibration/, carried inside the library, so that the binary answers from any directory. Names accept '_' for '-'.
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -19,6 +19,7 @@ struct CatalogueEntry {
 
 std::span<const CatalogueEntry> model_catalogue();
 std::span<const CatalogueEntry> hardware_catalogue();
+std::span<const CatalogueEntry> calibration_catalogue();
 
 // A JSON document and what to call it in messages and answers.
 struct Document {

@@ -16,6 +16,8 @@ namespace {
 
 constexpr std::size_t kLargestFile = 16u << 20;
 constexpr int kDeepest = 64;
+// In base units: picoseconds to yottaFLOP/s fit, and no product of a few of them leaves the range of a double.
+constexpr double kSmallest = 1e-15, kLargest = 1e27;
 
 // Levenshtein distance with transposition, one row at a time.
 std::size_t edit_distance(std::string_view a, std::string_view b) {
@@ -303,6 +305,9 @@ double ObjectReader::quantity_in_base(std::string_view key, const Json& json, Di
     fail(key, fmt::format("{} has the wrong kind of unit (units here: {})", shown(json), units_of(dimension)));
   }
   if (!(parsed.in_base > 0)) fail(key, fmt::format("{} must be greater than zero", shown(json)));
+  if (parsed.in_base < kSmallest || parsed.in_base > kLargest) {
+    fail(key, fmt::format("{} is out of range for any machine", shown(json)));
+  }
   return parsed.in_base;
 }
 
@@ -336,11 +341,12 @@ std::vector<std::string> ObjectReader::keys() const {
 void ObjectReader::finish() {
   for (const auto& item : json_->items()) {
     if (std::find(asked_.begin(), asked_.end(), item.key()) != asked_.end()) continue;
-    std::vector<std::string> unused;
+    std::vector<std::string> candidates;  // keys that are absent first: of two equally near, they are likelier meant
     for (const std::string& key : asked_) {
-      if (!json_->contains(key)) unused.push_back(key);
+      if (!json_->contains(key)) candidates.push_back(key);
     }
-    const std::string near = nearest(item.key(), unused);
+    candidates.insert(candidates.end(), asked_.begin(), asked_.end());
+    const std::string near = nearest(item.key(), candidates);
     fail(item.key().substr(0, 60), near.empty() ? "unknown key" + did_you_mean(item.key(), asked_)
                                                 : fmt::format("unknown key, did you mean \"{}\"?", near));
   }

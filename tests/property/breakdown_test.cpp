@@ -1,6 +1,6 @@
 // Do the parts of an answer add up to it, and does the whole scale as its parts?
-#include <catch2/catch.hpp>
 #include <fmt/format.h>
+#include <catch2/catch.hpp>
 
 #include "scenarios.hpp"
 
@@ -31,13 +31,14 @@ Trial scaled(const Trial& base, double c) {
     return fmt::format("/hardware/{}={:.17g} {}", field, c * value, unit);
   };
   // Sparse peaks go up first: a dense peak above the sparse one is refused.
-  return base.with({"/hardware/device/sparse_peak/bf16=90 PFLOP/s", "/hardware/device/sparse_peak/fp8=90 PFLOP/s",
-                    rate("device/hbm_bandwidth", gpu.hbm_bandwidth.value.in(terabyte_per_second), "TB/s"),
-                    rate("device/dense_peak/bf16", gpu.dense_peak.bf16->value.in(teraflop_per_second), "TFLOP/s"),
-                    rate("device/dense_peak/fp8", gpu.dense_peak.fp8->value.in(teraflop_per_second), "TFLOP/s"),
-                    rate("fabric/0/bandwidth", base.scenario().cluster.fabric[0].bandwidth.value.in(gigabyte_per_second), "GB/s"),
-                    rate("fabric/1/bandwidth", base.scenario().cluster.fabric[1].bandwidth.value.in(gigabyte_per_second), "GB/s"),
-                    "/hardware/fabric/0/latency=0.000001 ns", "/hardware/fabric/1/latency=0.000001 ns"});
+  return base.with(
+      {"/hardware/device/sparse_peak/bf16=90 PFLOP/s", "/hardware/device/sparse_peak/fp8=90 PFLOP/s",
+       rate("device/hbm_bandwidth", gpu.hbm_bandwidth.value.in(terabyte_per_second), "TB/s"),
+       rate("device/dense_peak/bf16", gpu.dense_peak.bf16->value.in(teraflop_per_second), "TFLOP/s"),
+       rate("device/dense_peak/fp8", gpu.dense_peak.fp8->value.in(teraflop_per_second), "TFLOP/s"),
+       rate("fabric/0/bandwidth", base.scenario().cluster.fabric[0].bandwidth.value.in(gigabyte_per_second), "GB/s"),
+       rate("fabric/1/bandwidth", base.scenario().cluster.fabric[1].bandwidth.value.in(gigabyte_per_second), "GB/s"),
+       "/hardware/fabric/0/latency=0.000001 ns", "/hardware/fabric/1/latency=0.000001 ns"});
 }
 
 }  // namespace
@@ -50,7 +51,8 @@ TEST_CASE("exposed times of the breakdown add up to the step", "[property]") {
   }
 }
 
-TEST_CASE("every share of the step lies between nothing and all of it, and no more is exposed than is run", "[property]") {
+TEST_CASE("every share of the step lies between nothing and all of it, and no more is exposed than is run",
+          "[property]") {
   for (const Trial& trial : trials()) {
     for (const BreakdownRow& row : trial.train().breakdown.rows()) {
       INFO(row.name << " " << row.phase);
@@ -74,7 +76,8 @@ TEST_CASE("a step lies inside its range", "[property]") {
 TEST_CASE("rates follow from the step", "[property]") {
   for (const Trial& trial : trials()) {
     const TrainEvaluation& answer = trial.train();
-    REQUIRE_THAT(answer.tokens_per_second * trial.seconds(), WithinRel(64.0 * 4096 * (trial.scenario().cluster.devices == 64 ? 4 : 1), 1e-9));
+    REQUIRE_THAT(answer.tokens_per_second * trial.seconds(),
+                 WithinRel(64.0 * 4096 * (trial.scenario().cluster.devices == 64 ? 4 : 1), 1e-9));
     REQUIRE_THAT(answer.tokens_per_second_per_device * static_cast<double>(trial.scenario().cluster.devices),
                  WithinRel(answer.tokens_per_second, 1e-9));
     CHECK(answer.mfu > 0);
@@ -82,7 +85,8 @@ TEST_CASE("rates follow from the step", "[property]") {
   }
 }
 
-TEST_CASE("a machine c times as fast in everything takes a step in 1/c of the time when latency is nothing", "[property]") {
+TEST_CASE("a machine c times as fast in everything takes a step in 1/c of the time when latency is nothing",
+          "[property]") {
   for (const Trial& trial : trials()) {
     const double once = scaled(trial, 1).seconds();
     for (const double c : {0.5, 2.0, 3.7}) REQUIRE_THAT(scaled(trial, c).seconds() * c, WithinRel(once, 1e-6));
@@ -97,8 +101,11 @@ TEST_CASE("the answer to a question does not depend on having asked before", "[p
 
 TEST_CASE("a layer's rows add up to its forward and backward", "[property]") {
   for (const char* hardware : {"h100-sxm", "gb200-nvl72"}) {
-    const Trial trial(Json{{"model", "qwen3-30b-a3b"}, {"hardware", hardware}, {"devices", 8},
-                           {"parallelism", {{"ep", 8}}}, {"workload", {{"kind", "layer"}, {"tokens", 8192}}}});
+    const Trial trial(Json{{"model", "qwen3-30b-a3b"},
+                           {"hardware", hardware},
+                           {"devices", 8},
+                           {"parallelism", {{"ep", 8}}},
+                           {"workload", {{"kind", "layer"}, {"tokens", 8192}}}});
     Seconds sum;
     for (const LayerRow& row : trial.layer().rows) sum += row.exposed;
     REQUIRE_THAT(sum.in(second), WithinRel((trial.layer().forward + trial.layer().backward).in(second), 1e-9));

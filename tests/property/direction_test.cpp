@@ -63,14 +63,16 @@ TEST_CASE("faster links make a shorter step on every tier", "[property]") {
 TEST_CASE("a link that does not bind may be faster without effect, never slower for it", "[property]") {
   for (const char* tier : {"0", "1"}) {
     const std::string field = std::string("/hardware/fabric/") + tier + "/bandwidth";
-    const std::vector<double> list = times(cut(), field, {"25 GB/s", "50 GB/s", "100 GB/s", "450 GB/s", "900 GB/s", "9 TB/s"});
+    const std::vector<double> list =
+        times(cut(), field, {"25 GB/s", "50 GB/s", "100 GB/s", "450 GB/s", "900 GB/s", "9 TB/s"});
     for (std::size_t i = 1; i < list.size(); ++i) CHECK(list[i] <= list[i - 1] * (1 + 1e-12));
   }
 }
 
 TEST_CASE("latency makes a longer step on every tier", "[property]") {
   for (const char* tier : {"0", "1"}) {
-    check_rises(times(cut(), std::string("/hardware/fabric/") + tier + "/latency", {"1 ns", "1 us", "10 us", "100 us"}));
+    check_rises(
+        times(cut(), std::string("/hardware/fabric/") + tier + "/latency", {"1 ns", "1 us", "10 us", "100 us"}));
   }
 }
 
@@ -172,7 +174,8 @@ TEST_CASE("gradients in bf16 are cheaper to reduce and to hold than in fp32", "[
 }
 
 TEST_CASE("every overlap that is switched on hides something or nothing, and never costs", "[property]") {
-  const Trial base = small().with({"/parallelism/tp=2", "/parallelism/pp=2", "/parallelism/vpp=2", "/parallelism/ep=4"});
+  const Trial base =
+      small().with({"/parallelism/tp=2", "/parallelism/pp=2", "/parallelism/vpp=2", "/parallelism/ep=4"});
   for (const char* what : {"dp_reduce", "param_gather", "tp", "ep_1f1b", "pp"}) {
     INFO(what);
     CHECK(base.with({std::string("/workload/overlap=[\"") + what + "\"]"}).seconds() < base.seconds());
@@ -191,7 +194,8 @@ TEST_CASE("fp8 is faster than bf16 where tensor cores bind", "[property]") {
 
 TEST_CASE("a narrower format is faster on a device that has it", "[property]") {
   const Trial base = small().with({"hardware=gb200-nvl72"});
-  const double bf16 = base.seconds(), fp8 = base.with({"recipe=mxfp8"}).seconds(), fp4 = base.with({"recipe=nvfp4"}).seconds();
+  const double bf16 = base.seconds(), fp8 = base.with({"recipe=mxfp8"}).seconds(),
+               fp4 = base.with({"recipe=nvfp4"}).seconds();
   CHECK(fp8 < bf16);
   CHECK(fp4 < fp8);
 }
@@ -275,7 +279,8 @@ TEST_CASE("the same devices in smaller NVLink domains exchange longer", "[proper
   const Trial rack = fine_grained();
   Seconds before = rack.exposed("dispatch") + rack.exposed("combine");
   for (const char* span : {"32", "16", "8", "4"}) {
-    const Trial nodes = fine_grained().with({std::string("/hardware/fabric/0/span=") + span, "/hardware/fabric/1/span=65536"});
+    const Trial nodes =
+        fine_grained().with({std::string("/hardware/fabric/0/span=") + span, "/hardware/fabric/1/span=65536"});
     const Seconds exchange = nodes.exposed("dispatch") + nodes.exposed("combine");
     INFO(span);
     CHECK(exchange > before);
@@ -292,9 +297,9 @@ TEST_CASE("sending one copy per node beats sending one per expert when nodes are
 }
 
 TEST_CASE("the bubble grows with pipeline stages and shrinks with chunks and with micro-batches", "[property]") {
-  const Trial base = small().with({"devices=8", "/parallelism/ep=1", "/model/num_local_experts=1",
-                                   "/model/num_experts_per_tok=1", "/model/num_hidden_layers=16",
-                                   "/model/vocab_size=1000", "/parallelism/zero=0"});
+  const Trial base =
+      small().with({"devices=8", "/parallelism/ep=1", "/model/num_local_experts=1", "/model/num_experts_per_tok=1",
+                    "/model/num_hidden_layers=16", "/model/vocab_size=1000", "/parallelism/zero=0"});
   double before = -1;
   for (const char* pp : {"1", "2", "4", "8"}) {  // 32 micro-batches each: dp falls as pp rises
     const std::string batch = std::to_string(32 * 8 / std::stoi(pp));

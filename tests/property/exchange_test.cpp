@@ -1,6 +1,6 @@
 // Does the exchange of tokens move what counting every choice says it must?
-#include <catch2/catch.hpp>
 #include <bit>
+#include <catch2/catch.hpp>
 #include <cstdint>
 #include <vector>
 
@@ -19,22 +19,29 @@ MoeFfn moe(std::int64_t experts, std::int64_t top_k, std::int64_t groups = 1, st
   return {.experts = experts, .top_k = top_k, .width = 64, .groups = groups, .top_groups = top_groups};
 }
 
+// All subsets of `size` out of `of`, as bits.
+std::vector<std::uint32_t> subsets(std::int64_t of, std::int64_t size) {
+  std::vector<std::uint32_t> list;
+  for (std::uint32_t bits = 0; bits < (1U << of); ++bits) {
+    if (std::popcount(bits) == size) list.push_back(bits);
+  }
+  return list;
+}
+
 // Mean over all ways to open groups and to choose experts in them of the number of domains that hold a choice.
 double counted_domains(const MoeFfn& ffn, std::int64_t domains) {
   const std::int64_t per_group = ffn.experts / ffn.groups, per_domain = ffn.experts / domains;
+  const std::vector<std::uint32_t> choices = subsets(ffn.experts, ffn.top_k);
   double hit = 0, ways = 0;
-  for (std::uint32_t open = 0; open < (1U << ffn.groups); ++open) {
-    if (std::popcount(open) != ffn.top_groups) continue;
-    for (std::uint32_t chosen = 0; chosen < (1U << ffn.experts); ++chosen) {
-      if (std::popcount(chosen) != ffn.top_k) continue;
-      std::uint32_t touched = 0;
-      bool legal = true;
-      for (std::int64_t e = 0; e < ffn.experts && legal; ++e) {
+  for (const std::uint32_t open : subsets(ffn.groups, ffn.top_groups)) {
+    for (const std::uint32_t chosen : choices) {
+      std::uint32_t groups = 0, touched = 0;
+      for (std::int64_t e = 0; e < ffn.experts; ++e) {
         if ((chosen >> e & 1U) == 0) continue;
-        legal = (open >> (e / per_group) & 1U) != 0;
+        groups |= 1U << (e / per_group);
         touched |= 1U << (e / per_domain);
       }
-      if (!legal) continue;
+      if ((groups & ~open) != 0) continue;
       hit += std::popcount(touched);
       ++ways;
     }
@@ -63,7 +70,8 @@ TEST_CASE("expected domains agree with counting every choice", "[property]") {
         REQUIRE_THAT(expected_domains_hit(moe(experts, k), static_cast<double>(domains)),
                      WithinRel(counted_domains(moe(experts, k), domains), 1e-9));
       }
-      REQUIRE_THAT(expected_domains_hit(moe(experts, k), static_cast<double>(experts)), WithinRel(static_cast<double>(k), 1e-9));
+      REQUIRE_THAT(expected_domains_hit(moe(experts, k), static_cast<double>(experts)),
+                   WithinRel(static_cast<double>(k), 1e-9));
     }
   }
 }
@@ -76,7 +84,8 @@ TEST_CASE("expected domains of group-limited routing agree with counting every c
         for (const std::int64_t domains : {1, 2, 4, 8, 16}) {
           const MoeFfn ffn = moe(16, k, groups, open);
           INFO(open << " of " << groups << " groups, top " << k << ", " << domains << " domains");
-          REQUIRE_THAT(expected_domains_hit(ffn, static_cast<double>(domains)), WithinRel(counted_domains(ffn, domains), 1e-9));
+          REQUIRE_THAT(expected_domains_hit(ffn, static_cast<double>(domains)),
+                       WithinRel(counted_domains(ffn, domains), 1e-9));
         }
       }
     }
@@ -122,7 +131,8 @@ TEST_CASE("over two nodes one copy per node crosses, one per rank is forwarded",
 
 TEST_CASE("over two nodes a flat exchange sends every copy by itself", "[property]") {
   const NetworkTerms terms = exchange_terms(exchange(moe(64, 6), 16, Transport::nccl), h100());
-  REQUIRE_THAT(terms.per_tier[0].in(byte), WithinRel(4096.0 * 6 * 8192 * 7 / 16, 1e-12));  // seven peers of sixteen ranks
+  REQUIRE_THAT(terms.per_tier[0].in(byte),
+               WithinRel(4096.0 * 6 * 8192 * 7 / 16, 1e-12));  // seven peers of sixteen ranks
   REQUIRE_THAT(terms.per_tier[1].in(byte), WithinRel(4096.0 * 6 * 8192 * 8 / 16, 1e-12));  // eight
 }
 

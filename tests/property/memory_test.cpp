@@ -1,6 +1,6 @@
 // Does memory follow the cut, the sharding and the recomputation?
-#include <catch2/catch.hpp>
 #include <algorithm>
+#include <catch2/catch.hpp>
 #include <string>
 #include <vector>
 
@@ -92,7 +92,8 @@ TEST_CASE("every stage of ZeRO holds no more than the one before", "[property]")
   for (const char* part : {"optimizer", "gradients", "weights"}) {
     const int sharded_from = part == std::string("optimizer") ? 1 : part == std::string("gradients") ? 2 : 3;
     std::vector<Bytes> held;
-    for (int zero = 0; zero <= 3; ++zero) held.push_back(small().with({"/parallelism/zero=" + std::to_string(zero)}).memory(part));
+    for (int zero = 0; zero <= 3; ++zero)
+      held.push_back(small().with({"/parallelism/zero=" + std::to_string(zero)}).memory(part));
     INFO(part);
     for (int zero = 1; zero <= 3; ++zero) {
       const auto z = static_cast<std::size_t>(zero);
@@ -128,12 +129,17 @@ TEST_CASE("what is recomputed is not held, and takes time", "[property]") {
 
 TEST_CASE("the more is recomputed the less is held, full recomputation least", "[property]") {
   const std::vector<std::string> lists{
-      "[]", "[\"core_attn\"]", "[\"core_attn\", \"layernorm\"]", "[\"core_attn\", \"layernorm\", \"mla_up_proj\"]",
+      "[]",
+      "[\"core_attn\"]",
+      "[\"core_attn\", \"layernorm\"]",
+      "[\"core_attn\", \"layernorm\", \"mla_up_proj\"]",
       "[\"core_attn\", \"layernorm\", \"mla_up_proj\", \"moe_act\", \"mlp\"]",
-      "[\"core_attn\", \"layernorm\", \"mla_up_proj\", \"moe\", \"mlp\", \"shared_experts\"]", "full"};
+      "[\"core_attn\", \"layernorm\", \"mla_up_proj\", \"moe\", \"mlp\", \"shared_experts\"]",
+      "full"};
   for (std::size_t i = 1; i < lists.size(); ++i) {
     INFO(lists[i]);
-    CHECK(recomputing(latent(), lists[i]).memory("activations") < recomputing(latent(), lists[i - 1]).memory("activations"));
+    CHECK(recomputing(latent(), lists[i]).memory("activations") <
+          recomputing(latent(), lists[i - 1]).memory("activations"));
     CHECK(recomputing(latent(), lists[i]).seconds() > recomputing(latent(), lists[i - 1]).seconds());
   }
 }
@@ -144,7 +150,8 @@ TEST_CASE("full recomputation holds the layer inputs and costs one more forward"
   REQUIRE_THAT(full.memory("activations").in(byte), WithinRel(8.0 * 4096 * 4096 * 2, 1e-12));
   Seconds again, forward;
   for (const BreakdownRow& row : full.train().breakdown.rows()) {
-    const bool ends = row.name == "embedding" || row.name == "head" || row.name == "loss" || row.name == "parameter gather";
+    const bool ends =
+        row.name == "embedding" || row.name == "head" || row.name == "loss" || row.name == "parameter gather";
     if (row.phase == "recompute") again += row.seconds;
     if (row.phase == "forward" && !ends) forward += row.seconds;
   }
@@ -177,7 +184,8 @@ TEST_CASE("tensor and pipeline parallelism hold fewer weights", "[property]") {
   for (const char* field : {"/parallelism/tp=", "/parallelism/pp="}) {
     Bytes before = small().with({"/parallelism/ep=1", "/model/num_hidden_layers=4"}).memory("weights");
     for (const char* degree : {"2", "4"}) {
-      const Trial trial = small().with({"/parallelism/ep=1", "/model/num_hidden_layers=4", std::string(field) + degree});
+      const Trial trial =
+          small().with({"/parallelism/ep=1", "/model/num_hidden_layers=4", std::string(field) + degree});
       INFO(field << degree);
       CHECK(trial.memory("weights") < before);
       before = trial.memory("weights");
@@ -185,12 +193,16 @@ TEST_CASE("tensor and pipeline parallelism hold fewer weights", "[property]") {
   }
 }
 
-TEST_CASE("quantised copies are held on top of the resident weights", "[property]") {
-  const Trial plain = small(), fp8 = small().with({"recipe=fp8_tensor"});
+TEST_CASE("quantised copies are held beside the resident weights or in their place, as the recipe says", "[property]") {
+  const Trial plain = small(), beside = small().with({"recipe=fp8_block"}),
+              instead = small().with({"recipe=fp8_tensor"});
   CHECK(plain.memory("quantised_weights") == Bytes{});
-  CHECK(fp8.memory("quantised_weights") > Bytes{});
-  CHECK(fp8.memory("weights") == plain.memory("weights"));
-  CHECK(fp8.memory("activations") < plain.memory("activations"));
+  CHECK(beside.memory("weights") == plain.memory("weights"));
+  CHECK(beside.memory("quantised_weights") > Bytes{});
+  // Row-wise and column-wise copies of one byte take what one bf16 copy took.
+  const Bytes both = instead.memory("weights") + instead.memory("quantised_weights");
+  REQUIRE_THAT(both.in(byte), WithinRel(plain.memory("weights").in(byte), 1e-9));
+  for (const Trial& fp8 : {beside, instead}) CHECK(fp8.memory("activations") < plain.memory("activations"));
 }
 
 TEST_CASE("smaller optimiser states hold less and are updated sooner", "[property]") {

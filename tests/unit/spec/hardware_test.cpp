@@ -139,7 +139,7 @@ TEST_CASE("fabric tiers run from inner to outer and nest", "[unit]") {
   CHECK_THAT(cluster_error_of(json), Contains("at least one tier"));
 }
 
-TEST_CASE("oversubscription divides what a device gets", "[unit]") {
+TEST_CASE("a tier oversubscribed by two gives a device half its bandwidth", "[unit]") {
   Json json = profile("h200-sxm");
   json["fabric"][1]["oversubscription"] = 2;
   const Cluster c = read_cluster(json, "h200.json");

@@ -44,7 +44,8 @@ TEST_CASE("exposed times of any graph add up to its makespan", "[property]") {
   }
 }
 
-TEST_CASE("ops wait for what they depend on, lanes run one op at a time, nothing runs longer than it costs", "[property]") {
+TEST_CASE("ops wait for what they depend on, lanes run one op at a time, nothing runs longer than it costs",
+          "[property]") {
   for (unsigned seed = 0; seed < 300; ++seed) {
     const Graph graph = random_graph(seed);
     const Timeline timeline = schedule(graph.step, graph.costs);

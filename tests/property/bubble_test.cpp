@@ -1,6 +1,6 @@
 // Does the simulated pipeline agree with the closed forms, where there are any?
-#include <catch2/catch.hpp>
 #include <algorithm>
+#include <catch2/catch.hpp>
 #include <random>
 
 #include "plan/pipeline.hpp"
@@ -64,7 +64,8 @@ TEST_CASE("interleaved chunks of uneven length never deadlock either", "[propert
   for (std::int64_t p = 1; p <= 8; ++p) {
     for (std::int64_t v = 2; v <= 5; ++v) {
       for (const std::int64_t groups : {1, 2, 4}) {
-        const PipelineProblem problem = uneven(Schedule::interleaved, p, v, groups * p, static_cast<unsigned>(p * 10 + v));
+        const PipelineProblem problem =
+            uneven(Schedule::interleaved, p, v, groups * p, static_cast<unsigned>(p * 10 + v));
         CHECK_NOTHROW(simulate(problem));
       }
     }

@@ -1,0 +1,300 @@
+#include "fit/attention_data.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <set>
+
+#include "spec/catalogue.hpp"
+#include "spec/cluster.hpp"
+
+namespace moeline {
+namespace {
+
+constexpr std::size_t kFewest = 20;  // rows of a family worth fitting
+
+std::vector<Parameter> prefill_parameters() {
+  return {{"launch", "us", 10, 2, 40},          {"memory", "of HBM", 0.7, 0.05, 1.0, 1.0},
+          {"tensor", "of peak", 0.7, 0.1, 1.0}, {"crowding", "of tensor", 0.25, 0.001, 0.7, 1.0},
+          {"tile", "us", 3, 0.01, 20, 0.5},     {"overlap", "exponent", 1.5, 1, 12, 1.0},
+          {"sag", "of time", 0.02, 0.001, 0.5, 0.3}, {"l2_speed", "of HBM", 2, 1, 12, 0.3}};
+}
+
+std::vector<Parameter> training_parameters() {
+  return {{"launch", "us", 30, 2, 100},         {"launch_backward", "us", 15, 1, 100},
+          {"tensor", "of peak", 0.7, 0.1, 1.0}, {"crowding", "of tensor", 0.25, 0.001, 0.7, 1.0},
+          {"tile", "us", 1, 0.01, 20, 0.5},     {"overlap", "exponent", 1.5, 1, 12, 1.0},
+          {"sag", "of time", 0.1, 0.001, 0.6, 0.3}, {"sag_after", "us", 3000, 300, 50000, 0.3},
+          {"backward", "of forward rate", 0.8, 0.2, 1.5},
+          {"overlap_backward", "exponent", 3, 1, 12, 1.0}, {"wide", "of padding", 0.5, 0.01, 1.5, 0.3}};
+}
+
+std::vector<Parameter> decode_parameters(bool latent, bool reread, bool vector) {
+  std::vector<Parameter> list{
+      {"launch", "us", 9, 2, 30},               {"memory", "of HBM", 0.92, 0.4, 1.0, 5},
+      {"tensor", "of peak", 0.5, 0.05, 1.0, 0.6}, {"token", "ns", 1, 0.1, 100, 0.4},
+      {"chunk", "us", latent ? 4.0 : 0.5, 0.01, 10, 0.2}, {"shortest_chunk", "tokens", 128, 32, 2048, 0.4},
+      {"most_chunks", "", 24, 4, 160, 0.5},     {"combine", "us", 1, 0.01, 15, 0.4},
+      {"whole_waves", "share", 0.8, 0.05, 1, 0.4}, {"overlap", "exponent", 4, 1, 12, 0.5},
+      {"ramp", "us", 8, 0.05, 40, 0.4},         {"ramp_rate", "GB/s", 4000, 300, 100000, 0.4},
+      {"query_memory", "of HBM", 0.3, 0.01, 1, 0.4}, {"l2_speed", "of HBM", 4, 1, 12, 0.5},
+      {"l2_share", "of L2", 0.7, 0.1, 1.5, 1.2}, {"l2_sharpness", "exponent", 8, 1, 16, 0.5},
+      {"partial_memory", "of HBM", 0.3, 0.01, 3, 0.3}};
+  if (vector) list.push_back({"vector", "elements/us", 3.2e6, 3e5, 1e8, 1.2});
+  if (reread) list.push_back({"reread", "of cache", 0.4, 0.01, 1});
+  return list;
+}
+
+DType dtype_of(std::string_view name) { return name == "fp8" ? DType::fp8 : DType::bf16; }
+
+Gpu gpu_named(const std::string& name) {
+  const Document profile = find_hardware(name, "measurements");
+  return std::get<Gpu>(read_cluster(profile.json, profile.origin).device);
+}
+
+struct PrefillRow {
+  AttentionCore core;
+  PrefillContext context;
+};
+
+template <class Row>
+struct Family {
+  Gpu gpu;
+  FamilyKey key;
+  std::vector<Row> rows;
+};
+
+// Families under construction, with the numbering of head configurations in each.
+template <class Row>
+struct Builder {
+  std::map<FamilyKey, std::pair<std::shared_ptr<Family<Row>>, FamilyData>> families;
+  std::map<FamilyKey, std::map<std::string, int>> groups;
+
+  FamilyData& data(const FamilyKey& key, const std::string& profile, const std::vector<Parameter>& parameters) {
+    auto& [family, data] = families[key];
+    if (!family) {
+      family = std::make_shared<Family<Row>>(Family<Row>{gpu_named(profile), key, {}});
+      data.key = key;
+      data.parameters = parameters;
+    }
+    return data;
+  }
+  void add(const FamilyKey& key, const Row& row, double microseconds, const std::string& group) {
+    auto& [family, data] = families.at(key);
+    family->rows.push_back(row);
+    data.observations.measured.push_back(microseconds);
+    data.group.push_back(groups[key].try_emplace(group, static_cast<int>(groups[key].size())).first->second);
+  }
+  // `time_us(family, values, row)`, `domain(rows)`
+  template <class Time, class Domain>
+  void finish(std::vector<FamilyData>& list, Time time_us, Domain domain) {
+    for (auto& [key, entry] : families) {
+      auto& [family, data] = entry;
+      if (family->rows.size() < kFewest) continue;
+      data.domain = domain(family->rows);
+      data.observations.predicted = [f = family, time_us](std::span<const double> v, std::size_t row) {
+        return time_us(*f, {v.begin(), v.end()}, f->rows[row]);
+      };
+      list.push_back(std::move(data));
+    }
+  }
+};
+
+template <class Row, class Field>
+std::string range(std::string_view name, const std::vector<Row>& rows, Field field) {
+  const auto less = [&](const Row& a, const Row& b) { return field(a) < field(b); };
+  const auto [low, high] = std::minmax_element(rows.begin(), rows.end(), less);
+  return fmt::format("{} {:.0f}..{:.0f}", name, field(*low), field(*high));
+}
+
+std::string prefill_domain(const std::vector<PrefillRow>& rows) {
+  return range("sequences", rows, [](const PrefillRow& r) { return r.core.sequences; }) + ", " +
+         range("tokens", rows, [](const PrefillRow& r) { return r.core.queries; }) + ", " +
+         range("heads", rows, [](const PrefillRow& r) { return r.core.heads; });
+}
+
+std::string decode_domain(const std::vector<DecodeShape>& rows) {
+  return range("sequences", rows, [](const DecodeShape& r) { return r.sequences; }) + ", " +
+         range("cached tokens", rows, [](const DecodeShape& r) { return r.keys; }) + ", " +
+         range("heads", rows, [](const DecodeShape& r) { return r.heads; });
+}
+
+double prefill_us(const Family<PrefillRow>& f, const std::vector<double>& v, const PrefillRow& r) {
+  return prefill_terms(r.core, f.gpu, prefill_fit(f.key, v), r.context).time.in(microsecond);
+}
+
+double decode_us(const Family<DecodeShape>& f, const std::vector<double>& v, const DecodeShape& r) {
+  return decode_terms(r, f.gpu, decode_fit(f.key, v), false).time.in(microsecond);
+}
+
+std::vector<double> second_start(const FamilyData& data, const std::map<std::string, double>& changes) {
+  std::vector<double> start;
+  for (const Parameter& p : data.parameters) start.push_back(changes.contains(p.name) ? changes.at(p.name) : p.start);
+  return start;
+}
+
+struct Shape {
+  double sequences, queries, keys, heads, kv_heads, head_dim;
+};
+
+std::optional<Shape> shape_of(const Csv& csv, std::size_t i, bool latent) {
+  const auto b = csv.number(i, "batch_size"), q = csv.number(i, "q_len"), k = csv.number(i, "kv_len");
+  const auto h = csv.number(i, "num_heads"), kv = latent ? h : csv.number(i, "kv_heads");
+  const auto d = latent ? 128.0 : csv.number(i, "head_dim");
+  if (!b || !q || !k || !h || !kv || !d) return std::nullopt;
+  return Shape{*b, *q, *k, *h, *kv, *d};
+}
+
+std::string reason_to_skip(const Csv& csv, std::size_t i, bool latent, const std::optional<Shape>& s) {
+  const auto t = csv.number(i, "latency_us");
+  if (!s || !t || !(*t > 0)) return "missing value";
+  if (!latent && s->head_dim != 128) return "head dimension other than 128";
+  if (!latent && csv.number(i, "window").value_or(0) > 0) return "sliding window";
+  const std::string_view phase = csv.text(i, "phase");
+  if (phase == "prefill" && s->queries != s->keys) return "chunked prefill";
+  return phase == "prefill" || phase == "decode" ? "" : "unknown phase";
+}
+
+PrefillRow prefill_row(const Shape& s, bool latent, DType cache) {
+  const AttentionCore core{.sequences = s.sequences, .heads = s.heads, .kv_heads = s.kv_heads, .queries = s.queries,
+                           .keys = s.keys, .qk_dim = latent ? 192.0 : s.head_dim, .value_dim = s.head_dim};
+  // A cache in fp8 moves the products to fp8 tensor cores, whatever the layer's format.
+  return {core, {.products = cache, .around = bytes_around(core, cache)}};
+}
+
+DecodeShape decode_row(const Shape& s, bool latent, DType cache) {
+  return {.sequences = s.sequences, .heads = s.heads, .kv_heads = latent ? 1 : s.kv_heads, .keys = s.keys,
+          .qk_dim = latent ? 576 : s.head_dim, .value_dim = latent ? 512 : s.head_dim, .cache = cache, .products = cache,
+          .latent = latent};
+}
+
+void read_row(const Csv& csv, std::size_t i, bool latent, Builder<PrefillRow>& prefill, Builder<DecodeShape>& decode) {
+  std::string device(csv.text(i, "gpu")), library(csv.text(i, "framework"));
+  std::replace(device.begin(), device.end(), '_', '-');
+  library = library.substr(0, library.find('-'));
+  const std::string layer(csv.text(i, "dtype") == "fp8" ? "fp8" : "bf16");
+  const DType cache = dtype_of(csv.text(i, "kv_dtype"));
+  const bool whole = csv.text(i, "phase") == "prefill";
+  const FamilyKey key{device, std::string(latent ? "mla_" : "") + (whole ? "prefill" : "decode"), library,
+                      layer + "/" + std::string(name(cache))};
+  FamilyData& data = whole ? prefill.data(key, device, prefill_parameters())
+                           : decode.data(key, device, decode_parameters(latent, latent && device.starts_with("b"), !latent));
+  const std::optional<Shape> s = shape_of(csv, i, latent);
+  if (const std::string reason = reason_to_skip(csv, i, latent, s); !reason.empty()) {
+    ++data.skipped[reason];
+    return;
+  }
+  const std::string group = fmt::format("{}/{}", s->heads, s->kv_heads);
+  const double t = *csv.number(i, "latency_us");
+  if (whole) prefill.add(key, prefill_row(*s, latent, cache), t, group);
+  else decode.add(key, decode_row(*s, latent, cache), t, group);
+}
+
+}  // namespace
+
+PrefillFit prefill_fit(const FamilyKey& key, const std::vector<double>& v) {
+  PrefillFit fit;
+  fit.source = Source::fitted;
+  std::size_t i = 0;
+  fit.launch = v[i++] * microsecond;
+  if (key.operation == "attention_backward") fit.launch_backward = v[i++] * microsecond;
+  else fit.memory = v[i++];
+  fit.tensor = v[i++];
+  fit.crowding = v[i++];
+  fit.tile = v[i++] * microsecond;
+  fit.overlap = v[i++];
+  fit.sag = v[i++];
+  if (key.operation != "attention_backward") {
+    fit.l2_speed = v[i++];
+    return fit;
+  }
+  fit.sag_after = v[i++] * microsecond;
+  fit.backward = v[i++];
+  fit.overlap_backward = v[i++];
+  fit.wide = v[i++];
+  return fit;
+}
+
+DecodeFit decode_fit(const FamilyKey& key, const std::vector<double>& v) {
+  DecodeFit fit;
+  fit.source = Source::fitted;
+  std::size_t i = 0;
+  fit.launch = v[i++] * microsecond;
+  fit.memory = v[i++];
+  fit.tensor = v[i++];
+  fit.token = v[i++] * nanosecond;
+  fit.chunk = v[i++] * microsecond;
+  fit.shortest_chunk = v[i++];
+  fit.most_chunks = v[i++];
+  fit.combine = v[i++] * microsecond;
+  fit.whole_waves = v[i++];
+  fit.overlap = v[i++];
+  fit.ramp = v[i++] * microsecond;
+  fit.ramp_rate = v[i++] * gigabyte_per_second;
+  fit.query_memory = v[i++];
+  fit.l2_speed = v[i++];
+  fit.l2_share = v[i++];
+  fit.l2_sharpness = v[i++];
+  fit.partial_memory = v[i++];
+  if (key.operation == "decode") fit.vector = v[i++];
+  else if (i < v.size()) fit.reread = v[i++];
+  return fit;
+}
+
+bool is_attention_csv(const Csv& csv) {
+  return csv.has_all({"gpu", "framework", "phase", "batch_size", "q_len", "kv_len", "num_heads", "kv_dtype", "latency_us"});
+}
+
+std::vector<FamilyData> attention_families(const Csv& csv) {
+  const bool latent = !csv.has("kv_heads");
+  Builder<PrefillRow> prefill;
+  Builder<DecodeShape> decode;
+  for (std::size_t i = 0; i < csv.rows(); ++i) read_row(csv, i, latent, prefill, decode);
+  std::vector<FamilyData> list;
+  prefill.finish(list, prefill_us, prefill_domain);
+  const std::size_t prefills = list.size();
+  decode.finish(list, decode_us, decode_domain);
+  for (std::size_t i = 0; i < list.size(); ++i) {
+    list[i].starts = {i < prefills ? second_start(list[i], {{"tensor", 0.9}, {"overlap", 3}, {"tile", 0.5}})
+                                   : second_start(list[i], {{"ramp", 1}, {"combine", 5}, {"most_chunks", 12}, {"shortest_chunk", 300}})};
+  }
+  return list;
+}
+
+bool is_training_attention_csv(const Csv& csv) {
+  return csv.has_all({"gpu", "op", "stage", "batch", "seq", "q_heads", "kv_heads", "qk_head_dim", "v_head_dim", "latency_us"});
+}
+
+std::vector<FamilyData> training_attention_families(const Csv& csv) {
+  Builder<PrefillRow> builder;
+  for (std::size_t i = 0; i < csv.rows(); ++i) {
+    const std::string_view op = csv.text(i, "op");
+    if (op != "sdp_fwd" && op != "sdp_bwd") continue;
+    const bool a100 = csv.text(i, "gpu").starts_with("A100");
+    // The PCIe card has the multiprocessors and the datasheet peak of the SXM module, and 300 W.
+    const FamilyKey key{a100 ? "a100-pcie" : "b200-sxm", "attention_backward", "te", "bf16"};
+    FamilyData& data = builder.data(key, a100 ? "a100-sxm" : "b200-sxm", training_parameters());
+    const auto b = csv.number(i, "batch"), s = csv.number(i, "seq"), h = csv.number(i, "q_heads");
+    const auto kv = csv.number(i, "kv_heads"), qk = csv.number(i, "qk_head_dim"), v = csv.number(i, "v_head_dim");
+    const auto t = csv.number(i, "latency_us");
+    if (!b || !s || !h || !kv || !qk || !v || !t || !(*t > 0)) {
+      ++data.skipped["missing value"];
+      continue;
+    }
+    if (csv.text(i, "stage") != "causal") {
+      ++data.skipped["not causal"];
+      continue;
+    }
+    const AttentionCore core{.sequences = *b, .heads = *h, .kv_heads = *kv, .queries = *s, .keys = *s, .qk_dim = *qk,
+                             .value_dim = *v, .backward = op == "sdp_bwd"};
+    builder.add(key, {core, {}}, *t, fmt::format("{}/{}/{}", *h, *kv, *qk));
+  }
+  std::vector<FamilyData> list;
+  builder.finish(list, prefill_us, prefill_domain);
+  for (FamilyData& data : list) data.starts = {second_start(data, {{"overlap", 6}, {"sag", 0.2}, {"crowding", 0.1}})};
+  return list;
+}
+
+}  // namespace moeline

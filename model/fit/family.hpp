@@ -1,0 +1,45 @@
+// One page of a calibration: a kernel family on one device, its few parameters, and how wrong they are.
+//
+// A family is what one set of parameters explains: (device, operation, kernel library, dtype). Its rows carry a group
+// (an (n,k) pair, a model shape, a rank count); held-out errors come from folds that never saw the row's group.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "fit/regression.hpp"
+#include "fit/residuals.hpp"
+
+namespace moeline {
+
+struct FamilyKey {
+  std::string device, operation, library, dtype;  // "h200-sxm", "gemm", "trtllm", "bf16"
+  friend auto operator<=>(const FamilyKey&, const FamilyKey&) = default;
+};
+
+// Rows of one family, ready to be fitted or checked.
+struct FamilyData {
+  FamilyKey key;
+  std::vector<Parameter> parameters;
+  std::vector<std::vector<double>> starts;
+  Observations observations;               // microseconds
+  std::vector<int> group;
+  std::string domain;                      // "m 1..65536, n 128..65536, k 128..65536"
+  std::map<std::string, std::size_t> skipped;  // reason -> rows
+};
+
+struct FamilyFit {
+  FamilyKey key;
+  std::vector<Parameter> parameters;
+  Fit fit;
+  ErrorSummary fitted, held_out;
+  Band spread;                             // of measured over predicted, held out
+  std::string domain;
+  std::map<std::string, std::size_t> skipped;
+};
+
+// Fits on at most 1,500 rows, tests on all by five folds of unseen groups.
+FamilyFit fit_family(const FamilyData& data);
+
+}  // namespace moeline

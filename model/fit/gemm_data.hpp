@@ -1,0 +1,21 @@
+// Measured dense products as families: `gpu,framework,kernel,dtype,m,n,k,latency_us` (ai-dynamo/aiconfigurator).
+//
+// What was timed: activation quantisation in front of every low-precision product; as many copies of the weight as the
+// collector keeps (several still fit L2); a back-to-back loop, so long loops throttle. These are conditions of the
+// benchmark and switches here, never of prediction.
+#pragma once
+
+#include "cost/calibration.hpp"
+#include "fit/csv.hpp"
+#include "fit/family.hpp"
+#include "spec/device.hpp"
+
+namespace moeline {
+
+bool is_gemm_csv(const Csv& csv);
+std::vector<FamilyData> gemm_families(const Csv& csv);
+
+// Parameter values in the order of the family's parameters -> the structure gpu/gemm predicts with.
+GemmFit gemm_fit(const FamilyKey& key, const std::vector<double>& values);
+
+}  // namespace moeline

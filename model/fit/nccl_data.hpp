@@ -1,0 +1,35 @@
+// Measured NVLink collectives as families: `gpu,nccl_version,op,dtype,num_gpus,size_bytes,latency_us`.
+//
+// nccl-tests, one process, out of place, idle node; repeats of one version are replaced by their median. size_bytes is the
+// whole gathered (scattered) buffer for all_gather and reduce_scatter, one rank's buffer for all_reduce and alltoall.
+// One family per device over all operations, types and versions; a group is a rank count, so held-out errors are those of
+// a rank count never seen. Sizes above 4 MB weigh 3x: training lives there. Source: ai-dynamo/aiconfigurator@095f58a.
+#pragma once
+
+#include "fit/csv.hpp"
+#include "fit/family.hpp"
+#include "net/nccl.hpp"
+
+namespace moeline {
+
+// A median of repeats. `exchange` is true for alltoall, and `kind` then says nothing.
+struct NcclRow {
+  bool exchange = false, floating = false;
+  CollectiveKind kind = CollectiveKind::all_reduce;
+  double ranks = 0;
+  Bytes size;
+  Seconds measured;
+};
+
+// fitted: devices with 2, 4 and 8 ranks. sister: GB200, 2 and 4 ranks only, kept to check B200's parameters.
+enum class NcclDevices { fitted, sister };
+
+bool is_nccl_csv(const Csv& csv);
+std::vector<FamilyData> nccl_families(const Csv& csv, NcclDevices devices = NcclDevices::fitted);
+// The rows of a device's family, in its order: for tables of errors by size and operation. `device` as in the key.
+std::vector<NcclRow> nccl_rows(const Csv& csv, const std::string& device);
+
+// Parameter values in the order of the family's parameters -> the structure net/nccl predicts with.
+NcclFit nccl_fit(const std::vector<double>& values);
+
+}  // namespace moeline

@@ -1,0 +1,203 @@
+#include "gpu/attention.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "error.hpp"
+#include "gpu/roofline.hpp"
+
+namespace moeline {
+namespace {
+
+constexpr double kStep = 128;              // keys (forward) or queries (backward) of one step along a tile
+constexpr double kMemoryOverlap = 4;       // exponent between arithmetic and q, k, v, o traffic
+constexpr double kL2Share = 0.7, kL2Sharpness = 4;  // what fits L2, and how sharply
+// Query heads per kv head that tensor-core decode kernels take at once (GQA, latent); beyond the first, a vector kernel.
+constexpr double kGroup = 32, kLatentGroup = 64;
+constexpr double kNarrowLatentGroup = 16;  // latent kernel of Blackwell below 64 heads: run twice for 32
+
+double steps(double tokens) { return std::ceil(tokens / kStep - 1e-9); }
+
+Seconds smooth_max(Seconds a, Seconds b, double p) {
+  const Seconds longer = max(a, b);
+  if (longer == Seconds{}) return longer;
+  return longer * std::pow(1 + std::pow(min(a, b) / longer, p), 1 / p);
+}
+
+bool blackwell(const Gpu& gpu) { return gpu.architecture == "sm_100" || gpu.architecture == "sm_103"; }
+
+// Two query tiles of 128 rows share a multiprocessor on Blackwell; one elsewhere. Backward: 128 keys everywhere.
+double tile_rows(const AttentionCore& a, const Gpu& gpu) { return !a.backward && blackwell(gpu) ? 2 * kStep : kStep; }
+
+// Pairs computed per head: whole steps, and whole 128 x 128 blocks where the mask cuts through.
+double computed_pairs(const AttentionCore& a) {
+  AttentionCore whole = a;
+  whole.queries = kStep * steps(a.queries);
+  whole.keys = kStep * steps(a.keys);
+  const double edges = whole.window > 0 && whole.window < whole.keys ? 2 : whole.causal ? 1 : 0;
+  return attended_pairs(whole) + edges * whole.queries * kStep / 2;
+}
+
+// The rate divides what hardware multiplies; `wide` moves qk_dim towards the next power of two.
+double products_per_pair(const AttentionCore& a, double wide) {
+  const double padded = a.qk_dim + wide * (std::exp2(std::ceil(std::log2(a.qk_dim))) - a.qk_dim);
+  return a.backward ? 3 * padded + 2 * a.value_dim : padded + a.value_dim;
+}
+
+Bytes operand_bytes(const AttentionCore& a) {
+  const double rows = a.sequences * (a.heads * a.queries + a.kv_heads * a.keys);
+  return bytes(DType::bf16, rows * (a.qk_dim + a.value_dim)) * (a.backward ? 2 : 1);
+}
+
+void count_tiles(PrefillTerms& t, const AttentionCore& a, const Gpu& gpu) {
+  const double rows = tile_rows(a, gpu), sms = static_cast<double>(gpu.multiprocessors.value);
+  const double own = a.backward ? a.keys : a.queries, other = a.backward ? a.queries : a.keys;
+  t.tiles = a.sequences * a.heads * std::ceil(own / rows - 1e-9);
+  t.longest = steps(other);
+  if (a.window > 0 && a.window < other) t.longest = std::min(t.longest, steps(a.window + rows));
+  t.mean = a.sequences * a.heads * computed_pairs(a) / (rows * kStep) / sms;
+  t.busy = std::min(1.0, t.mean / t.longest);
+}
+
+// One kernel writes what the next reads: the part that fits stays in L2.
+Seconds passing(Bytes bytes, const Gpu& gpu, const PrefillFit& fit) {
+  const double filled = bytes / (kL2Share * gpu.l2_capacity.value);
+  const double hit = 1 / (1 + std::pow(filled, kL2Sharpness));
+  return bytes / (fit.memory * gpu.hbm_bandwidth.value) * (1 - hit + hit / fit.l2_speed);
+}
+
+}  // namespace
+
+PrefillTerms prefill_terms(const AttentionCore& a, const Gpu& gpu, const PrefillFit& fit, const PrefillContext& context) {
+  MOELINE_EXPECT(a.queries > 0 && a.keys > 0 && gpu.dense_peak.of(context.products).has_value());
+  PrefillTerms t;
+  count_tiles(t, a, gpu);
+  const double sms = static_cast<double>(gpu.multiprocessors.value);
+  const double useful = a.backward ? 2.5 * (a.qk_dim + a.value_dim) : a.qk_dim + a.value_dim;
+  t.flops = 2 * a.sequences * a.heads * attended_pairs(a) * useful * flop;
+  t.bytes = operand_bytes(a);
+  const double rate = fit.tensor * (1 - fit.crowding * t.busy) * (a.backward ? fit.backward : 1);
+  const Flops work = 2 * tile_rows(a, gpu) * kStep * products_per_pair(a, fit.wide) * flop;
+  t.step = work / (rate / sms * gpu.dense_peak.of(context.products)->value);
+  const Seconds fixed = a.backward ? fit.tile_backward : fit.tile;
+  const double overlap = a.backward ? fit.overlap_backward : fit.overlap;
+  t.tail = t.longest * t.step + fixed;
+  t.shared = t.mean * t.step + t.tiles / sms * fixed;
+  Seconds main = smooth_max(t.tail, t.shared, overlap);
+  main *= 1 + fit.sag * t.busy * (main / (main + fit.sag_after));
+  const BytesPerSecond bandwidth = fit.memory * gpu.hbm_bandwidth.value;
+  t.memory = t.bytes / bandwidth;
+  t.around = passing(context.around, gpu, fit);
+  const Seconds launch = a.backward ? fit.launch_backward : fit.launch;
+  t.time = launch + t.around + smooth_max(main, t.memory, std::isinf(overlap) ? kHard : kMemoryOverlap);
+  return t;
+}
+
+OpCost attention_cost(const AttentionCore& a, const Gpu& gpu, const PrefillFit& fit, const PrefillContext& context) {
+  const PrefillTerms t = prefill_terms(a, gpu, fit, context);
+  OpCost cost{.flops = t.flops, .bytes = t.bytes, .time = t.time, .spread = fit.spread, .bound_by = "tensor",
+              .source = fit.source};
+  if (t.tail > t.shared) cost.bound_by = "latency";  // the longest tile: more multiprocessors would not help
+  if (t.memory > max(t.tail, t.shared)) cost.bound_by = "HBM";
+  if ((a.backward ? fit.launch_backward : fit.launch) > max(t.memory, max(t.tail, t.shared))) cost.bound_by = "launch";
+  return cost;
+}
+
+Bytes bytes_around(const AttentionCore& a, DType cache) {
+  const double tokens = a.sequences * a.queries;
+  if (a.qk_dim != a.value_dim) {  // latent: expanded q, k, v touched once, the latent row of 512 + 64 read and written
+    const Bytes expanded = bytes(DType::bf16, tokens * (a.heads * (2 * a.qk_dim + a.value_dim) + 576));
+    const Bytes converted = cache == DType::bf16 ? Bytes{} : bytes(DType::fp8, tokens * a.heads * 512);
+    return expanded + bytes(cache, tokens * 576) + converted;
+  }
+  const double rows = tokens * a.qk_dim;  // qkv read, q written, k and v written to the cache
+  return bytes(DType::bf16, rows * (2 * a.heads + 2 * a.kv_heads)) + bytes(cache, rows * 2 * a.kv_heads);
+}
+
+namespace {
+
+// Kernels that read keys and values once per query head, without tensor cores: a wide group, or one head on Hopper.
+bool vector_kernel(const DecodeShape& s, const Gpu& gpu) {
+  const double group = s.heads / s.kv_heads;
+  return !s.latent && (group > kGroup || (group < 1.5 && !blackwell(gpu)));
+}
+
+bool narrow_latent(const DecodeShape& s, const Gpu& gpu) {
+  return s.latent && blackwell(gpu) && s.heads > kNarrowLatentGroup && s.heads < kLatentGroup;
+}
+
+Bytes cached(const DecodeShape& s) {
+  const double row = s.latent ? s.qk_dim : s.qk_dim + s.value_dim;
+  return bytes(s.cache, s.sequences * s.kv_heads * s.keys * row);
+}
+
+// Query rows a tile of the tensor cores is padded to.
+double padded_group(const DecodeShape& s) {
+  if (s.latent) return kLatentGroup;
+  return std::min(kGroup, std::max(8.0, std::exp2(std::ceil(std::log2(s.heads / s.kv_heads)))));
+}
+
+void split_cache(DecodeTerms& t, const DecodeShape& s, const Gpu& gpu, const DecodeFit& fit) {
+  const double sms = static_cast<double>(gpu.multiprocessors.value);
+  const double tile = narrow_latent(s, gpu) ? kNarrowLatentGroup : s.latent ? kLatentGroup : kGroup;
+  const double group = std::ceil(s.heads / s.kv_heads / tile - 1e-9);
+  const double parts = s.sequences * s.kv_heads * group;
+  const double finest = std::max(1.0, std::min(fit.most_chunks, s.keys / fit.shortest_chunk));
+  t.chunks = std::clamp(sms / parts, 1.0, finest);
+  const double even = std::max(1.0, parts * t.chunks / sms);
+  t.waves = (1 - fit.whole_waves) * even + fit.whole_waves * std::ceil(even - 1e-9);
+}
+
+Seconds stream(DecodeTerms& t, const Gpu& gpu, const DecodeFit& fit, bool cold) {
+  const double room = fit.l2_share * (gpu.l2_capacity.value / t.cache);
+  t.hit = cold ? 0 : 1 / (1 + std::pow(1 / room, fit.l2_sharpness));
+  return t.cache / (fit.memory * gpu.hbm_bandwidth.value) * (1 - t.hit + t.hit / fit.l2_speed);
+}
+
+// The shorter of the two, rounded off.
+Seconds smooth_min(Seconds a, Seconds b) {
+  if (a == Seconds{} || b == Seconds{}) return Seconds{};
+  return min(a, b) / std::sqrt(1 + std::pow(min(a, b) / max(a, b), 2));
+}
+
+}  // namespace
+
+DecodeTerms decode_terms(const DecodeShape& s, const Gpu& gpu, const DecodeFit& fit, bool cold) {
+  MOELINE_EXPECT(s.keys > 0 && s.kv_heads > 0 && gpu.dense_peak.of(s.products).has_value());
+  DecodeTerms t;
+  split_cache(t, s, gpu, fit);
+  const double sms = static_cast<double>(gpu.multiprocessors.value), chunk = s.keys / t.chunks;
+  t.vector_kernel = vector_kernel(s, gpu);
+  t.flops = 2 * s.sequences * s.heads * s.keys * (s.qk_dim + s.value_dim) * flop;
+  t.cache = cached(s);
+  if (narrow_latent(s, gpu)) t.cache *= 1 + fit.reread;
+  const Flops padded = t.waves * chunk * padded_group(s) * 2 * (s.qk_dim + s.value_dim) * flop;
+  t.tensor = padded / (fit.tensor / sms * gpu.dense_peak.of(s.products)->value);
+  t.walk = t.waves * (chunk * fit.token + fit.chunk);
+  const double elements = s.sequences * s.heads * s.keys * (s.qk_dim + s.value_dim);
+  t.vector = t.vector_kernel ? elements / fit.vector * microsecond : Seconds{};
+  t.memory = stream(t, gpu, fit, cold);
+  t.ramp = smooth_min(t.cache / fit.ramp_rate, fit.ramp);
+  const double rows = s.sequences * s.heads * (s.latent ? 2 * s.qk_dim + s.value_dim : s.qk_dim + s.value_dim);
+  t.queries = bytes(DType::bf16, rows) / (fit.query_memory * gpu.hbm_bandwidth.value);
+  const double p = fit.overlap;
+  const Seconds work = smooth_max(smooth_max(t.tensor, t.walk, p), t.vector, p);
+  if (t.chunks > 1.01) {  // partial results go out in fp32 and come back
+    const Bytes partial = bytes(DType::fp32, 2 * s.sequences * s.heads * t.chunks * s.value_dim);
+    t.combine = fit.combine + partial / (fit.partial_memory * gpu.hbm_bandwidth.value);
+  }
+  t.time = fit.launch + t.combine + t.ramp + t.queries + smooth_max(work, t.memory, p);
+  return t;
+}
+
+OpCost decode_cost(const DecodeShape& s, const Gpu& gpu, const DecodeFit& fit, bool cold) {
+  const DecodeTerms t = decode_terms(s, gpu, fit, cold);
+  const Seconds work = max(max(t.tensor, t.walk), t.vector);
+  OpCost cost{.flops = t.flops, .bytes = t.cache, .time = t.time, .spread = fit.spread, .bound_by = "HBM",
+              .source = fit.source};
+  if (work > t.memory) cost.bound_by = t.tensor < work ? "latency" : "tensor";
+  if (fit.launch > max(work, t.memory)) cost.bound_by = "launch";
+  return cost;
+}
+
+}  // namespace moeline

@@ -1,0 +1,80 @@
+// How long does an NCCL collective take inside one NVLink domain?
+//
+//   chunk m = S/n, steps s = n-1 (all_gather, reduce_scatter) or 2(n-1) (all_reduce), volume V = m (s + own_copy)
+//   low    = (low_launch + low_hop s)(1 + low_growth S/(S + 32 KiB))  (+)  V/(low_link L)        protocols LL, LL128
+//   simple = simple_floor + simple_hop s                              (+)  V/(simple_link L)
+//   nvls   = switch_floor                                             (+)  S (n+1)/n /(switch_link L)
+//   t      = min(low, simple, nvls)           (+): overlapped() of net/overlap.hpp; NVLS: see NvlinkReduction
+// All-to-all, chunk m to every peer:  smallest of two floors, then m (n-1 + own_copy)/(link L), slower with more peers.
+// Assumes an idle domain, one call at a time, buffers registered as nccl-tests does. The own chunk is copied locally, at
+// the price of own_copy ring steps: why "bus bandwidth" rises with n. Source: equations and parameters fitted to nccl-tests
+// rows of ai-dynamo/aiconfigurator@095f58a (Apache-2.0); docs/theory/collectives-measured.md.
+#pragma once
+
+#include "cost/calibration.hpp"
+#include "ops/work.hpp"
+#include "units.hpp"
+
+namespace moeline {
+
+// One parameter set serves all four operations of a device. Defaults are neutral: the link alone.
+struct NcclFit {
+  Seconds low_launch, low_hop;
+  double low_growth = 0;         // of the latency once a message is longer than its flag lines
+  double low_link = 1;           // share of the link
+  double low_overlap = 1;
+  Seconds simple_floor, simple_hop;
+  double simple_growth = 0;      // of the floor once a message outgrows the channels' buffers
+  double simple_link = 1, simple_overlap = 1;
+  double own_copy = 0;           // in ring steps
+  Seconds switch_floor;
+  double switch_link = 1, switch_overlap = 1;
+  Seconds exchange_low;          // all-to-all by LL: latency and bandwidth of one peer
+  SecondsPerByte exchange_low_byte;
+  Seconds exchange_floor;        // by Simple
+  Seconds exchange_peer;         // either, more for every peer
+  double exchange_growth = 0;    // of the floor once a message outgrows the channels' buffers
+  double exchange_link = 1, exchange_own_copy = 0;
+  double exchange_decay = 0;     // share of the time more for every doubling of ranks beyond 2
+  double spread = 0;
+  Source source = Source::bound;
+};
+
+// The switch adds up only floating types, and NCCL asks it to from 8 ranks on.
+enum class NvlinkReduction { ring, ring_or_switch };
+
+// `bytes` as in ops/work.hpp: all_gather and reduce_scatter the whole gathered (scattered) buffer, all_reduce the buffer
+// of one rank. send_recv is not a collective here.
+struct NvlinkCollective {
+  CollectiveKind kind = CollectiveKind::all_reduce;
+  Bytes bytes;
+  double ranks = 1;
+  BytesPerSecond link;           // one device, one direction
+  NvlinkReduction reduction = NvlinkReduction::ring;
+};
+
+// Every rank sends rank_buffer/ranks to every rank, itself included.
+struct NvlinkAllToAll {
+  Bytes rank_buffer;
+  double ranks = 1;
+  BytesPerSecond link;
+};
+
+enum class NcclProtocol { low, simple, nvls };
+
+struct NcclTerms {
+  double steps = 0;
+  Bytes volume;                  // through one link, own copy counted
+  Seconds latency, transfer;     // of the protocol chosen, before they overlap
+  Seconds low, simple, nvls;     // what each would take; nvls 0: not offered
+  NcclProtocol protocol = NcclProtocol::low;
+  Seconds time;
+};
+
+NcclTerms nccl_terms(const NvlinkCollective& collective, const NcclFit& fit);
+NcclTerms nccl_terms(const NvlinkAllToAll& exchange, const NcclFit& fit);
+
+OpCost cost(const NvlinkCollective& collective, const NcclFit& fit);
+OpCost cost(const NvlinkAllToAll& exchange, const NcclFit& fit);
+
+}  // namespace moeline

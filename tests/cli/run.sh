@@ -1,0 +1,518 @@
+#!/usr/bin/env bash
+# Asks the binary as a user does: exit codes, one-line messages, formats, flags.
+#   tests/cli/run.sh path/to/moeline            every case
+#   tests/cli/run.sh path/to/moeline CASE...    those named, without "case_"
+# A case is a function whose name is a sentence. The last line is "N passed, N failed".
+set -uo pipefail
+export LC_ALL=C
+
+here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
+root=$(dirname "$(dirname "$here")")
+moeline=$(readlink -f "${1:?usage: tests/cli/run.sh path/to/moeline [CASE...]}")
+[[ -x $moeline ]] || { echo "no binary: $moeline" >&2; exit 2; }
+shift
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+cd "$scratch" || exit 1  # the binary answers from any directory
+
+small=(--model qwen3-30b-a3b --hardware h200-sxm --devices 8)
+problems=0
+
+# --- what a case says ----------------------------------------------------------------------------------------------
+problem() { problems=$((problems + 1)); echo "    $*" >&2; }
+
+ask() {  # arguments...: runs the binary; leaves $out, $err (files) and $code
+  asked="moeline $*"
+  "$moeline" "$@" >out 2>err </dev/null
+  code=$?
+}
+
+answers() {  # arguments...: exit 0
+  ask "$@"
+  ((code == 0)) || problem "$asked: exit $code, expected 0: $(head -c 300 err)"
+}
+
+refuses() {  # code, extended regular expression, arguments...: that exit, one line on stderr that matches, no data
+  local want=$1 pattern=$2
+  shift 2
+  ask "$@"
+  ((code == want)) || problem "$asked: exit $code, expected $want"
+  [[ ! -s out ]] || problem "$asked: wrote to stdout: $(head -c 200 out)"
+  [[ $(wc -l <err) == 1 ]] || problem "$asked: $(wc -l <err) lines on stderr, expected 1"
+  grep -qE -- "$pattern" err || problem "$asked: expected /$pattern/, got: $(head -c 300 err)"
+}
+
+says() { grep -qE -- "$1" out || problem "$asked: stdout lacks /$1/"; }
+silent() { [[ ! -s $1 ]] || problem "$asked: $1 is not empty: $(head -c 200 "$1")"; }
+number() { sed -n "s/^ *\"$1\": \([-+.0-9e]*\),\{0,1\}$/\1/p" out | head -n "${2:-1}" | tail -n 1; }
+holds() { awk "BEGIN { exit !($1) }" || problem "$asked: not true: $1 ($2)"; }
+same() { cmp -s "$1" "$2" || problem "$3"; }
+
+scenario() {  # file, workload...: a small scenario with one workload key
+  printf '{"model": "qwen3-30b-a3b", "hardware": "h200-sxm", "devices": 8,\n "workload": {"kind": "train"%s}}\n' "${2:-}" >"$1"
+}
+
+# --- answers -------------------------------------------------------------------------------------------------------
+case_every_example_has_an_answer() {
+  local file
+  for file in "$root"/examples/*.json; do
+    answers train "$file"
+    says '^  step +[0-9.]+ m?s '
+    says '^  memory +[0-9.]+ GB of [0-9.]+ GB'
+    answers layer "$file"
+  done
+}
+
+case_a_model_and_a_machine_are_enough() {
+  answers train "${small[@]}"
+  answers layer --model deepseek-v3 --hardware h200-sxm --parallel ep=8 --tokens 4096
+  says 'one MoE layer'
+  answers layer --model llama-3.1-8b --hardware h200-sxm
+  says 'one dense layer'
+}
+
+case_every_format_is_written() {
+  answers train "${small[@]}" -o csv
+  [[ $(head -n 1 out) == name,phase,lane,seconds,exposed_seconds,flops,bytes,bound_by,source ]] || problem "CSV header: $(head -n 1 out)"
+  answers train "${small[@]}" -o md
+  says '^\| part \| phase \|'
+  answers train "${small[@]}" -o json
+  says '^  "kind": "train",$'
+  answers layer "${small[@]}" -o json
+  says '^  "kind": "layer",$'
+}
+
+case_train_json_has_every_key_of_the_contract() {
+  answers train "${small[@]}" -o json
+  local key
+  for key in kind feasible step_time_seconds value p10 p90 tokens_per_second tokens_per_second_per_device \
+    model_tflops_per_device mfu memory required_bytes available_bytes parts breakdown name phase lane seconds \
+    exposed_seconds share flops bytes bound_by source assumptions warnings code message advice cost scenario; do
+    says "^ *\"$key\": "
+  done
+}
+
+case_layer_json_has_every_key_of_the_contract() {
+  answers layer "${small[@]}" -o json
+  local key
+  for key in kind feasible forward_seconds backward_seconds breakdown exposed_seconds source assumptions warnings scenario; do
+    says "^ *\"$key\": "
+  done
+}
+
+case_json_is_json() {
+  answers train "${small[@]}" -o json
+  if command -v python3 >/dev/null; then
+    python3 -c 'import json,sys; json.load(sys.stdin, parse_constant=lambda c: sys.exit(1))' <out || problem "train -o json does not parse"
+  fi
+  [[ $(head -c 1 out) == '{' && $(tail -n 1 out) == '}' ]] || problem "train -o json is not one object"
+  ! grep -qE '\b(nan|inf|NaN|Infinity)\b' out || problem "train -o json holds what is not a number"
+}
+
+case_exposed_seconds_add_up_to_the_step() {
+  local sum
+  answers train "${small[@]}" -o json
+  sum=$(awk -F': ' '/"exposed_seconds"/ { sum += $2 } END { printf "%.12g", sum }' out)
+  holds "($sum / $(number value) - 1) ^ 2 < 1e-18" "exposed $sum, step $(number value)"
+  answers train "$root/examples/qwen3-235b-256-h100.json" -o json --quiet
+  sum=$(awk -F': ' '/"exposed_seconds"/ { sum += $2 } END { printf "%.12g", sum }' out)
+  holds "($sum / $(number value) - 1) ^ 2 < 1e-18" "exposed $sum, step $(number value)"
+}
+
+case_the_range_holds_the_value() {
+  answers train "${small[@]}" -o json
+  holds "$(number p10) <= $(number value) && $(number value) <= $(number p90)" "p10 <= value <= p90"
+}
+
+case_two_runs_are_byte_identical() {
+  local format
+  for format in table json csv md; do
+    answers train "$root/examples/deepseek-v3-256-gb200.json" -o $format
+    mv out first
+    mv err first_err
+    answers train "$root/examples/deepseek-v3-256-gb200.json" -o $format
+    same first out "$asked: two runs differ"
+    same first_err err "$asked: two runs warn differently"
+  done
+}
+
+case_the_resolved_scenario_answers_the_same() {
+  command -v python3 >/dev/null || return 0
+  answers train "${small[@]}" -o json --quiet
+  python3 -c 'import json; json.dump(json.load(open("out"))["scenario"], open("resolved.json", "w"))'
+  local before
+  before=$(number value)
+  answers train resolved.json -o json --quiet
+  [[ $(number value) == "$before" ]] || problem "the echoed scenario answers $(number value), the original $before"
+}
+
+# --- flags ---------------------------------------------------------------------------------------------------------
+case_set_changes_the_answer() {
+  answers train "${small[@]}" -o json --quiet
+  local before
+  before=$(number value)
+  answers train "${small[@]}" --set '/hardware/device/hbm_bandwidth=6 TB/s' -o json --quiet
+  holds "$(number value) < $before" "faster memory"
+  answers train "${small[@]}" --set '/model/num_hidden_layers=24' -o json --quiet
+  holds "$(number value) < 0.6 * $before" "half the layers"
+  says '"qwen3-30b-a3b"'
+}
+
+case_set_can_be_repeated_and_comes_before_the_file() {
+  scenario s.json
+  answers train --set /devices=16 --set /workload/sequence=2048 s.json -o json --quiet
+  says '^ *"devices": 16,$'
+  says '^ *"sequence": 2048,$'
+}
+
+case_flags_override_the_file() {
+  scenario s.json ', "sequence": 1024, "global_batch": 64'
+  answers train s.json --sequence 2048 --global-batch 32 --micro-batch 2 --devices 16 --recipe fp8_block \
+    --parallel ep=4 --recompute moe_act,layernorm --routing uniform -o json --quiet
+  says '^ *"sequence": 2048,$'
+  says '^ *"global_batch": 32,$'
+  says '^ *"micro_batch": 2,$'
+  says '^ *"devices": 16,$'
+  says '^ *"recipe": "fp8_block",$'
+  says '^ *"ep": 4,$'
+  says '^ *"moe_act"'
+  says '^ *"popularity": "uniform"'
+}
+
+case_an_inline_base_model_is_a_catalogue_model_changed() {
+  printf '{"model": {"base": "deepseek-v3", "num_hidden_layers": 4}, "hardware": {"base": "h200-sxm", "device": {"hbm_capacity": "1 TB"}}, "devices": 8, "parallelism": {"ep": 8}, "workload": {"kind": "train"}}' >s.json
+  answers train s.json
+  says '^deepseek-v3 \(changed\)'
+  says 'of 1 TB'
+}
+
+case_files_of_ones_own_are_read() {
+  answers train --model "$root/model_configs/qwen3-30b-a3b.json" --hardware "$root/hw_profiles/h200-sxm.json" --devices 8 -o csv
+  mv out own
+  answers train "${small[@]}" -o csv
+  same own out "the catalogue and its own files answer differently"
+}
+
+case_underscores_are_accepted_in_names() {
+  answers train --model qwen3_30b_a3b --hardware h200_sxm --devices 8 -o csv
+  mv out own
+  answers train "${small[@]}" -o csv
+  same own out "h200_sxm and h200-sxm answer differently"
+  answers show hardware GB200_NVL72
+}
+
+case_help_of_every_command_shows_an_example() {
+  local command
+  answers --help
+  says '^Try: moeline '
+  for command in train layer list show; do
+    answers $command --help
+    says "^Example: moeline $command "
+    silent err
+  done
+}
+
+case_the_examples_of_the_help_run() {
+  local command line
+  cd "$root" || return
+  for command in train layer list show; do
+    line=$("$moeline" $command --help | sed -n 's/^Example: moeline //p')
+    # shellcheck disable=SC2086  # the words of the example
+    "$moeline" $line >/dev/null 2>&1 || problem "the example fails: moeline $line"
+  done
+  cd "$scratch" || return
+}
+
+case_version_is_printed() {
+  answers --version
+  says '^moeline [0-9]+\.[0-9]+\.[0-9]+$'
+}
+
+# --- stdout and stderr ---------------------------------------------------------------------------------------------
+case_warnings_go_to_stderr_when_stdout_is_data() {
+  local format
+  for format in json csv md; do
+    answers train "${small[@]}" -o $format
+    grep -q 'datasheet bounds' err || problem "$asked: no warning on stderr"
+    answers train "${small[@]}" -o $format --quiet
+    silent err
+  done
+  answers train "${small[@]}"
+  silent err
+  says '^  ! '
+}
+
+case_no_colour_unless_on_a_terminal() {
+  answers train "${small[@]}"
+  ! grep -q $'\033' out || problem "colour codes in a pipe"
+  answers layer "${small[@]}"
+  ! grep -q $'\033' out || problem "colour codes in a pipe"
+}
+
+# --- lists ---------------------------------------------------------------------------------------------------------
+case_lists_name_what_the_folders_hold() {
+  local file name
+  answers list models
+  for file in "$root"/model_configs/*.json; do
+    name=$(basename "$file" .json)
+    grep -q "^  $name " out || problem "list models lacks $name"
+  done
+  answers list hardware
+  for file in "$root"/hw_profiles/*.json; do
+    name=$(basename "$file" .json)
+    grep -q "^  $name " out || problem "list hardware lacks $name"
+  done
+  answers list
+  answers list -o json
+}
+
+case_every_model_and_machine_can_be_shown() {
+  local file
+  for file in "$root"/model_configs/*.json; do answers show model "$(basename "$file" .json)"; done
+  for file in "$root"/hw_profiles/*.json; do answers show hardware "$(basename "$file" .json)"; done
+  for file in bf16 fp8_tensor fp8_block mxfp8 nvfp4; do answers show recipe $file; done
+  answers show model deepseek-v3 -o json
+  says '"main": 671026419200'
+}
+
+# --- bad input: exit 2 ---------------------------------------------------------------------------------------------
+case_a_misspelt_key_gets_did_you_mean() {
+  scenario s.json ', "sequnce": 4096'
+  refuses 2 's\.json#/workload/sequnce: unknown key, did you mean "sequence"\?' train s.json
+  printf '{"modl": "qwen3-30b-a3b", "hardware": "h200-sxm"}' >s.json
+  refuses 2 's\.json#/' train s.json
+  printf '{"model": {"base": "qwen3-30b-a3b", "num_hidden_layer": 4}, "hardware": "h200-sxm"}' >s.json
+  refuses 2 's\.json#/model/num_hidden_layer: unknown key, did you mean "num_hidden_layers"\?' train s.json
+  sed 's/hbm_capacity/hmb_capacity/' "$root/hw_profiles/h200-sxm.json" >h200.json
+  refuses 2 'h200\.json#/device/hmb_capacity: unknown key, did you mean "hbm_capacity"\?' train --model mixtral-8x7b --hardware h200.json
+}
+
+case_a_misspelt_model_gets_did_you_mean() {
+  refuses 2 'unknown model "deepsek-v3", did you mean "deepseek-v3"\?' train --model deepsek-v3 --hardware h200-sxm
+  refuses 2 'unknown model "deepsek-v3", did you mean "deepseek-v3"\?' show model deepsek-v3
+  refuses 2 'unknown model "something-else"' train --model something-else --hardware h200-sxm
+}
+
+case_a_misspelt_device_gets_did_you_mean() {
+  refuses 2 'unknown hardware "h200-sxn", did you mean "h200-sxm"\?' train --model mixtral-8x7b --hardware h200-sxn
+  refuses 2 'unknown hardware "gb20-nvl72", did you mean "gb200-nvl72"\?' show hardware gb20-nvl72
+}
+
+case_a_misspelt_choice_gets_did_you_mean() {
+  refuses 2 '#/workload/recompute: .*"moe_atc", did you mean "moe_act"\?' train "${small[@]}" --recompute moe_atc
+  refuses 2 '#/workload/overlap: .*"dp_reduse", did you mean "dp_reduce"\?' train "${small[@]}" --set '/workload/overlap=["dp_reduse"]'
+  refuses 2 '#/workload/transport: .*"deepeep", did you mean "deepep"\?' train "${small[@]}" --set /workload/transport=deepeep
+  refuses 2 '#/parallelism/schedule: .*"1f1", did you mean "1f1b"\?' train "${small[@]}" --parallel schedule=1f1
+  refuses 2 '#/recipe: .*"mxfp9", did you mean "mxfp8"\?' train "${small[@]}" --recipe mxfp9
+  refuses 2 '#/routing/popularity: .*"unifrom", did you mean "uniform"\?' train "${small[@]}" --routing unifrom
+  refuses 2 '#/workload/optimizer: .*"adamw", did you mean "adam"\?' train "${small[@]}" --set /workload/optimizer=adamw
+  refuses 2 '#/workload/kind: .*"trian", did you mean "train"\?' train "${small[@]}" --set /workload/kind=trian
+  refuses 2 '--parallel: unknown name "eq", did you mean "ep"\?' train "${small[@]}" --parallel eq=8
+}
+
+case_an_unknown_flag_or_command_is_named() {
+  refuses 2 'unknown flag --modle, did you mean --model\?' train --modle mixtral-8x7b
+  refuses 2 'unknown flag --frobnicate; see `moeline train --help`' train --frobnicate
+  refuses 2 'unknown flag --frobnicate' --frobnicate
+  refuses 2 'unknown command "trian": did you mean "train"\?' trian
+  refuses 2 'unknown command "frobnicate"' frobnicate
+  refuses 2 'which question\? One of train, layer'
+  refuses 2 'unexpected argument "b\.json"' train a.json b.json
+  refuses 2 '--output: unknown value "jsn", did you mean "json"\?' train -o jsn
+  refuses 2 'unknown value "modles", did you mean "models"\?' list modles
+  refuses 2 'unknown value "modle", did you mean "model"\?' show modle deepseek-v3
+  refuses 2 '--devices: given more than once' train "${small[@]}" --devices 16
+}
+
+case_an_unknown_pointer_is_named() {
+  refuses 2 '#/paralelism: unknown key, did you mean "parallelism"\?' train "${small[@]}" --set /paralelism/ep=8
+  refuses 2 '#/workload/sequense: unknown key, did you mean "sequence"\?' train "${small[@]}" --set /workload/sequense=8
+  refuses 2 '#/hardware/device/hmb_bandwidth: unknown key, did you mean "hbm_bandwidth"\?' train "${small[@]}" --set '/hardware/device/hmb_bandwidth=6 TB/s'
+  refuses 2 '#/model/num_expert: unknown key, did you mean "num_experts"\?' train "${small[@]}" --set /model/num_expert=8
+  refuses 2 '"7" is not an index of an array of 2' train "${small[@]}" --set '/hardware/fabric/7/bandwidth=6 TB/s'
+  refuses 2 'expected POINTER=VALUE' train "${small[@]}" --set sequence
+  refuses 2 'expected POINTER=VALUE' train "${small[@]}" --set =4096
+  refuses 2 '--set: 1 required' train "${small[@]}" --set
+}
+
+case_a_number_without_unit_is_refused() {
+  refuses 2 '#/hardware/device/hbm_bandwidth/value: 4\.8 has no unit' train "${small[@]}" --set /hardware/device/hbm_bandwidth=4.8
+  refuses 2 '#/hardware/device/hbm_bandwidth/value: "4\.8": the unit is missing' train "${small[@]}" --set '/hardware/device/hbm_bandwidth="4.8"'
+  refuses 2 'wrong kind of unit' train "${small[@]}" --set '/hardware/device/hbm_bandwidth=4.8 TB'
+  refuses 2 'unknown unit "parsec"' train "${small[@]}" --set '/hardware/device/hbm_bandwidth=4.8 parsec'
+}
+
+case_a_fact_without_source_is_refused() {
+  awk '!/"source": "NVIDIA H200 datasheet, 2024"/' "$root/hw_profiles/h200-sxm.json" | sed -e ':a' -e 'N' -e '$!ba' -e 's/,\(\n *}\)/\1/g' >h200.json
+  refuses 2 'h200\.json#/device/hbm_capacity/source: missing' train --model mixtral-8x7b --hardware h200.json
+}
+
+case_negative_and_zero_values_are_refused() {
+  local key
+  for key in sequence global_batch micro_batch; do
+    refuses 2 "#/workload/$key: 0 is out of range" train "${small[@]}" --set /workload/$key=0
+    refuses 2 "#/workload/$key: -4 is out of range" train "${small[@]}" --set /workload/$key=-4
+  done
+  for key in tp pp vpp ep etp cp dp; do
+    refuses 2 "#/parallelism/$key: 0 is out of range" train "${small[@]}" --parallel $key=0
+    refuses 2 "#/parallelism/$key: -1 is out of range" train "${small[@]}" --parallel $key=-1
+  done
+  refuses 2 '#/devices: 0 is out of range' train --model mixtral-8x7b --hardware h200-sxm --devices 0
+  refuses 2 '#/devices: -8 is out of range' train --model mixtral-8x7b --hardware h200-sxm --devices -8
+  refuses 2 'must be greater than zero' train "${small[@]}" --set '/hardware/device/hbm_bandwidth=0 TB/s'
+  refuses 2 'must be greater than zero' train "${small[@]}" --set '/hardware/device/hbm_bandwidth=-3 TB/s'
+  refuses 2 '#/model/hidden_size: -8 is out of range' train "${small[@]}" --set /model/hidden_size=-8
+  refuses 2 '#/workload/tokens: 0 is out of range' layer "${small[@]}" --tokens 0
+}
+
+case_not_a_number_is_refused() {
+  printf '{"devices": NaN}' >s.json
+  refuses 2 's\.json: not valid JSON at line 1' train s.json
+  refuses 2 '#/workload/sequence: expected a whole number' train "${small[@]}" --set /workload/sequence=NaN
+  refuses 2 'expected a number and a unit' train "${small[@]}" --set '/hardware/device/hbm_bandwidth=nan TB/s'
+  refuses 2 'expected a number and a unit' train "${small[@]}" --set '/hardware/device/hbm_bandwidth=inf TB/s'
+  refuses 2 '--devices' train --model mixtral-8x7b --hardware h200-sxm --devices many
+}
+
+case_overflowing_values_are_refused() {
+  printf '{"devices": 1e999}' >s.json
+  refuses 2 's\.json: a number in the JSON is out of range' train s.json
+  refuses 2 '#/workload/sequence: ' train "${small[@]}" --set /workload/sequence=1e30
+  refuses 2 '#/workload/sequence: ' train "${small[@]}" --set /workload/sequence=99999999999999999999
+  refuses 2 '#/devices: ' train --model mixtral-8x7b --hardware h200-sxm --devices 9223372036854775807
+  refuses 2 'devices' train --model mixtral-8x7b --hardware h200-sxm --devices 99999999999999999999
+  refuses 2 'out of range' train "${small[@]}" --set '/hardware/device/hbm_bandwidth=1e999 TB/s'
+  refuses 2 'out of range' train "${small[@]}" --set '/hardware/device/hbm_bandwidth=1e-310 B/s'
+  refuses 2 'out of range' train "${small[@]}" --set '/hardware/fabric/0/latency=1e300 s'
+  refuses 2 '#/model/' train "${small[@]}" --set /model/hidden_size=9223372036854775807
+}
+
+case_a_damaged_file_is_named() {
+  head -c 300 "$root/examples/qwen3-235b-256-h100.json" >truncated.json
+  refuses 2 'truncated\.json: the JSON ends too early, after 300 bytes' train truncated.json
+  : >empty.json
+  refuses 2 'empty\.json: the file is empty' train empty.json
+  printf ' \n\n' >blank.json
+  refuses 2 'blank\.json: the file is empty' train blank.json
+  printf '\177ELF\002\001\001\000\000\377\376' >binary.json
+  refuses 2 'binary\.json: not valid JSON at line 1' train binary.json
+  printf '[1, 2]' >array.json
+  refuses 2 'array\.json: expected an object' train array.json
+  printf '{"model": "mixtral-8x7b", "model": "dbrx"}' >twice.json
+  refuses 2 'twice\.json: key "model" appears twice' train twice.json
+  printf '[%.0s' {1..5000} >deep.json
+  refuses 2 'deep\.json: nested deeper than' train deep.json
+  printf '{"model": "mixtral-8x7b",\n "hardware": "h200-sxm"\n "devices": 8}' >comma.json
+  refuses 2 'comma\.json: not valid JSON at line 3' train comma.json
+}
+
+case_a_file_of_100_MB_is_refused() {
+  { printf '{"a": ['; yes '1,' | head -c 100000000; printf '1]}'; } >large.json
+  refuses 2 'large\.json: larger than 16 MB' train large.json
+  refuses 2 'large\.json: larger than 16 MB' train --model ./large.json --hardware h200-sxm
+}
+
+case_an_unreadable_file_is_named() {
+  refuses 2 'absent\.json: cannot be read' train absent.json
+  refuses 2 'absent\.json: cannot be read' train --model absent.json --hardware h200-sxm
+  refuses 2 'absent\.json: cannot be read' train --model mixtral-8x7b --hardware absent.json
+  mkdir folder.json
+  refuses 2 'folder\.json: cannot be read' train folder.json
+  if ((EUID != 0)); then
+    scenario secret.json
+    chmod 000 secret.json
+    refuses 2 'secret\.json: cannot be read' train secret.json
+  fi
+}
+
+case_a_config_of_unknown_family_is_refused() {
+  printf '{"model_type": "gpt9_moe", "hidden_size": 4096}' >config.json
+  refuses 2 'config\.json#/model_type: unknown family "gpt9_moe"' train --model ./config.json --hardware h200-sxm
+  printf '{"model_type": "mixtrall", "hidden_size": 4096}' >config.json
+  refuses 2 'did you mean "mixtral"\?' show model ./config.json
+  refuses 2 '#/model_type: missing' train --model "$root/examples/qwen3-235b-256-h100.json" --hardware h200-sxm
+}
+
+case_what_is_missing_is_named() {
+  refuses 2 '#/model: missing, name a model: --model ' train --hardware h200-sxm
+  refuses 2 '#/hardware: missing, name a machine: --hardware ' train --model mixtral-8x7b
+  refuses 2 'name is required' show model
+}
+
+case_what_is_not_modelled_is_refused() {
+  refuses 2 '"zb_v" is not modelled yet' train "${small[@]}" --parallel schedule=zb_v
+  refuses 2 '"two_batch" is not modelled yet' train "${small[@]}" --set '/workload/overlap=["two_batch"]'
+  refuses 2 '"zipf" is not modelled yet' train "${small[@]}" --routing zipf
+  refuses 2 '"power-law" is not modelled yet' train "${small[@]}" --routing power-law:1.2
+  refuses 2 '#/routing/alpha: ' train "${small[@]}" --routing uniform:1.2
+  refuses 2 'serv' train "${small[@]}" --set /workload/kind=serve
+  refuses 2 'no calibration files are read yet' train "${small[@]}" --calibration fit.json
+}
+
+case_a_scenario_of_another_kind_is_refused() {
+  printf '{"model": "qwen3-30b-a3b", "hardware": "h200-sxm", "workload": {"kind": "layer"}}' >s.json
+  refuses 2 's\.json#/workload/kind: this scenario asks about "layer"' train s.json
+  answers layer s.json
+}
+
+# --- infeasible: exit 3 --------------------------------------------------------------------------------------------
+case_ep_that_does_not_divide_the_experts_is_infeasible() {
+  refuses 3 'ep=3 does not divide the 128 experts of qwen3-30b-a3b' train --model qwen3-30b-a3b --hardware h200-sxm --devices 24 --parallel ep=3
+}
+
+case_more_devices_than_the_layout_uses_is_infeasible() {
+  refuses 3 'tp x cp x pp x dp = 4 uses 4 devices of 8; set dp=auto' train "${small[@]}" --parallel dp=4
+  refuses 3 'tp x cp x pp = 3 does not divide 8 devices' train "${small[@]}" --parallel pp=3
+  refuses 3 'does not divide' train "${small[@]}" --parallel tp=1048576,pp=1048576,cp=1048576
+}
+
+case_other_illegal_layouts_are_infeasible() {
+  refuses 3 'pp x vpp = 800 stages for 48 layers' train "${small[@]}" --parallel pp=8,vpp=100
+  refuses 3 'vpp > 1 needs pp > 1' train "${small[@]}" --parallel vpp=2
+  refuses 3 'does not divide global_batch 7' train "${small[@]}" --global-batch 7
+  refuses 3 'does not divide the sequence of 100' train "${small[@]}" --parallel cp=8 --sequence 100
+  refuses 3 'pipeline_layout' train "${small[@]}" --set /workload/pipeline_layout=xx
+  refuses 3 'h200-sxm|H200.* has no fp4 tensor path' train "${small[@]}" --recipe nvfp4
+  refuses 3 'cs-3 is a wafer' train --model mixtral-8x7b --hardware cs-3
+}
+
+case_out_of_memory_is_infeasible_and_says_what_overflows() {
+  refuses 3 'infeasible: out of memory: stage 0 needs [0-9.]+ TB of 141 GB, most of it optimizer' train --model deepseek-v3 --hardware h200-sxm --devices 8
+  ask train --model deepseek-v3 --hardware h200-sxm --devices 8 -o json
+  ((code == 3)) || problem "$asked: exit $code, expected 3"
+  [[ $(wc -l <err) == 1 ]] || problem "$asked: $(wc -l <err) lines on stderr"
+  says '^  "feasible": false,$'
+  says '^  "reason": "out of memory'
+  says '^  "advice": "'
+  holds "$(number need_bytes) > $(number have_bytes) && $(number have_bytes) == 141e9" "need and have"
+  ! grep -q step_time out || problem "an infeasible scenario has a time"
+}
+
+case_an_infeasible_layout_is_json_too() {
+  ask train "${small[@]}" --parallel dp=4 -o json
+  ((code == 3)) || problem "$asked: exit $code, expected 3"
+  says '^  "feasible": false,$'
+  says '^  "reason": "tp x cp x pp x dp = 4'
+}
+
+# --- run -----------------------------------------------------------------------------------------------------------
+if (($# == 0)); then
+  mapfile -t all < <(sed -n 's/^case_\([a-zA-Z0-9_]*\)().*/\1/p' "$here/run.sh")
+  set -- "${all[@]}"
+fi
+passed=0
+failed=0
+for name in "$@"; do
+  declare -F "case_$name" >/dev/null || { echo "no case named $name" >&2; exit 2; }
+  problems=0
+  "case_$name"
+  if ((problems == 0)); then
+    passed=$((passed + 1))
+    echo "ok      ${name//_/ }"
+  else
+    failed=$((failed + 1))
+    echo "not ok  ${name//_/ }"
+  fi
+done
+echo "$passed passed, $failed failed"
+((failed == 0 && passed > 0))

@@ -1,0 +1,190 @@
+#include "ops/decoder.hpp"
+
+#include <algorithm>
+#include <catch2/catch.hpp>
+#include <set>
+#include <string>
+
+#include "plan/step_cost.hpp"
+#include "scenarios.hpp"
+#include "spec/catalogue.hpp"
+
+using namespace moeline;
+using Catch::WithinRel;
+
+namespace {
+
+struct OneLayer {
+  ModelSpec model;
+  Parallelism parallelism{};
+  Recipe recipe{};
+  Routing routing{};
+  TrainWorkload train{};
+
+  explicit OneLayer(const std::string& name)
+      : model([&] {
+          const Document document = find_model(name, name);
+          return read_model(document.json, document.origin, name);
+        }()) {}
+  DecoderContext context() const { return {model, parallelism, recipe, routing, 1, 4096, train}; }
+  const LayerKind& last() const { return model.layer(model.layers.size() - 1); }
+  Step forward() const { return layer_forward(context(), last()); }
+  Step backward() const { return layer_backward(context(), last()); }
+};
+
+std::vector<std::string> names(const Step& step) {
+  std::vector<std::string> list;
+  for (const Op& op : step) list.emplace_back(op.name);
+  return list;
+}
+
+std::set<std::string> recomputed(const Step& step) {
+  std::set<std::string> list;
+  for (const Op& op : step) {
+    if (op.phase == Phase::recompute) list.emplace(op.name);
+  }
+  return list;
+}
+
+int count_lane(const Step& step, Lane lane) {
+  return static_cast<int>(std::count_if(step.begin(), step.end(), [&](const Op& op) { return op.lane == lane; }));
+}
+
+}  // namespace
+
+TEST_CASE("the forward of an MoE layer runs in the order of the formula", "[unit]") {
+  OneLayer layer("mixtral-8x7b");
+  layer.parallelism.ep = 8;
+  CHECK(names(layer.forward()) == std::vector<std::string>{"attention norm", "query-key-value", "rotary embedding",
+                                                           "attention", "output", "residual", "FFN norm", "logits",
+                                                           "top-k", "permute", "dispatch", "gate+up", "SwiGLU", "down",
+                                                           "combine", "unpermute", "residual"});
+}
+
+TEST_CASE("one rank alone has nothing on the network lane", "[unit]") {
+  for (const char* name : {"mixtral-8x7b", "deepseek-v3", "qwen3-next-80b-a3b", "llama-3.1-8b"}) {
+    const OneLayer layer(name);
+    CHECK(count_lane(layer.forward(), Lane::network) == 0);
+    CHECK(count_lane(layer.backward(), Lane::network) == 0);
+  }
+}
+
+TEST_CASE("expert parallelism exchanges twice forward and twice backward", "[unit]") {
+  OneLayer layer("mixtral-8x7b");
+  layer.parallelism.ep = 8;
+  CHECK(count_lane(layer.forward(), Lane::network) == 2);
+  CHECK(count_lane(layer.backward(), Lane::network) == 2);
+}
+
+TEST_CASE("tensor parallelism gathers and scatters around attention, and around a dense FFN", "[unit]") {
+  OneLayer moe("mixtral-8x7b"), dense("llama-3.1-8b");
+  moe.parallelism.tp = dense.parallelism.tp = 2;
+  CHECK(count_lane(moe.forward(), Lane::network) == 2);
+  CHECK(count_lane(dense.forward(), Lane::network) == 4);
+}
+
+TEST_CASE("ops depend only on ops before them", "[unit]") {
+  for (const char* name : {"mixtral-8x7b", "deepseek-v3", "qwen3-next-80b-a3b"}) {
+    OneLayer layer(name);
+    layer.parallelism = {.tp = 2, .ep = 4, .etp = 2, .cp = 2};
+    layer.train.overlap = {Overlap::tp, Overlap::shared_expert};
+    layer.train.recompute = {Recompute::moe, Recompute::layernorm};
+    for (const Step& step : {layer.forward(), layer.backward()}) {
+      for (std::size_t i = 0; i < step.size(); ++i) {
+        for (const int dependency : step[i].after) CHECK(dependency < static_cast<int>(i));
+        if (i > 0) CHECK(std::any_of(step[i].after.begin(), step[i].after.end(), [](int d) { return d >= 0; }));
+      }
+    }
+  }
+}
+
+TEST_CASE("every switch of recomputation repeats its own part of the forward", "[unit]") {
+  OneLayer layer("deepseek-v3");
+  layer.parallelism.ep = 8;
+  const auto again = [&](Recompute what) {
+    layer.train.recompute = {what};
+    return recomputed(layer.backward());
+  };
+  CHECK(again(Recompute::core_attn) == std::set<std::string>{"attention"});
+  CHECK(again(Recompute::layernorm) == std::set<std::string>{"attention norm", "latent norm", "FFN norm"});
+  CHECK(again(Recompute::moe_act) == std::set<std::string>{"SwiGLU"});
+  CHECK(again(Recompute::mla_up_proj) == std::set<std::string>{"query up", "key-value up", "rotary embedding"});
+  CHECK(again(Recompute::mlp).empty());  // this layer has experts instead
+  const std::set<std::string> moe = again(Recompute::moe);
+  for (const char* name : {"logits", "top-k", "permute", "dispatch", "gate+up", "SwiGLU", "down", "combine"})
+    CHECK(moe.contains(name));
+  CHECK_FALSE(moe.contains("attention"));
+}
+
+TEST_CASE("a recomputed exchange is exchanged again", "[unit]") {
+  OneLayer layer("mixtral-8x7b");
+  layer.parallelism.ep = 8;
+  layer.train.full_recompute = true;
+  CHECK(count_lane(layer.backward(), Lane::network) == 4);  // dispatch and combine again, and their reversals
+}
+
+TEST_CASE("quantised operands bring their own passes, bf16 none", "[unit]") {
+  OneLayer layer("mixtral-8x7b");
+  const auto passes = [&] {
+    const Step step = layer.forward();
+    return std::count_if(step.begin(), step.end(),
+                         [](const Op& op) { return std::holds_alternative<Quantize>(op.work); });
+  };
+  CHECK(passes() == 0);
+  layer.recipe.expert = DType::mxfp8;
+  CHECK(passes() == 2);  // rows, activation
+  layer.recipe.linear = DType::mxfp8;
+  CHECK(passes() == 4);  // and the inputs of both attention projections
+}
+
+TEST_CASE("an expert's rows are the tokens times top-k spread over the experts of the group", "[unit]") {
+  OneLayer layer("mixtral-8x7b");
+  layer.parallelism.ep = 4;
+  for (const Op& op : layer.forward()) {
+    if (const GroupedGemm* gemm = std::get_if<GroupedGemm>(&op.work)) {
+      CHECK(gemm->groups == 2);                         // 8 experts on 4 ranks
+      REQUIRE_THAT(gemm->m, WithinRel(4096.0, 1e-12));  // 4096 tokens x 2 / 2 local experts
+    }
+  }
+}
+
+TEST_CASE("shared experts hide a dispatch behind all of their work, forward and backward", "[unit]") {
+  OneLayer layer("deepseek-v3");
+  layer.parallelism.ep = 8;
+  const Trial trial = small();
+  Fabric fabric = trial.scenario().cluster.fabric;
+  const Calibration neutral{};
+  const auto exposed_and_needed = [&](const Step& step) {
+    const Machine machine{std::get<Gpu>(trial.scenario().cluster.device), fabric, neutral};
+    const StepCost cost = step_cost(step, machine);
+    Seconds exposed, dispatch, shared;
+    for (std::size_t i = 0; i < step.size(); ++i) {
+      if (step[i].group == "dispatch") {
+        exposed += cost.timeline.intervals[i].exposed;
+        dispatch += cost.costs[i].time;
+      }
+      if (step[i].group.starts_with("shared expert")) shared += cost.costs[i].time;
+    }
+    return std::pair{exposed, max(Seconds{}, dispatch - shared)};
+  };
+  for (const bool forward : {true, false}) {
+    for (const double bandwidth : {100.0, 450.0, 3000.0}) {
+      fabric[0].bandwidth.value = bandwidth * gigabyte_per_second;
+      layer.train.overlap = {Overlap::shared_expert};
+      const auto [exposed, needed] = exposed_and_needed(forward ? layer.forward() : layer.backward());
+      INFO((forward ? "forward" : "backward") << " at " << bandwidth << " GB/s: exposed " << exposed.in(microsecond)
+                                              << " us, at least " << needed.in(microsecond) << " us");
+      CHECK(exposed <= needed * (1 + 1e-9) + 1e-12 * second);
+    }
+  }
+}
+
+TEST_CASE("the head multiplies every token with the vocabulary, and its loss passes over the logits", "[unit]") {
+  const OneLayer layer("llama-3.1-8b");
+  const Step step = head_forward(layer.context());
+  CHECK(names(step) == std::vector<std::string>{"final norm", "logits", "cross entropy"});
+  const Gemm& gemm = std::get<Gemm>(step[1].work);
+  CHECK(gemm.m == 4096);
+  CHECK(gemm.n == 128256);
+  CHECK(gemm.k == 4096);
+}
