@@ -51,7 +51,7 @@ void ScenarioFlags::add_to(CLI::App& command) {
   command.add_option("--recipe", recipe, "a name from `moeline list recipes`");
   command.add_option("--parallel", parallel, "tp=1,pp=4,vpp=4,ep=64,etp=1,cp=1,dp=auto,zero=1");
   command.add_option("--routing", routing, "balanced or uniform");
-  command.add_option("--calibration", calibration, "auto or none");
+  command.add_option("--calibration", calibration, "auto (the nearest carried one), none (datasheet bounds), or a file written by `moeline fit`");
   command.add_option("--sequence", sequence, "tokens per sequence");
   command.add_option("--set", set, "POINTER=VALUE: any field, e.g. /hardware/device/hbm_bandwidth='6 TB/s'; repeatable")
       ->take_all()

@@ -91,7 +91,8 @@ std::string lines_text(std::vector<Line> lines, Seconds total, const Ink& ink, s
       rest.source = weakest(rest.source, line.source);
     }
   }
-  if (rest.exposed > Seconds{}) out += line_text(rest, kNames, total, longest, ink);
+  // Many small things: a bar would make them look like one large one.
+  if (rest.exposed > Seconds{}) out += line_text(rest, kNames, total, 1e9, ink);
   return out;
 }
 
@@ -127,9 +128,10 @@ std::string memory_line(const TrainEvaluation& train, const Ink& ink) {
 
 std::string train_screen(const TrainEvaluation& train, const Ink& ink) {
   const bool floor = !(train.step.p10 < train.step.value);
-  std::string out = fmt::format("  step     {}   {} .. {}{}   {} tok/s/GPU   {} TFLOP/s/GPU   MFU {:.1f} % of dense {}\n",
-                                ink.bold(format(train.step.value)), format(train.step.p10), format(train.step.p90),
-                                floor ? " (bound)" : "",
+  const std::string range = floor ? fmt::format("at least, up to {}", format(train.step.p90))
+                                  : fmt::format("{} .. {}", format(train.step.p10), format(train.step.p90));
+  std::string out = fmt::format("  step     {}   {}   {} tok/s/GPU   {} TFLOP/s/GPU   MFU {:.1f} % of dense {}\n",
+                                ink.bold(format(train.step.value)), range,
                                 format_count(std::llround(train.tokens_per_second_per_device)),
                                 format_count(std::llround(train.model_rate.in(teraflop_per_second))), 100 * train.mfu,
                                 train.mfu_format);
@@ -178,10 +180,11 @@ std::string to_screen(const Evaluation& evaluation, const Scenario& scenario, co
   } else {
     out += layer_screen(std::get<LayerEvaluation>(evaluation.answer), ink);
   }
-  if (!evaluation.warnings.empty()) out += "\n";
+  out += "\n";
   for (const Warning& warning : evaluation.warnings) {
     out += fmt::format("  {} {}: {}\n", ink.warn("!"), warning.message, warning.advice);
   }
+  out += ink.dim(fmt::format("  {} assumptions in force; -o json lists them", evaluation.assumptions.size())) + "\n";
   return out;
 }
 

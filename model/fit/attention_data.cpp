@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <map>
 #include <memory>
-#include <set>
 
 #include "spec/catalogue.hpp"
 #include "spec/cluster.hpp"
@@ -28,7 +27,8 @@ std::vector<Parameter> training_parameters() {
           {"tile", "us", 1, 0.01, 20, 0.5},     {"overlap", "exponent", 1.5, 1, 12, 1.0},
           {"sag", "of time", 0.1, 0.001, 0.6, 0.3}, {"sag_after", "us", 3000, 300, 50000, 0.3},
           {"backward", "of forward rate", 0.8, 0.2, 1.5},
-          {"overlap_backward", "exponent", 3, 1, 12, 1.0}, {"wide", "of padding", 0.5, 0.01, 1.5, 0.3}};
+          {"overlap_backward", "exponent", 3, 1, 12, 1.0}, {"wide", "of padding", 0.5, 0.01, 1.5, 0.3},
+          {"wide_backward", "of padding", 0.5, 0.01, 1.5, 0.3}};
 }
 
 std::vector<Parameter> decode_parameters(bool latent, bool reread, bool vector) {
@@ -42,7 +42,10 @@ std::vector<Parameter> decode_parameters(bool latent, bool reread, bool vector) 
       {"query_memory", "of HBM", 0.3, 0.01, 1, 0.4}, {"l2_speed", "of HBM", 4, 1, 12, 0.5},
       {"l2_share", "of L2", 0.7, 0.1, 1.5, 1.2}, {"l2_sharpness", "exponent", 8, 1, 16, 0.5},
       {"partial_memory", "of HBM", 0.3, 0.01, 3, 0.3}};
-  if (vector) list.push_back({"vector", "elements/us", 3.2e6, 3e5, 1e8, 1.2});
+  if (vector) {
+    list.insert(list.end(), {{"vector_element", "ps", 0.31, 0.01, 3, 1.0}, {"vector_token", "ns", 20, 1, 200, 0.3},
+                             {"vector_combine", "us", 4, 0.05, 20, 0.3}});
+  }
   if (reread) list.push_back({"reread", "of cache", 0.4, 0.01, 1});
   return list;
 }
@@ -165,9 +168,13 @@ PrefillRow prefill_row(const Shape& s, bool latent, DType cache) {
 }
 
 DecodeShape decode_row(const Shape& s, bool latent, DType cache) {
-  return {.sequences = s.sequences, .heads = s.heads, .kv_heads = latent ? 1 : s.kv_heads, .keys = s.keys,
-          .qk_dim = latent ? 576 : s.head_dim, .value_dim = latent ? 512 : s.head_dim, .cache = cache, .products = cache,
-          .latent = latent};
+  DecodeShape shape{.sequences = s.sequences, .heads = s.heads, .kv_heads = s.kv_heads, .keys = s.keys,
+                    .qk_dim = s.head_dim, .value_dim = s.head_dim, .cache = cache, .products = cache, .latent = latent};
+  if (!latent) return shape;
+  shape.kv_heads = 1;
+  shape.qk_dim = 576;     // 512 of the latent row, 64 rotary
+  shape.value_dim = 512;
+  return shape;
 }
 
 void read_row(const Csv& csv, std::size_t i, bool latent, Builder<PrefillRow>& prefill, Builder<DecodeShape>& decode) {
@@ -179,8 +186,9 @@ void read_row(const Csv& csv, std::size_t i, bool latent, Builder<PrefillRow>& p
   const bool whole = csv.text(i, "phase") == "prefill";
   const FamilyKey key{device, std::string(latent ? "mla_" : "") + (whole ? "prefill" : "decode"), library,
                       layer + "/" + std::string(name(cache))};
+  const bool reread = latent && device.starts_with("b");
   FamilyData& data = whole ? prefill.data(key, device, prefill_parameters())
-                           : decode.data(key, device, decode_parameters(latent, latent && device.starts_with("b"), !latent));
+                           : decode.data(key, device, decode_parameters(latent, reread, !latent));
   const std::optional<Shape> s = shape_of(csv, i, latent);
   if (const std::string reason = reason_to_skip(csv, i, latent, s); !reason.empty()) {
     ++data.skipped[reason];
@@ -214,6 +222,7 @@ PrefillFit prefill_fit(const FamilyKey& key, const std::vector<double>& v) {
   fit.backward = v[i++];
   fit.overlap_backward = v[i++];
   fit.wide = v[i++];
+  fit.wide_backward = v[i++];
   return fit;
 }
 
@@ -238,13 +247,19 @@ DecodeFit decode_fit(const FamilyKey& key, const std::vector<double>& v) {
   fit.l2_share = v[i++];
   fit.l2_sharpness = v[i++];
   fit.partial_memory = v[i++];
-  if (key.operation == "decode") fit.vector = v[i++];
-  else if (i < v.size()) fit.reread = v[i++];
+  if (key.operation == "decode") {
+    fit.vector_element = 1e-3 * v[i++] * nanosecond;
+    fit.vector_token = v[i++] * nanosecond;
+    fit.vector_combine = v[i++] * microsecond;
+  } else if (i < v.size()) {
+    fit.reread = v[i++];
+  }
   return fit;
 }
 
 bool is_attention_csv(const Csv& csv) {
-  return csv.has_all({"gpu", "framework", "phase", "batch_size", "q_len", "kv_len", "num_heads", "kv_dtype", "latency_us"});
+  return csv.has_all({"gpu", "framework", "phase", "batch_size", "q_len", "kv_len", "num_heads", "kv_dtype",
+                      "latency_us"});
 }
 
 std::vector<FamilyData> attention_families(const Csv& csv) {
@@ -256,15 +271,16 @@ std::vector<FamilyData> attention_families(const Csv& csv) {
   prefill.finish(list, prefill_us, prefill_domain);
   const std::size_t prefills = list.size();
   decode.finish(list, decode_us, decode_domain);
-  for (std::size_t i = 0; i < list.size(); ++i) {
-    list[i].starts = {i < prefills ? second_start(list[i], {{"tensor", 0.9}, {"overlap", 3}, {"tile", 0.5}})
-                                   : second_start(list[i], {{"ramp", 1}, {"combine", 5}, {"most_chunks", 12}, {"shortest_chunk", 300}})};
-  }
+  const std::map<std::string, double> whole{{"tensor", 0.9}, {"overlap", 3}, {"tile", 0.5}};
+  const std::map<std::string, double> single{
+      {"ramp", 20}, {"ramp_rate", 3000}, {"l2_speed", 1.3}, {"shortest_chunk", 300}};
+  for (std::size_t i = 0; i < list.size(); ++i) list[i].starts = {second_start(list[i], i < prefills ? whole : single)};
   return list;
 }
 
 bool is_training_attention_csv(const Csv& csv) {
-  return csv.has_all({"gpu", "op", "stage", "batch", "seq", "q_heads", "kv_heads", "qk_head_dim", "v_head_dim", "latency_us"});
+  return csv.has_all({"gpu", "op", "stage", "batch", "seq", "q_heads", "kv_heads", "qk_head_dim", "v_head_dim",
+                      "latency_us"});
 }
 
 std::vector<FamilyData> training_attention_families(const Csv& csv) {

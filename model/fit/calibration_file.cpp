@@ -111,6 +111,8 @@ std::vector<FamilyFit> read_pages(const Json& json, const std::string& origin) {
   ObjectReader reader(json, origin);
   const std::string device = reader.string("device");
   reader.string("source");
+  reader.skip("families");
+  if (!reader.has("families")) reader.finish();  // a misspelt key says so before a missing one does
   std::vector<FamilyFit> pages;
   for (ObjectReader& page : reader.objects("families")) pages.push_back(read_page(page, device));
   reader.finish();

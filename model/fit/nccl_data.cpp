@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cmath>
 #include <memory>
-#include <set>
 #include <tuple>
 
 #include "spec/catalogue.hpp"
@@ -15,9 +14,10 @@ namespace moeline {
 namespace {
 
 enum At : std::size_t {
-  low_launch, low_hop, low_growth, low_link, low_overlap, simple_floor, simple_hop, simple_growth, simple_link, simple_overlap, own_copy,
+  low_launch, low_hop, low_growth, low_link, low_overlap,
+  simple_floor, simple_hop, simple_growth, simple_link, simple_overlap, own_copy,
   switch_floor, switch_link, switch_overlap, exchange_low, exchange_low_bandwidth, exchange_floor,
-  exchange_peer, exchange_growth, exchange_link, exchange_own_copy, exchange_decay
+  exchange_peer, exchange_growth, exchange_link, exchange_decay
 };
 
 constexpr double kLargeWeight = 1.7320508;  // squared in the objective: 3x
@@ -44,7 +44,6 @@ std::vector<Parameter> parameters() {
           {"exchange_peer", "us per peer", 0.3, 0.01, 3},
           {"exchange_growth", "of the floor", 0.5, 0.01, 5},
           {"exchange_link", "of the link", 0.73, 0.2, 1},
-          {"exchange_own_copy", "messages", 0.5, 0.05, 2},
           {"exchange_decay", "per doubling of ranks", 0.05, 0.001, 0.4}};
 }
 
@@ -93,9 +92,13 @@ FamilyData family_data(const std::string& device, std::vector<NcclRow> rows) {
     data.observations.weight.push_back(row.size > kLarge ? kLargeWeight : 1);
     data.group.push_back(static_cast<int>(std::log2(row.ranks)) - 1);
   }
-  data.domain = fmt::format("{:.0f} B..{:.0f} MB, one NVLink domain", rows.front().size.in(byte), rows.back().size.in(megabyte));
-  const auto family = std::make_shared<Family>(Family{device_bandwidth(tier), tier.in_switch_reduction, std::move(rows)});
-  data.observations.predicted = [family](std::span<const double> v, std::size_t index) { return predicted_us(*family, v, index); };
+  data.domain = fmt::format("{:.0f} B..{:.0f} MB, one NVLink domain", rows.front().size.in(byte),
+                            rows.back().size.in(megabyte));
+  const auto family =
+      std::make_shared<Family>(Family{device_bandwidth(tier), tier.in_switch_reduction, std::move(rows)});
+  data.observations.predicted = [family](std::span<const double> v, std::size_t index) {
+    return predicted_us(*family, v, index);
+  };
   return data;
 }
 
@@ -123,13 +126,14 @@ NcclFit nccl_fit(const std::vector<double>& v) {
   fit.exchange_link = v[At::exchange_link];
   fit.exchange_peer = v[At::exchange_peer] * microsecond;
   fit.exchange_growth = v[At::exchange_growth];
-  fit.exchange_own_copy = v[At::exchange_own_copy];
   fit.exchange_decay = v[At::exchange_decay];
   fit.source = Source::fitted;
   return fit;
 }
 
-bool is_nccl_csv(const Csv& csv) { return csv.has_all({"gpu", "nccl_version", "op", "dtype", "num_gpus", "size_bytes", "latency_us"}); }
+bool is_nccl_csv(const Csv& csv) {
+  return csv.has_all({"gpu", "nccl_version", "op", "dtype", "num_gpus", "size_bytes", "latency_us"});
+}
 
 std::vector<NcclRow> nccl_rows(const Csv& csv, const std::string& device) {
   // Size first: rows come out ordered by it.
@@ -143,7 +147,8 @@ std::vector<NcclRow> nccl_rows(const Csv& csv, const std::string& device) {
   std::vector<NcclRow> rows;
   for (auto& [key, times] : repeats) {
     const auto& [size, operation, dtype, ranks, version] = key;
-    rows.push_back({operation == "alltoall", dtype != "int8", kind_of(operation), ranks, size * byte, quantile(times, 0.5) * microsecond});
+    rows.push_back({operation == "alltoall", dtype != "int8", kind_of(operation), ranks, size * byte,
+                    quantile(times, 0.5) * microsecond});
   }
   return rows;
 }
@@ -164,7 +169,8 @@ std::vector<FamilyData> nccl_families(const Csv& csv, NcclDevices devices) {
     if (rows.empty()) continue;
     FamilyData data = family_data(device, std::move(rows));
     if (missing[device]) data.skipped["missing value"] = missing[device];
-    data.skipped["repeat of one measurement: its median is used"] = count - missing[device] - data.observations.measured.size();
+    data.skipped["repeat of one measurement: its median is used"] =
+        count - missing[device] - data.observations.measured.size();
     list.push_back(std::move(data));
   }
   return list;

@@ -1,9 +1,9 @@
 // Measured NVLink collectives as families: `gpu,nccl_version,op,dtype,num_gpus,size_bytes,latency_us`.
 //
-// nccl-tests, one process, out of place, idle node; repeats of one version are replaced by their median. size_bytes is the
-// whole gathered (scattered) buffer for all_gather and reduce_scatter, one rank's buffer for all_reduce and alltoall.
-// One family per device over all operations, types and versions; a group is a rank count, so held-out errors are those of
-// a rank count never seen. Sizes above 4 MB weigh 3x: training lives there. Source: ai-dynamo/aiconfigurator@095f58a.
+// nccl-tests, one process, out of place, idle node; repeats of one version are replaced by their median. size_bytes is
+// the whole gathered (scattered) buffer for all_gather and reduce_scatter, one rank's for all_reduce and alltoall.
+// One family per device over all operations, types and versions; a group is a rank count, so held-out errors are those
+// of a rank count never seen. Sizes above 4 MB weigh 3x. Source: ai-dynamo/aiconfigurator@095f58a (Apache-2.0).
 #pragma once
 
 #include "fit/csv.hpp"

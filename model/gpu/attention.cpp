@@ -10,10 +10,11 @@ namespace moeline {
 namespace {
 
 constexpr double kStep = 128;              // keys (forward) or queries (backward) of one step along a tile
-constexpr double kMemoryOverlap = 4;       // exponent between arithmetic and q, k, v, o traffic
+constexpr double kMemoryOverlap = 4;       // exponent between arithmetic and q, k, v, o traffic, unless all is neutral
 constexpr double kL2Share = 0.7, kL2Sharpness = 4;  // what fits L2, and how sharply
-// Query heads per kv head that tensor-core decode kernels take at once (GQA, latent); beyond the first, a vector kernel.
+// Query heads per kv head that tensor-core decode kernels take at once; above the first number a vector kernel runs.
 constexpr double kGroup = 32, kLatentGroup = 64;
+constexpr double kVectorChunk = 256;  // tokens that a vector kernel does not split
 constexpr double kNarrowLatentGroup = 16;  // latent kernel of Blackwell below 64 heads: run twice for 32
 
 double steps(double tokens) { return std::ceil(tokens / kStep - 1e-9); }
@@ -68,7 +69,8 @@ Seconds passing(Bytes bytes, const Gpu& gpu, const PrefillFit& fit) {
 
 }  // namespace
 
-PrefillTerms prefill_terms(const AttentionCore& a, const Gpu& gpu, const PrefillFit& fit, const PrefillContext& context) {
+PrefillTerms prefill_terms(const AttentionCore& a, const Gpu& gpu, const PrefillFit& fit,
+                           const PrefillContext& context) {
   MOELINE_EXPECT(a.queries > 0 && a.keys > 0 && gpu.dense_peak.of(context.products).has_value());
   PrefillTerms t;
   count_tiles(t, a, gpu);
@@ -77,12 +79,12 @@ PrefillTerms prefill_terms(const AttentionCore& a, const Gpu& gpu, const Prefill
   t.flops = 2 * a.sequences * a.heads * attended_pairs(a) * useful * flop;
   t.bytes = operand_bytes(a);
   const double rate = fit.tensor * (1 - fit.crowding * t.busy) * (a.backward ? fit.backward : 1);
-  const Flops work = 2 * tile_rows(a, gpu) * kStep * products_per_pair(a, fit.wide) * flop;
+  const double products = products_per_pair(a, a.backward ? fit.wide_backward : fit.wide);
+  const Flops work = 2 * tile_rows(a, gpu) * kStep * products * flop;
   t.step = work / (rate / sms * gpu.dense_peak.of(context.products)->value);
-  const Seconds fixed = a.backward ? fit.tile_backward : fit.tile;
   const double overlap = a.backward ? fit.overlap_backward : fit.overlap;
-  t.tail = t.longest * t.step + fixed;
-  t.shared = t.mean * t.step + t.tiles / sms * fixed;
+  t.tail = t.longest * t.step + fit.tile;
+  t.shared = t.mean * t.step + t.tiles / sms * fit.tile;
   Seconds main = smooth_max(t.tail, t.shared, overlap);
   main *= 1 + fit.sag * t.busy * (main / (main + fit.sag_after));
   const BytesPerSecond bandwidth = fit.memory * gpu.hbm_bandwidth.value;
@@ -116,10 +118,16 @@ Bytes bytes_around(const AttentionCore& a, DType cache) {
 
 namespace {
 
-// Kernels that read keys and values once per query head, without tensor cores: a wide group, or one head on Hopper.
+// Kernels that read keys and values once per query head, without tensor cores: a wide group; on Hopper and before also
+// one head per kv head, and a bf16 cache too small to give a quarter of the chip a block of 128 tokens each.
 bool vector_kernel(const DecodeShape& s, const Gpu& gpu) {
   const double group = s.heads / s.kv_heads;
-  return !s.latent && (group > kGroup || (group < 1.5 && !blackwell(gpu)));
+  if (s.latent) return false;
+  if (group > kGroup) return true;
+  if (blackwell(gpu)) return false;
+  const double blocks = s.sequences * s.kv_heads * std::max(1.0, std::floor(s.keys / kStep));
+  const bool small = s.cache == DType::bf16 && 4 * blocks < static_cast<double>(gpu.multiprocessors.value);
+  return group < 1.5 || small;
 }
 
 bool narrow_latent(const DecodeShape& s, const Gpu& gpu) {
@@ -137,13 +145,15 @@ double padded_group(const DecodeShape& s) {
   return std::min(kGroup, std::max(8.0, std::exp2(std::ceil(std::log2(s.heads / s.kv_heads)))));
 }
 
+// A cache is split until the chip is full, but not finer than pays.
 void split_cache(DecodeTerms& t, const DecodeShape& s, const Gpu& gpu, const DecodeFit& fit) {
   const double sms = static_cast<double>(gpu.multiprocessors.value);
   const double tile = narrow_latent(s, gpu) ? kNarrowLatentGroup : s.latent ? kLatentGroup : kGroup;
-  const double group = std::ceil(s.heads / s.kv_heads / tile - 1e-9);
+  const double group = t.vector_kernel ? s.heads / s.kv_heads : std::ceil(s.heads / s.kv_heads / tile - 1e-9);
   const double parts = s.sequences * s.kv_heads * group;
-  const double finest = std::max(1.0, std::min(fit.most_chunks, s.keys / fit.shortest_chunk));
-  t.chunks = std::clamp(sms / parts, 1.0, finest);
+  const double shortest = t.vector_kernel ? kVectorChunk : fit.shortest_chunk;
+  const double most = t.vector_kernel ? kHard : fit.most_chunks;
+  t.chunks = std::clamp(std::floor(sms / parts), 1.0, std::max(1.0, std::min(most, s.keys / shortest)));
   const double even = std::max(1.0, parts * t.chunks / sms);
   t.waves = (1 - fit.whole_waves) * even + fit.whole_waves * std::ceil(even - 1e-9);
 }
@@ -165,24 +175,28 @@ Seconds smooth_min(Seconds a, Seconds b) {
 DecodeTerms decode_terms(const DecodeShape& s, const Gpu& gpu, const DecodeFit& fit, bool cold) {
   MOELINE_EXPECT(s.keys > 0 && s.kv_heads > 0 && gpu.dense_peak.of(s.products).has_value());
   DecodeTerms t;
+  t.vector_kernel = vector_kernel(s, gpu);
   split_cache(t, s, gpu, fit);
   const double sms = static_cast<double>(gpu.multiprocessors.value), chunk = s.keys / t.chunks;
-  t.vector_kernel = vector_kernel(s, gpu);
   t.flops = 2 * s.sequences * s.heads * s.keys * (s.qk_dim + s.value_dim) * flop;
   t.cache = cached(s);
   if (narrow_latent(s, gpu)) t.cache *= 1 + fit.reread;
-  const Flops padded = t.waves * chunk * padded_group(s) * 2 * (s.qk_dim + s.value_dim) * flop;
-  t.tensor = padded / (fit.tensor / sms * gpu.dense_peak.of(s.products)->value);
-  t.walk = t.waves * (chunk * fit.token + fit.chunk);
-  const double elements = s.sequences * s.heads * s.keys * (s.qk_dim + s.value_dim);
-  t.vector = t.vector_kernel ? elements / fit.vector * microsecond : Seconds{};
   t.memory = stream(t, gpu, fit, cold);
-  t.ramp = smooth_min(t.cache / fit.ramp_rate, fit.ramp);
+  if (t.vector_kernel) {
+    const double elements = s.sequences * s.heads * s.keys * (s.qk_dim + s.value_dim);
+    t.vector = smooth_max(elements * fit.vector_element, chunk * fit.vector_token, fit.overlap);
+    if (t.chunks > 1.01) t.combine = fit.vector_combine;
+  } else {
+    const Flops padded = t.waves * chunk * padded_group(s) * 2 * (s.qk_dim + s.value_dim) * flop;
+    t.tensor = padded / (fit.tensor / sms * gpu.dense_peak.of(s.products)->value);
+    t.walk = t.waves * (chunk * fit.token + fit.chunk);
+    t.ramp = smooth_min(t.cache / fit.ramp_rate, fit.ramp);
+  }
   const double rows = s.sequences * s.heads * (s.latent ? 2 * s.qk_dim + s.value_dim : s.qk_dim + s.value_dim);
   t.queries = bytes(DType::bf16, rows) / (fit.query_memory * gpu.hbm_bandwidth.value);
   const double p = fit.overlap;
   const Seconds work = smooth_max(smooth_max(t.tensor, t.walk, p), t.vector, p);
-  if (t.chunks > 1.01) {  // partial results go out in fp32 and come back
+  if (t.chunks > 1.01 && !t.vector_kernel) {  // partial results go out in fp32 and come back
     const Bytes partial = bytes(DType::fp32, 2 * s.sequences * s.heads * t.chunks * s.value_dim);
     t.combine = fit.combine + partial / (fit.partial_memory * gpu.hbm_bandwidth.value);
   }

@@ -35,7 +35,9 @@ OpCost roofline(Flops flops, Bytes bytes, bool backward, const Machine& machine)
 
 double attended_pairs(const AttentionCore& a) {
   const double share = a.keys > 0 ? a.queries / a.keys : 0;  // context parallelism balances the triangle
-  if (a.window > 0 && a.window < a.keys) return share * (a.window * a.keys - a.window * a.window / 2);
+  if (a.window > 0 && a.window < a.keys) {
+    return share * (a.chunked ? a.window * a.keys / 2 : a.window * a.keys - a.window * a.window / 2);
+  }
   return a.causal ? a.queries * a.keys / 2 : a.queries * a.keys;
 }
 

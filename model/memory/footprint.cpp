@@ -136,7 +136,9 @@ Bytes workspace(const MemoryContext& c, const StageContent& stage) {
   for (std::size_t kind = 0; kind < stage.layers_of_kind.size(); ++kind) {
     const MoeFfn* moe = std::get_if<MoeFfn>(&c.model.kinds[kind].ffn);
     if (moe == nullptr || stage.layers_of_kind[kind] == 0) continue;
-    const double rows = s.shard * real(moe->top_k) * real(c.parallelism.etp);
+    const ExpertLoad load =
+        expert_load(*moe, c.routing, s.shard * real(c.parallelism.ep * c.parallelism.etp), real(c.parallelism.ep));
+    const double rows = s.shard * real(moe->top_k) * real(c.parallelism.etp) * load.overload;
     // In backward: rows and their gradient, gradients of gate and up.
     largest = max(largest, bf16(rows * (2 * s.hidden + 3 * real(moe->width) / real(c.parallelism.etp))));
   }
@@ -196,6 +198,7 @@ Footprint footprint(const MemoryContext& c, const StageContent& stage) {
   const LocalParameters local = local_parameters(c, stage);
   const Parallelism& p = c.parallelism;
   const double dense_ranks = real(p.dp * p.cp), expert_ranks = real(p.edp());
+  // Parameters a device keeps of what is sharded from ZeRO stage `from_stage` on; no stage shards from 4 on.
   const auto sharded = [&](int from_stage) {
     return p.zero >= from_stage ? local.dense / dense_ranks + local.expert / expert_ranks : local.dense + local.expert;
   };
@@ -206,7 +209,7 @@ Footprint footprint(const MemoryContext& c, const StageContent& stage) {
   Footprint footprint;
   footprint.parts = {
       {"weights", in_bf16 * bf16(sharded(3))},
-      {"quantised_weights", local.quantised > 0 ? copies * bytes(quantised, local.quantised) : Bytes{}},
+      {"quantised_weights", local.quantised > 0 ? copies * bytes(quantised, local.quantised) * (sharded(3) / sharded(4)) : Bytes{}},
       {"gradients", bytes(c.train.gradient, sharded(2))},
       {"optimizer", sharded(1) * optimizer_bytes_per_parameter(c.train.optimizer)},
       {"activations", activations(c, stage)},

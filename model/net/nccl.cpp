@@ -64,7 +64,8 @@ NcclTerms nccl_terms(const NvlinkCollective& c, const NcclFit& fit) {
   terms.simple = simple.time;
   choose(terms, low);
   choose(terms, simple);
-  if (c.kind == CollectiveKind::all_reduce && c.reduction == NvlinkReduction::ring_or_switch && c.ranks >= kSwitchRanks) {
+  const bool may_switch = c.kind == CollectiveKind::all_reduce && c.reduction == NvlinkReduction::ring_or_switch;
+  if (may_switch && c.ranks >= kSwitchRanks) {
     const Bytes through = c.bytes * ((c.ranks + 1) / c.ranks);
     const Candidate nvls = candidate(NcclProtocol::nvls, fit.switch_floor, through / (fit.switch_link * c.link),
                                      fit.switch_overlap);
@@ -84,7 +85,8 @@ NcclTerms nccl_terms(const NvlinkAllToAll& e, const NcclFit& fit) {
   terms.volume = chunk * (e.ranks - 1 + fit.own_copy);
   const Seconds transfer = terms.volume / (fit.exchange_link * e.link) * (1 + fit.exchange_decay * doublings);
   const Seconds peers = fit.exchange_peer * (e.ranks - 1);
-  const Candidate low = candidate(NcclProtocol::low, fit.exchange_low + peers + chunk * fit.exchange_low_byte, transfer, 1);
+  const Seconds low_latency = fit.exchange_low + peers + chunk * fit.exchange_low_byte;
+  const Candidate low = candidate(NcclProtocol::low, low_latency, transfer, 1);
   const Seconds floor = (fit.exchange_floor + peers) * (1 + fit.exchange_growth * share(e.rank_buffer, kBuffers));
   const Candidate simple = candidate(NcclProtocol::simple, floor, transfer, 1);
   terms.low = low.time;
@@ -94,7 +96,7 @@ NcclTerms nccl_terms(const NvlinkAllToAll& e, const NcclFit& fit) {
   return terms;
 }
 
-OpCost cost(const NvlinkCollective& collective, const NcclFit& fit) { return to_cost(nccl_terms(collective, fit), fit); }
-OpCost cost(const NvlinkAllToAll& exchange, const NcclFit& fit) { return to_cost(nccl_terms(exchange, fit), fit); }
+OpCost cost(const NvlinkCollective& c, const NcclFit& fit) { return to_cost(nccl_terms(c, fit), fit); }
+OpCost cost(const NvlinkAllToAll& e, const NcclFit& fit) { return to_cost(nccl_terms(e, fit), fit); }
 
 }  // namespace moeline

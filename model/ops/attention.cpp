@@ -41,6 +41,7 @@ Widths widths(const DecoderContext& c, const GroupedQueryAttention& a) {
   w.core.kv_heads = kv_heads;
   w.core.qk_dim = w.core.value_dim = head;
   w.core.window = a.window ? real(*a.window) : 0;
+  w.core.chunked = a.chunked;
   w.kv_elements = 2 * kv_heads * head;
   return w;
 }
@@ -87,7 +88,7 @@ std::vector<StepBuilder::Linear> input_projections(const DecoderContext& c, cons
     if (a->q_rank > 0) {
       list.push_back({kProjection, "query up", c.tokens(), heads * w.core.qk_dim, real(a->q_rank), type, Part::mla_up_projection});
     } else {
-      list.push_back({kProjection, "query", c.tokens(), heads * w.core.qk_dim, hidden, type});
+      list.push_back({kProjection, "query", c.tokens(), heads * w.core.qk_dim, hidden, type, Part::mla_up_projection});
     }
     list.push_back({kProjection, "key-value up", c.tokens(), heads * real(a->nope_dim + a->value_dim), real(a->kv_rank),
                     type, Part::mla_up_projection});

@@ -13,7 +13,7 @@ double attention_macs(double hidden, double sequence, const GroupedQueryAttentio
   const double projections = hidden * head * (heads * (a.output_gate ? 3 : 2) + 2 * real(a.kv_heads));
   // As attended_pairs prices it: a query sees `window` keys, the first ones fewer.
   const double window = a.window ? std::min(real(*a.window), sequence) : sequence;
-  const double keys = window * (1 - window / (2 * sequence));
+  const double keys = a.chunked ? window / 2 : window * (1 - window / (2 * sequence));
   return projections + heads * keys * 2 * head;
 }
 double attention_macs(double hidden, double sequence, const LatentAttention& a) {

@@ -35,6 +35,7 @@ struct AttentionCore {
   double queries = 0, keys = 0;     // per sequence; queries < keys under context parallelism
   double qk_dim = 0, value_dim = 0;
   double window = 0;                // 0: none
+  bool chunked = false;             // queries of one window-long chunk see each other only
   bool causal = true;
   bool backward = false;            // 2.5 times the forward products: five instead of two
 };

@@ -15,27 +15,24 @@ namespace {
 constexpr double kNinety = 1.2816;
 // How far above its bounds a training step lies: 60 dense runs published by Megatron-Bridge (H100 to GB300, fp8 to nvfp4)
 // took 1.6 to 2.1 times (p10 to p90), 31 runs of SimuMax on one B200 node 2.1 to 2.8 times, what the bounds add up to.
-// The answer itself stays the bound, a floor; only the upper side is open.
+// A part priced by its bound enters the answer as that floor, and the upper end of the range at this factor.
 constexpr double kAboveBound = 2.6;
 
+// Calibrated rows are families: errors correlated within, independent across. Rows at their bound only have an upper end.
 Range range_of(const Breakdown& breakdown) {
-  Range range;
-  range.value = breakdown.exposed();
-  if (breakdown.source() >= Source::bound) {
-    range.p10 = range.value;
-    range.p90 = kAboveBound * range.value;
-    return range;
-  }
-  // Rows are families: correlated within, independent across.
+  Seconds floor, fitted;
   double variance = 0;
   for (const BreakdownRow& row : breakdown.rows()) {
-    const double share = row.exposed / range.value;
-    variance += share * share * row.spread * row.spread;
+    if (row.source >= Source::bound) {
+      floor += row.exposed;
+    } else {
+      fitted += row.exposed;
+      variance += std::pow(row.exposed.in(second) * row.spread, 2);
+    }
   }
-  const double factor = std::exp(kNinety * std::sqrt(variance));
-  range.p10 = range.value / factor;
-  range.p90 = range.value * factor;
-  return range;
+  const double sigma = fitted > Seconds{} ? std::sqrt(variance) / fitted.in(second) : 0;
+  const double factor = std::exp(kNinety * sigma);
+  return {.value = fitted + floor, .p10 = fitted / factor + floor, .p90 = fitted * factor + kAboveBound * floor};
 }
 
 Outcome evaluate_layer(const Scenario& s, const LayerWorkload& workload, const Machine& machine, Evaluation evaluation) {
@@ -79,11 +76,27 @@ void add_rates(const Scenario& s, const TrainWorkload& train, const Gpu& gpu, Tr
   result.mfu_format = tensor_path(mfu_format(s));
 }
 
+// Share of the exposed time that rests on datasheet bounds.
+double bound_share(const Evaluation& evaluation) {
+  Seconds bound, total;
+  const auto count = [&](Seconds exposed, Source source) {
+    total += exposed;
+    if (source >= Source::bound) bound += exposed;
+  };
+  if (const TrainEvaluation* train = std::get_if<TrainEvaluation>(&evaluation.answer)) {
+    for (const BreakdownRow& row : train->breakdown.rows()) count(row.exposed, row.source);
+  } else {
+    for (const LayerRow& row : std::get<LayerEvaluation>(evaluation.answer).rows) count(row.exposed, row.cost.source);
+  }
+  return total > Seconds{} ? bound / total : 0;
+}
+
 void add_common_warnings(const Scenario& s, Evaluation& evaluation) {
-  if (evaluation.source >= Source::bound) {
+  const double share = bound_share(evaluation);
+  if (share > 0.005) {
     evaluation.warnings.push_back({"uncalibrated",
-                                   "times are datasheet bounds: real kernels take longer (range shown)",
-                                   "compare relative effects, or give a calibration"});
+                                   fmt::format("{:.0f} % of the time is priced by datasheet bounds, which real kernels do not reach", 100 * share),
+                                   "the range shows how far above they may lie"});
   }
   const bool balanced = s.routing.popularity == Popularity::balanced;
   if (balanced && s.parallelism.ep > 1) {

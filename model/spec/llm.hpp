@@ -22,7 +22,8 @@ struct GroupedQueryAttention {
   bool output_gate = false;             // Qwen3-Next: q projection is doubled, half of it gates the output
   bool qkv_bias = false, output_bias = false, sinks = false;
   std::int64_t norm_parameters = 0;     // weights of q/k norms
-  std::optional<std::int64_t> window{};  // keys a query sees (sliding window or chunk), if limited
+  std::optional<std::int64_t> window{};  // keys a query sees at most, if limited
+  bool chunked = false;                  // the window is a chunk that all its queries share (Llama 4), not a sliding one
 };
 
 // Multi-head latent attention (DeepSeek): keys and values rebuilt from a compressed latent.

@@ -323,7 +323,9 @@ void read_llama4_text(ObjectReader& config, ModelSpec& model) {
   const std::int64_t chunk = config.integer_or("attention_chunk_size", kPositive, 8192);
   const bool no_chunks = config.json().contains("attention_chunk_size") && !config.has("attention_chunk_size");
   if (no_chunks) chunked = choose(layers, first_shape);
-  Stack(model, with_window(attention, chunk), {dense, moe}).add(chunked, ffns);
+  std::vector<Attention> attentions = with_window(attention, chunk);
+  std::get<GroupedQueryAttention>(attentions.back()).chunked = true;
+  Stack(model, attentions, {dense, moe}).add(chunked, ffns);
 }
 
 // The language model only: the vision tower of the multimodal checkpoint is not counted.

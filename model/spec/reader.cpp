@@ -150,9 +150,10 @@ std::string did_you_mean(std::string_view word, const std::vector<std::string>& 
   const std::string near = nearest(word, candidates);
   if (!near.empty()) return fmt::format(", did you mean \"{}\"?", near);
   if (candidates.empty()) return "";
+  constexpr std::size_t kShown = 12;
   std::string list;
-  for (const std::string& candidate : candidates) list += (list.empty() ? "" : ", ") + candidate;
-  return fmt::format("; known are {}", list);
+  for (std::size_t i = 0; i < std::min(kShown, candidates.size()); ++i) list += (i == 0 ? "" : ", ") + candidates[i];
+  return fmt::format("; known are {}{}", list, candidates.size() > kShown ? ", ..." : "");
 }
 
 ObjectReader::ObjectReader(const Json& json, std::string where) : json_(&json), where_(std::move(where)) {
@@ -293,8 +294,7 @@ bool ObjectReader::boolean_or(std::string_view key, bool fallback) {
 
 double ObjectReader::quantity_in_base(std::string_view key, const Json& json, Dimension dimension) const {
   if (json.is_number()) {
-    fail(key, fmt::format("{} has no unit, write for example \"{} {}\"", shown(json), shown(json),
-                          units_of(dimension).substr(0, units_of(dimension).find(','))));
+    fail(key, fmt::format("{} has no unit, write it as a string with one of {}", shown(json), units_of(dimension)));
   }
   if (!json.is_string()) fail(key, fmt::format("expected a quantity such as \"4.8 TB/s\", not {}", shown(json)));
   const ParsedQuantity parsed = parse_quantity(json.get<std::string>());

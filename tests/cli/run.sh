@@ -446,7 +446,15 @@ case_what_is_not_modelled_is_refused() {
   refuses 2 '"power-law" is not modelled yet' train "${small[@]}" --routing power-law:1.2
   refuses 2 '#/routing/alpha: ' train "${small[@]}" --routing uniform:1.2
   refuses 2 'serv' train "${small[@]}" --set /workload/kind=serve
-  refuses 2 'no calibration files are read yet' train "${small[@]}" --calibration fit.json
+}
+
+case_a_calibration_file_that_is_none_is_refused() {
+  refuses 2 'fit\.json: cannot be read' train "${small[@]}" --calibration fit.json
+  printf '{"device": "h200-sxm", "source": "x", "familes": []}' >fit.json
+  refuses 2 'fit\.json#/familes: unknown key, did you mean "families"?' train "${small[@]}" --calibration fit.json
+  refuses 2 'nothing.csv: cannot be read' fit nothing.csv
+  printf 'a,b\n1,2\n' >some.csv
+  refuses 2 'some.csv: the header matches no known measurement file' check some.csv
 }
 
 case_a_scenario_of_another_kind_is_refused() {
