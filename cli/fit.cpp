@@ -9,17 +9,11 @@
 
 #include "cli/commands.hpp"
 #include "fit/calibration_file.hpp"
-#include "fit/gemm_data.hpp"
+#include "fit/measurement.hpp"
 #include "spec/catalogue.hpp"
 
 namespace moeline {
 namespace {
-
-std::vector<FamilyData> families_of(const std::string& path) {
-  const Csv csv = Csv::read(path);
-  if (is_gemm_csv(csv)) return gemm_families(csv);
-  throw SpecError(path, "the header matches no known measurement file; see docs/guide/measurements.md");
-}
 
 std::string page_text(const FamilyFit& page) {
   std::string out = fmt::format("{} · {} · {} · {}\n  {}\n", page.key.device, page.key.operation, page.key.library,
@@ -53,7 +47,7 @@ void write_whole(const std::string& path, const std::string& text) {
 int fit_files(const std::vector<std::string>& files, const std::string& folder, const std::string& source) {
   std::vector<FamilyData> all;
   for (const std::string& file : files) {
-    for (FamilyData& family : families_of(file)) all.push_back(std::move(family));
+    for (FamilyData& family : read_families(file)) all.push_back(std::move(family));
   }
   std::map<std::string, Json> by_device;
   for (std::size_t i = 0; i < all.size(); ++i) {
@@ -107,7 +101,7 @@ Json check_family(const FamilyData& family, const std::string& file) {
 int check_files(const std::vector<std::string>& files, const std::string& output) {
   Json groups = Json::array();
   for (const std::string& file : files) {
-    for (const FamilyData& family : families_of(file)) groups.push_back(check_family(family, file));
+    for (const FamilyData& family : read_families(file)) groups.push_back(check_family(family, file));
   }
   if (output == "json") {
     fmt::print("{}\n", Json{{"groups", groups}}.dump(2));

@@ -4,13 +4,13 @@
 // replaces the values family by family; meanings and units are those of the equations in gpu/ and net/.
 #pragma once
 
+#include "cost/attention_fit.hpp"
+#include "cost/network_fit.hpp"
 #include "cost/op_cost.hpp"
 #include "spec/dtype.hpp"
 #include "units.hpp"
 
 namespace moeline {
-
-using SecondsPerByte = Quantity<Dimension{.second = 1, .byte = -1}>;
 
 // Which tile shapes a kernel library ships.
 enum class TileSet { fine, cutlass, deepgemm };
@@ -40,27 +40,39 @@ struct MemoryFit {
   Source source = Source::bound;
 };
 
-// gpu/attention: t = launch + max(flops / (tensor F), bytes / (memory BW))
-struct AttentionFit {
+// Chunked linear attention: t = launch + max(flops / (tensor F), bytes / (memory BW))
+struct ScanFit {
   Seconds launch;
-  double tensor = 1, tensor_backward = 1, memory = 1;
+  double tensor = 1, memory = 1;
   double spread = 0;
   Source source = Source::bound;
 };
 
-// net/collectives: t = launch + hops x latency + bytes / (link BW), per tier
-struct NetworkFit {
+// Links without a fit of their own: t = launch + hops x latency + bytes / (link BW), per tier
+struct LinkFit {
   Seconds launch;
   double link = 1;
   double spread = 0;
   Source source = Source::bound;
 };
 
+// DeepEP has parameters for each direction, inside one node and across nodes.
+struct DeepEpFits {
+  DeepEpFit dispatch, combine, nodes_dispatch, nodes_combine;
+};
+struct MnnvlFits {
+  MnnvlFit dispatch, combine;
+};
+
 struct Calibration {
   GemmFit gemm_bf16, gemm_fp8, gemm_fp8_block, gemm_fp4;
   MemoryFit memory;
-  AttentionFit attention;
-  NetworkFit collective, exchange;
+  PrefillFit attention, latent_attention;
+  ScanFit scan;
+  LinkFit link;
+  NcclFit nccl;
+  DeepEpFits deepep;
+  MnnvlFits mnnvl;
 
   const GemmFit& gemm(DType operands) const;
 };

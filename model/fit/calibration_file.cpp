@@ -5,7 +5,11 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "fit/attention_data.hpp"
+#include "fit/deepep_data.hpp"
 #include "fit/gemm_data.hpp"
+#include "fit/mnnvl_data.hpp"
+#include "fit/nccl_data.hpp"
 #include "spec/catalogue.hpp"
 
 namespace moeline {
@@ -14,6 +18,8 @@ namespace {
 // Widening of a borrowed page's spread: sisters of one generation err about 1.3 times as much (H200 to H100, B200 to
 // GB200, 9,781 products; reference study of the same data).
 constexpr double kSister = 1.3;
+// Across a generation errors grow to 15-27 %, several times those at home (same study).
+constexpr double kStranger = 3;
 // Library whose rows price a training step, by format.
 constexpr std::pair<std::string_view, std::string_view> kLibraries[]{
     {"bfloat16", "trtllm"}, {"fp8", "trtllm"}, {"fp8_block", "sglang"}, {"nvfp4", "trtllm"}};
@@ -52,44 +58,103 @@ FamilyFit read_page(ObjectReader& reader, const std::string& device) {
   return page;
 }
 
-// Nearest relative with pages of its own, by generation.
-std::string_view relative(const Gpu& gpu) {
-  if (gpu.architecture == "sm_90") return "h200-sxm";
-  if (gpu.architecture == "sm_100" || gpu.architecture == "sm_103") return "b200-sxm";
-  return "";
+// Whose pages price a device, best first. Training attention was measured on A100 and B200 only, so Hopper takes its
+// backward from the A100: across a generation, and marked so.
+struct Lender {
+  std::string_view name;
+  double widening;  // of the spread, when the pages are not the device's own
+};
+std::vector<Lender> lenders(const Gpu& gpu) {
+  if (gpu.architecture == "sm_80") return {{"a100-pcie", kSister}};
+  if (gpu.architecture == "sm_90") return {{"h200-sxm", kSister}, {"a100-pcie", kStranger}};
+  if (gpu.architecture == "sm_100" || gpu.architecture == "sm_103") return {{"b200-sxm", kSister}, {"gb200-nvl72", kSister}};
+  return {};
 }
 
-const FamilyFit* find_page(const std::vector<FamilyFit>& pages, std::string_view operation, std::string_view library,
-                           std::string_view dtype) {
-  const auto found = std::find_if(pages.begin(), pages.end(), [&](const FamilyFit& page) {
-    return page.key.operation == operation && page.key.library == library && page.key.dtype == dtype;
+struct Page {
+  FamilyFit fit;
+  bool own;
+  double widening;
+};
+
+// The page of that operation from the first lender that has it; an empty library or dtype matches any.
+const Page* find_page(const std::vector<Page>& pages, std::string_view operation, std::string_view library = "",
+                      std::string_view dtype = "") {
+  const auto found = std::find_if(pages.begin(), pages.end(), [&](const Page& page) {
+    const FamilyKey& key = page.fit.key;
+    return key.operation == operation && (library.empty() || key.library == library) && (dtype.empty() || key.dtype == dtype);
   });
   return found == pages.end() ? nullptr : &*found;
 }
 
-// A product inside a step launches one kernel; its quantiser is an op of its own.
-void share_launch(Calibration& calibration) {
-  for (GemmFit* fit : {&calibration.gemm_fp8, &calibration.gemm_fp8_block, &calibration.gemm_fp4}) {
-    if (fit->source != Source::bound) fit->launch = calibration.gemm_bf16.launch;
-  }
-}
-
-GemmFit priced(const FamilyFit& page, bool own) {
-  GemmFit fit = gemm_fit(page.key, page.fit.values);
-  fit.source = own ? Source::fitted : Source::extrapolated;
-  // Half the 10-90 band is 1.28 standard deviations.
-  fit.spread = (page.spread.high - page.spread.low) / 2 / 1.2816 * (own ? 1 : kSister);
+// Source and spread of a structure filled from a page. Half the 10-90 band is 1.28 standard deviations.
+template <class F>
+F marked(F fit, const Page& page) {
+  fit.source = page.own ? Source::fitted : Source::extrapolated;
+  fit.spread = (page.fit.spread.high - page.fit.spread.low) / 2 / 1.2816 * (page.own ? 1 : page.widening);
   return fit;
 }
 
-Calibration assemble(const std::vector<FamilyFit>& pages, bool own) {
-  Calibration calibration;
+void assemble_gemm(Calibration& calibration, const std::vector<Page>& pages) {
   GemmFit* const fits[]{&calibration.gemm_bf16, &calibration.gemm_fp8, &calibration.gemm_fp8_block, &calibration.gemm_fp4};
   for (std::size_t i = 0; i < std::size(kLibraries); ++i) {
-    const FamilyFit* page = find_page(pages, "gemm", kLibraries[i].second, kLibraries[i].first);
-    if (page != nullptr) *fits[i] = priced(*page, own);
+    const Page* page = find_page(pages, "gemm", kLibraries[i].second, kLibraries[i].first);
+    if (page != nullptr) *fits[i] = marked(gemm_fit(page->fit.key, page->fit.fit.values), *page);
   }
-  share_launch(calibration);
+  if (calibration.gemm_bf16.source == Source::bound) return;
+  // A product inside a step launches one kernel; its quantiser is an op of its own.
+  for (GemmFit* fit : {&calibration.gemm_fp8, &calibration.gemm_fp8_block, &calibration.gemm_fp4}) {
+    if (fit->source != Source::bound) fit->launch = calibration.gemm_bf16.launch;
+  }
+  // Passes over memory were not measured alone: they stream as well as a product's operands do.
+  calibration.memory = {.launch = calibration.gemm_bf16.launch, .memory = calibration.gemm_bf16.memory,
+                        .spread = 2 * calibration.gemm_bf16.spread, .source = Source::extrapolated};
+}
+
+// Forward from the serving rows, which are many; backward from the training rows, as a share of the forward rate.
+void assemble_attention(Calibration& calibration, const std::vector<Page>& pages) {
+  const Page* training = find_page(pages, "attention_backward");
+  const auto with_backward = [&](const Page& page) {
+    PrefillFit fit = marked(prefill_fit(page.fit.key, page.fit.fit.values), page);
+    if (training == nullptr) return fit;
+    const PrefillFit back = prefill_fit(training->fit.key, training->fit.fit.values);
+    fit.launch_backward = fit.launch;
+    fit.backward = back.backward;
+    fit.overlap_backward = back.overlap_backward;
+    fit.wide = 0;
+    fit.wide_backward = back.wide_backward;
+    fit.spread = std::max(fit.spread, marked(back, *training).spread);
+    if (&page != training) fit.source = Source::extrapolated;
+    return fit;
+  };
+  for (const auto& [operation, fit] : {std::pair{"prefill", &calibration.attention}, std::pair{"mla_prefill", &calibration.latent_attention}}) {
+    const Page* page = find_page(pages, operation, "trtllm", "bf16/bf16");
+    if (page != nullptr) *fit = with_backward(*page);
+    if (page == nullptr && training != nullptr) *fit = marked(prefill_fit(training->fit.key, training->fit.fit.values), *training);
+  }
+}
+
+void assemble_network(Calibration& calibration, const std::vector<Page>& pages) {
+  if (const Page* page = find_page(pages, "collective", "nccl")) calibration.nccl = marked(nccl_fit(page->fit.fit.values), *page);
+  DeepEpFits& deepep = calibration.deepep;
+  for (const auto& [operation, fit] :
+       {std::pair{"deepep_normal_dispatch", &deepep.dispatch}, std::pair{"deepep_normal_combine", &deepep.combine},
+        std::pair{"deepep_nodes_dispatch", &deepep.nodes_dispatch}, std::pair{"deepep_nodes_combine", &deepep.nodes_combine}}) {
+    const Page* page = find_page(pages, operation);
+    if (page != nullptr) *fit = marked(deepep_fit(page->fit.key, page->fit.fit.values), *page);
+  }
+  for (const auto& [operation, fit] :
+       {std::pair{"mnnvl_dispatch", &calibration.mnnvl.dispatch}, std::pair{"mnnvl_combine", &calibration.mnnvl.combine}}) {
+    const Page* page = find_page(pages, operation, "trtllm-one-sided");
+    if (page != nullptr) *fit = marked(mnnvl_fit(page->fit.fit.values), *page);
+  }
+}
+
+Calibration assemble(const std::vector<Page>& pages) {
+  Calibration calibration;
+  assemble_gemm(calibration, pages);
+  assemble_attention(calibration, pages);
+  assemble_network(calibration, pages);
   return calibration;
 }
 
@@ -123,21 +188,29 @@ Calibration calibration_for(const Cluster& cluster, std::string& note) {
   note = "calibration: none for this device, datasheet bounds";
   const Gpu* gpu = std::get_if<Gpu>(&cluster.device);
   if (gpu == nullptr) return {};
-  const std::string_view name = relative(*gpu);
-  for (const CatalogueEntry& entry : calibration_catalogue()) {
-    if (entry.name != name) continue;
-    const std::string origin = "calibration/" + std::string(name) + ".json";
-    const std::vector<FamilyFit> pages = read_pages(parse_json(entry.text, origin), origin);
-    const bool own = name == cluster.name;
-    note = fmt::format("calibration: {}{}", name, own ? "" : fmt::format(", borrowed for {} (same generation)", gpu->name));
-    return assemble(pages, own);
+  std::vector<Page> pages;
+  std::string taken;
+  for (const Lender& lender : lenders(*gpu)) {
+    for (const CatalogueEntry& entry : calibration_catalogue()) {
+      if (entry.name != lender.name) continue;
+      const std::string origin = "calibration/" + std::string(entry.name) + ".json";
+      const bool own = entry.name == cluster.name;
+      for (FamilyFit& fit : read_pages(parse_json(entry.text, origin), origin)) {
+        pages.push_back({std::move(fit), own, lender.widening});
+      }
+      taken += fmt::format("{}{}{}", taken.empty() ? "" : ", ", lender.name, own ? "" : " (borrowed)");
+    }
   }
-  return {};
+  if (pages.empty()) return {};
+  note = "calibration: " + taken;
+  return assemble(pages);
 }
 
 Calibration calibration_from(const Json& json, const std::string& origin, std::string& note) {
   note = "calibration: " + origin;
-  return assemble(read_pages(json, origin), true);
+  std::vector<Page> pages;
+  for (FamilyFit& fit : read_pages(json, origin)) pages.push_back({std::move(fit), true, 1});
+  return assemble(pages);
 }
 
 }  // namespace moeline

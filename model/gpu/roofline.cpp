@@ -2,13 +2,14 @@
 
 #include <algorithm>
 
+#include "gpu/attention.hpp"
 #include "gpu/gemm.hpp"
 #include "net/collectives.hpp"
 
 namespace moeline {
 namespace {
 
-// Flash backward recomputes the scores: five products where forward has two.
+// Backward runs about five products where forward has two.
 constexpr double kBackwardProducts = 2.5;
 // Tokens of one chunk of the delta rule; inside a chunk it is quadratic. Size used by the published kernels.
 constexpr double kChunk = 64;
@@ -18,17 +19,6 @@ OpCost streamed(Bytes bytes, const Machine& machine) {
   const Seconds transfer = bytes / (fit.memory * machine.gpu.hbm_bandwidth.value);
   return {.bytes = bytes, .time = fit.launch + transfer, .spread = fit.spread,
           .bound_by = fit.launch > transfer ? "launch" : "HBM", .source = fit.source};
-}
-
-OpCost roofline(Flops flops, Bytes bytes, bool backward, const Machine& machine) {
-  const AttentionFit& fit = machine.calibration.attention;
-  const double efficiency = backward ? fit.tensor_backward : fit.tensor;
-  const Seconds math = flops / (efficiency * machine.gpu.dense_peak.bf16->value);
-  const Seconds memory = bytes / (fit.memory * machine.gpu.hbm_bandwidth.value);
-  OpCost cost{.flops = flops, .bytes = bytes, .time = fit.launch + max(math, memory), .spread = fit.spread,
-              .bound_by = math > memory ? "tensor" : "HBM", .source = fit.source};
-  if (fit.launch > max(math, memory)) cost.bound_by = "launch";
-  return cost;
 }
 
 }  // namespace
@@ -42,19 +32,21 @@ double attended_pairs(const AttentionCore& a) {
 }
 
 OpCost cost(const AttentionCore& a, const Machine& machine) {
-  const double products = a.backward ? kBackwardProducts : 1;
-  const Flops flops = products * 2 * a.sequences * a.heads * attended_pairs(a) * (a.qk_dim + a.value_dim) * flop;
-  const double rows = a.sequences * (a.heads * a.queries + a.kv_heads * a.keys);
-  const Bytes bytes = moeline::bytes(DType::bf16, rows * (a.qk_dim + a.value_dim)) * (a.backward ? 2 : 1);
-  return roofline(flops, bytes, a.backward, machine);
+  // Heads whose keys are wider than their values are latent attention, expanded: kernels of their own.
+  const bool latent = a.qk_dim > a.value_dim;
+  return attention_cost(a, machine.gpu, latent ? machine.calibration.latent_attention : machine.calibration.attention);
 }
 
 OpCost cost(const StateScan& s, const Machine& machine) {
+  const ScanFit& fit = machine.calibration.scan;
   const double products = s.backward ? kBackwardProducts : 1;
   const double per_token = 4 * s.key_dim * s.value_dim + kChunk * (s.key_dim + s.value_dim);
   const Flops flops = products * 2 * s.tokens * s.heads * per_token * flop;
   const Bytes bytes = moeline::bytes(DType::bf16, s.tokens * s.heads * 2 * (s.key_dim + s.value_dim)) * (s.backward ? 2 : 1);
-  return roofline(flops, bytes, s.backward, machine);
+  const Seconds math = flops / (fit.tensor * machine.gpu.dense_peak.bf16->value);
+  const Seconds memory = bytes / (fit.memory * machine.gpu.hbm_bandwidth.value);
+  return {.flops = flops, .bytes = bytes, .time = fit.launch + max(math, memory), .spread = fit.spread,
+          .bound_by = math > memory ? "tensor" : "HBM", .source = fit.source};
 }
 
 OpCost cost(const Elementwise& pass, const Machine& machine) { return streamed(pass.read + pass.written, machine); }
@@ -68,8 +60,8 @@ OpCost cost(const Work& work, const Machine& machine) {
     const Machine& machine;
     OpCost operator()(const Gemm& w) const { return cost(w, machine.gpu, machine.calibration.gemm(w.operands)); }
     OpCost operator()(const GroupedGemm& w) const { return cost(w, machine.gpu, machine.calibration.gemm(w.operands)); }
-    OpCost operator()(const Collective& w) const { return cost(w, machine.fabric, machine.calibration.collective); }
-    OpCost operator()(const TokenExchange& w) const { return cost(w, machine.fabric, machine.calibration.exchange); }
+    OpCost operator()(const Collective& w) const { return cost(w, machine.fabric, machine.calibration); }
+    OpCost operator()(const TokenExchange& w) const { return cost(w, machine.fabric, machine.calibration); }
     OpCost operator()(const AttentionCore& w) const { return cost(w, machine); }
     OpCost operator()(const StateScan& w) const { return cost(w, machine); }
     OpCost operator()(const Elementwise& w) const { return cost(w, machine); }

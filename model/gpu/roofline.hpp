@@ -18,7 +18,7 @@ struct Machine {
 // Products per (query, key) pair that a causal or windowed mask leaves, per head and sequence.
 double attended_pairs(const AttentionCore& attention);
 
-// t = launch + max(4 or 10 products per pair / (tensor F), bytes of q, k, v, o / (memory BW)); always bf16 tensor cores.
+// Always bf16 tensor cores; equations in gpu/attention.
 OpCost cost(const AttentionCore& attention, const Machine& machine);
 OpCost cost(const StateScan& scan, const Machine& machine);
 // t = launch + bytes / (memory BW)

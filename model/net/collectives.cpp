@@ -2,8 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "error.hpp"
+#include "net/deepep.hpp"
+#include "net/mnnvl.hpp"
+#include "net/nccl.hpp"
 #include "routing/load.hpp"
 
 namespace moeline {
@@ -80,7 +84,7 @@ std::vector<Bytes> deduplicated_exchange(const TokenExchange& e, const std::vect
   return per_tier;
 }
 
-OpCost to_cost(const NetworkTerms& terms, const Fabric& fabric, const NetworkFit& fit) {
+OpCost to_cost(const NetworkTerms& terms, const Fabric& fabric, const LinkFit& fit) {
   OpCost cost;
   for (const Bytes& bytes : terms.per_tier) cost.bytes = max(cost.bytes, bytes);
   const Seconds transfer = terms.transfer / fit.link;
@@ -89,6 +93,45 @@ OpCost to_cost(const NetworkTerms& terms, const Fabric& fabric, const NetworkFit
   cost.spread = fit.spread;
   cost.source = fit.source;
   return cost;
+}
+
+// The fits name their link by kind; answers name the tier.
+OpCost named(OpCost cost, const Tier& tier) {
+  if (cost.bound_by == "NVLink" || cost.bound_by == "NIC") cost.bound_by = tier.name;
+  return cost;
+}
+
+// Multiprocessors that Megatron-Core leaves to DeepEP by default (moe_deepep_num_sms).
+constexpr double kDeepEpMultiprocessors = 20;
+
+OpCost deepep_cost(const TokenExchange& e, const Fabric& fabric, const DeepEpFits& fits) {
+  const double ranks = real(e.group.size), per_node = real(members_within(e.group, fabric, 0)), nodes = ranks / per_node;
+  DeepEpNormal exchange{.tokens = e.tokens * e.overload, .row = e.copy, .ranks = ranks,
+                        .ranks_hit = expected_domains_hit(e.moe, ranks), .nodes = nodes,
+                        .nodes_hit = expected_domains_hit(e.moe, nodes), .multiprocessors = kDeepEpMultiprocessors,
+                        .link = device_bandwidth(fabric[0]), .nic = device_bandwidth(fabric.back())};
+  if (nodes > 1) return named(cost(exchange, e.combine ? fits.nodes_combine : fits.nodes_dispatch), fabric.back());
+  return named(cost(exchange, e.combine ? fits.combine : fits.dispatch), fabric[0]);
+}
+
+// What the fits of real transports say, where there is one for this reach.
+std::optional<OpCost> measured_exchange(const TokenExchange& e, const Fabric& fabric, const Calibration& calibration) {
+  const bool near = tier_of(e.group, fabric) == 0;
+  const double ranks = real(e.group.size);
+  const BytesPerSecond link = device_bandwidth(fabric[0]);
+  if (e.transport == Transport::nccl && near && calibration.nccl.source != Source::bound) {
+    const Bytes buffer = e.tokens * e.overload * real(e.moe.top_k) * e.copy;
+    return named(cost(NvlinkAllToAll{buffer, ranks, link}, calibration.nccl), fabric[0]);
+  }
+  if (e.transport == Transport::hybridep && near && calibration.mnnvl.dispatch.source != Source::bound) {
+    const MnnvlExchange exchange{.tokens = e.tokens * e.overload, .row = e.copy, .ranks = ranks,
+                                 .ranks_hit = expected_domains_hit(e.moe, ranks), .link = link};
+    return named(cost(exchange, e.combine ? calibration.mnnvl.combine : calibration.mnnvl.dispatch), fabric[0]);
+  }
+  const bool deepep = e.transport == Transport::deepep || e.transport == Transport::hybridep;
+  const DeepEpFit& fit = near ? calibration.deepep.dispatch : calibration.deepep.nodes_dispatch;
+  if (deepep && fit.source != Source::bound) return deepep_cost(e, fabric, calibration.deepep);
+  return std::nullopt;
 }
 
 }  // namespace
@@ -141,11 +184,20 @@ NetworkTerms exchange_terms(const TokenExchange& e, const Fabric& fabric) {
   return terms;
 }
 
-OpCost cost(const Collective& collective, const Fabric& fabric, const NetworkFit& fit) {
-  return to_cost(collective_terms(collective, fabric), fabric, fit);
+OpCost cost(const Collective& c, const Fabric& fabric, const Calibration& calibration) {
+  const bool near = tier_of(c.group, fabric) == 0 && fabric[0].kind == TierKind::switched;
+  const bool priced = c.kind != CollectiveKind::send_recv && c.group.size > 1 && calibration.nccl.source != Source::bound;
+  if (!near || !priced) return to_cost(collective_terms(c, fabric), fabric, calibration.link);
+  const NvlinkReduction reduction = fabric[0].in_switch_reduction ? NvlinkReduction::ring_or_switch : NvlinkReduction::ring;
+  const NvlinkCollective nvlink{c.kind, c.bytes, real(c.group.size), device_bandwidth(fabric[0]), reduction};
+  return named(cost(nvlink, calibration.nccl), fabric[0]);
 }
-OpCost cost(const TokenExchange& exchange, const Fabric& fabric, const NetworkFit& fit) {
-  return to_cost(exchange_terms(exchange, fabric), fabric, fit);
+
+OpCost cost(const TokenExchange& e, const Fabric& fabric, const Calibration& calibration) {
+  if (e.group.size > 1 && fabric[0].kind == TierKind::switched) {
+    if (const std::optional<OpCost> measured = measured_exchange(e, fabric, calibration)) return *measured;
+  }
+  return to_cost(exchange_terms(e, fabric), fabric, calibration.link);
 }
 
 }  // namespace moeline

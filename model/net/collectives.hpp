@@ -28,7 +28,8 @@ struct NetworkTerms {
 NetworkTerms collective_terms(const Collective& collective, const Fabric& fabric);
 NetworkTerms exchange_terms(const TokenExchange& exchange, const Fabric& fabric);
 
-OpCost cost(const Collective& collective, const Fabric& fabric, const NetworkFit& fit);
-OpCost cost(const TokenExchange& exchange, const Fabric& fabric, const NetworkFit& fit);
+// Inside one NVLink domain with a calibration: the equations of net/nccl, net/deepep and net/mnnvl; else the terms above.
+OpCost cost(const Collective& collective, const Fabric& fabric, const Calibration& calibration);
+OpCost cost(const TokenExchange& exchange, const Fabric& fabric, const Calibration& calibration);
 
 }  // namespace moeline

@@ -12,23 +12,11 @@
 // docs/theory/collectives-measured.md.
 #pragma once
 
-#include "cost/calibration.hpp"
+#include "cost/network_fit.hpp"
 #include "ops/work.hpp"
 #include "units.hpp"
 
 namespace moeline {
-
-struct DeepEpFit {
-  Seconds launch, doubling;
-  SecondsPerByte fill;             // of the pipeline, per byte of the first tokens' copies
-  double fill_tokens = 0;
-  Seconds token, copy;             // time of one multiprocessor
-  SecondsPerByte row_byte, copy_byte, node_byte;
-  double link = 1, wire = 1;       // shares of NVLink and of the NIC
-  double overlap = 8;
-  double spread = 0;
-  Source source = Source::bound;
-};
 
 // What every rank sends (dispatch) or takes back (combine).
 struct DeepEpNormal {
@@ -45,16 +33,6 @@ struct DeepEpTerms {
   Seconds time;
 };
 DeepEpTerms deepep_terms(const DeepEpNormal& exchange, const DeepEpFit& fit);
-
-struct DeepEpLowLatencyFit {
-  Seconds launch, doubling, expert;
-  Seconds token;                   // time of one block
-  SecondsPerByte copy_byte;
-  double link = 1, wire = 1;
-  double overlap = 8;
-  double spread = 0;
-  Source source = Source::bound;
-};
 
 struct DeepEpLowLatency {
   double tokens = 0;               // of one rank, before routing

@@ -9,22 +9,10 @@
 // ai-dynamo/aiconfigurator@095f58a (Apache-2.0); docs/theory/collectives-measured.md.
 #pragma once
 
-#include "cost/calibration.hpp"
+#include "cost/network_fit.hpp"
 #include "units.hpp"
 
 namespace moeline {
-
-// One set per transport and direction. Defaults are neutral: the link alone.
-struct MnnvlFit {
-  Seconds launch, doubling;
-  Seconds token;                   // of one rank, not hidden
-  Seconds row;                     // of one row of one tensor in a peer's channel
-  SecondsPerByte channel_byte;
-  double link = 1, decay = 0;      // share of the link; lost per 8 ranks
-  double overlap = 8;
-  double spread = 0;
-  Source source = Source::bound;
-};
 
 struct MnnvlExchange {
   double tokens = 0;               // of one rank, before routing

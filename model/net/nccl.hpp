@@ -13,34 +13,11 @@
 // ai-dynamo/aiconfigurator@095f58a (Apache-2.0); docs/theory/collectives-measured.md.
 #pragma once
 
-#include "cost/calibration.hpp"
+#include "cost/network_fit.hpp"
 #include "ops/work.hpp"
 #include "units.hpp"
 
 namespace moeline {
-
-// One parameter set serves all four operations of a device. Defaults are neutral: the link alone.
-struct NcclFit {
-  Seconds low_launch, low_hop;
-  double low_growth = 0;         // of the latency once a message is longer than its flag lines
-  double low_link = 1;           // share of the link
-  double low_overlap = 1;
-  Seconds simple_floor, simple_hop;
-  double simple_growth = 0;      // of the floor once a message outgrows the channels' buffers
-  double simple_link = 1, simple_overlap = 1;
-  double own_copy = 0;           // in ring steps
-  Seconds switch_floor;
-  double switch_link = 1, switch_overlap = 1;
-  Seconds exchange_low;          // all-to-all by LL: latency and bandwidth of one peer
-  SecondsPerByte exchange_low_byte;
-  Seconds exchange_floor;        // by Simple
-  Seconds exchange_peer;         // either, more for every peer
-  double exchange_growth = 0;
-  double exchange_link = 1;
-  double exchange_decay = 0;     // share of the time more for every doubling of ranks beyond 2
-  double spread = 0;
-  Source source = Source::bound;
-};
 
 // The switch adds up only floating types, and NCCL asks it to from 8 ranks on.
 enum class NvlinkReduction { ring, ring_or_switch };

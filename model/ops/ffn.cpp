@@ -63,9 +63,12 @@ Routed routed(const DecoderContext& c, const MoeFfn& moe) {
   return r;
 }
 
-TokenExchange exchange(const DecoderContext& c, const MoeFfn& moe, DType wire, double overload) {
+enum class Flow { to_experts, to_tokens };
+
+TokenExchange exchange(const DecoderContext& c, const MoeFfn& moe, DType wire, double overload, Flow flow) {
   return {.tokens = c.shard_tokens(), .copy = bytes(wire, real(c.model.hidden)), .moe = moe,
-          .group = expert_group(c.parallelism), .transport = c.train.transport, .overload = overload};
+          .group = expert_group(c.parallelism), .transport = c.train.transport, .overload = overload,
+          .combine = flow == Flow::to_tokens};
 }
 
 // Rows move from token order to expert order; transports without a permutation of their own need a second sort by
@@ -135,7 +138,7 @@ void moe_forward(StepBuilder& b, const DecoderContext& c, const MoeFfn& moe) {
   if (!beside) shared_forward(b, c, moe);
   b.add("permute", "permute", permutation(c, r, false), Part::moe);
   if (exchanges(c)) {
-    const TokenExchange dispatch = exchange(c, moe, c.recipe.dispatch_wire, r.overload);
+    const TokenExchange dispatch = exchange(c, moe, c.recipe.dispatch_wire, r.overload, Flow::to_experts);
     if (beside) {
       const int dispatched = b.beside("dispatch", "dispatch", dispatch, Part::moe);
       shared_forward(b, c, moe);
@@ -147,7 +150,7 @@ void moe_forward(StepBuilder& b, const DecoderContext& c, const MoeFfn& moe) {
   etp_collective(b, c, r, CollectiveKind::all_gather);
   experts_forward(b, c, r);
   etp_collective(b, c, r, CollectiveKind::reduce_scatter);
-  if (exchanges(c)) b.add("combine", "combine", exchange(c, moe, c.recipe.combine_wire, r.overload), Part::moe);
+  if (exchanges(c)) b.add("combine", "combine", exchange(c, moe, c.recipe.combine_wire, r.overload, Flow::to_tokens), Part::moe);
   b.add("permute", "unpermute", permutation(c, r, true), Part::moe);
 }
 
@@ -155,14 +158,14 @@ void moe_backward(StepBuilder& b, const DecoderContext& c, const MoeFfn& moe) {
   const double hidden = real(c.model.hidden), shard = c.shard_tokens(), experts = real(moe.experts);
   const Routed r = routed(c, moe);
   b.add("permute", "unpermute", permutation(c, r, false));
-  if (exchanges(c)) b.add("combine", "combine backward", exchange(c, moe, DType::bf16, r.overload));
+  if (exchanges(c)) b.add("combine", "combine backward", exchange(c, moe, DType::bf16, r.overload, Flow::to_experts));
   etp_collective(b, c, r, CollectiveKind::all_gather);
   experts_backward(b, c, r);
   etp_collective(b, c, r, CollectiveKind::reduce_scatter);
   const bool beside = c.train.overlap.contains(Overlap::shared_expert) && exchanges(c) && moe.shared_width > 0;
   int dispatched = -1;
   if (exchanges(c)) {
-    const TokenExchange back = exchange(c, moe, DType::bf16, r.overload);
+    const TokenExchange back = exchange(c, moe, DType::bf16, r.overload, Flow::to_tokens);
     if (beside) {
       dispatched = b.beside("dispatch", "dispatch backward", back);
     } else {

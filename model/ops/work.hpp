@@ -80,6 +80,7 @@ struct TokenExchange {
   Group group;
   Transport transport = Transport::nccl;
   double overload = 1;   // hottest receiver over the mean
+  bool combine = false;  // rows flow back to their tokens: combine, or the backward of dispatch
 };
 
 using Work = std::variant<Gemm, GroupedGemm, AttentionCore, StateScan, Elementwise, Quantize, Permute, Collective,

@@ -210,7 +210,7 @@ void Trainer::price_chunks() {
   const Bytes message = bytes(DType::bf16, context_.shard_tokens() * real(s_.model.hidden));
   if (p_.pp > 1) {
     pipeline_.transfer = cost(Collective{CollectiveKind::send_recv, message, pipeline_group(p_)}, machine_.fabric,
-                              machine_.calibration.collective).time;
+                              machine_.calibration).time;
   }
   pipeline_.transfer_occupies = !train_.overlap.contains(Overlap::pp);
   pipeline_.chunks.resize(chunks_.size());
@@ -251,7 +251,7 @@ void Trainer::add_outer(TrainEvaluation& result, std::int64_t stage) const {
   const LocalParameters local = local_parameters(memory_context_, whole_stage(stage));
   const Seconds forward = stage_breakdown(stage, true).exposed(), backward = stage_breakdown(stage, false).exposed();
   const double m = real(pipeline_.micro_batches);
-  const NetworkFit& fit = machine_.calibration.collective;
+  const Calibration& fit = machine_.calibration;
   const bool reduce_hidden = train_.overlap.contains(Overlap::dp_reduce);
   const bool gather_hidden = train_.overlap.contains(Overlap::param_gather);
   const double reductions = p_.zero >= 2 ? m : 1, gathers = p_.zero == 3 ? 2 * m : 1;

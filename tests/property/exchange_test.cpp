@@ -58,7 +58,7 @@ const Fabric& h100() {
   return trial.scenario().cluster.fabric;
 }
 
-double seconds(const TokenExchange& e) { return cost(e, h100(), NetworkFit{}).time.in(second); }
+double seconds(const TokenExchange& e) { return cost(e, h100(), Calibration{}).time.in(second); }
 
 }  // namespace
 

@@ -138,21 +138,22 @@ TEST_CASE("causal attention multiplies half the square, backward two and a half 
   const double s = 8192, h = 32, d = 128;
   AttentionCore core{.sequences = 3, .heads = h, .kv_heads = 8, .queries = s, .keys = s, .qk_dim = d, .value_dim = d};
   const double flops = 3 * 4 * s * s / 2 * h * d;
-  REQUIRE_THAT(bench.seconds(core), WithinRel(flops / kBf16, 1e-12));
+  const double diagonal = (s + 128) / s;  // kernels run whole blocks of 128 on the diagonal
+  REQUIRE_THAT(bench.seconds(core), WithinRel(diagonal * flops / kBf16, 1e-9));
   REQUIRE_THAT(cost(core, bench.machine).flops.in(flop), WithinRel(flops, 1e-12));
   core.causal = false;
   REQUIRE_THAT(bench.seconds(core), WithinRel(2 * flops / kBf16, 1e-12));
   core.causal = true;
   core.backward = true;
-  REQUIRE_THAT(bench.seconds(core), WithinRel(2.5 * flops / kBf16, 1e-12));
+  REQUIRE_THAT(bench.seconds(core), WithinRel(2.5 * diagonal * flops / kBf16, 1e-9));
 }
 
 TEST_CASE("short attention takes the bytes of queries, keys, values and output", "[property]") {
   const Bench bench;
   const AttentionCore core{
-      .sequences = 4096, .heads = 32, .kv_heads = 8, .queries = 16, .keys = 16, .qk_dim = 128, .value_dim = 128};
-  // q and o of 32 heads, k and v of 8: 4096 x 16 x 128 x 2 x (2 x 32 + 2 x 8) bytes
-  REQUIRE_THAT(bench.seconds(core), WithinRel(4096.0 * 16 * 128 * 2 * (2 * 32 + 2 * 8) / kHbm, 1e-12));
+      .sequences = 4096, .heads = 32, .kv_heads = 8, .queries = 128, .keys = 128, .qk_dim = 128, .value_dim = 128};
+  // q and o of 32 heads, k and v of 8: 4096 x 128 x 128 x 2 x (2 x 32 + 2 x 8) bytes
+  REQUIRE_THAT(bench.seconds(core), WithinRel(4096.0 * 128 * 128 * 2 * (2 * 32 + 2 * 8) / kHbm, 1e-9));
 }
 
 TEST_CASE("a window of w keys leaves w per query but for the first ones", "[property]") {

@@ -40,9 +40,9 @@ TEST_CASE("latency counts a doubling of members per tier", "[unit]") {
 
 TEST_CASE("a small collective is bound by latency, a large one by the tier that is slowest", "[unit]") {
   const Fabric fabric = three_tiers();
-  CHECK(cost(gather(1, 64), fabric, NetworkFit{}).bound_by == "latency");
-  CHECK(cost(gather(64e9, 64), fabric, NetworkFit{}).bound_by == "node");
-  CHECK(cost(gather(64e9, 4, 16), fabric, NetworkFit{}).bound_by == "spine");
+  CHECK(cost(gather(1, 64), fabric, Calibration{}).bound_by == "latency");
+  CHECK(cost(gather(64e9, 64), fabric, Calibration{}).bound_by == "node");
+  CHECK(cost(gather(64e9, 4, 16), fabric, Calibration{}).bound_by == "spine");
 }
 
 TEST_CASE("an all-reduce is a reduce-scatter and an all-gather where no switch reduces", "[unit]") {
@@ -79,11 +79,9 @@ TEST_CASE("an oversubscribed tier takes longer by its factor", "[unit]") {
 }
 
 TEST_CASE("a fit slows the links and adds its launch", "[unit]") {
-  NetworkFit fit;
-  fit.link = 0.8;
-  fit.launch = 7 * microsecond;
-  fit.source = Source::fitted;
-  const OpCost neutral = cost(gather(1e9, 4), three_tiers(), NetworkFit{}),
+  Calibration fit;
+  fit.link = {.launch = 7 * microsecond, .link = 0.8, .source = Source::fitted};
+  const OpCost neutral = cost(gather(1e9, 4), three_tiers(), Calibration{}),
                fitted = cost(gather(1e9, 4), three_tiers(), fit);
   // 1 GB x 3/4 at 100 GB/s is 7.5 ms; two doublings of 1 us
   REQUIRE_THAT(neutral.time.in(millisecond), WithinRel(7.5 + 0.002, 1e-12));

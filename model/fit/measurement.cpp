@@ -1,0 +1,24 @@
+#include "fit/measurement.hpp"
+
+#include "error.hpp"
+#include "fit/attention_data.hpp"
+#include "fit/deepep_data.hpp"
+#include "fit/gemm_data.hpp"
+#include "fit/mnnvl_data.hpp"
+#include "fit/nccl_data.hpp"
+
+namespace moeline {
+
+std::vector<FamilyData> read_families(const std::string& path) {
+  const Csv csv = Csv::read(path);
+  if (is_gemm_csv(csv)) return gemm_families(csv);
+  if (is_attention_csv(csv)) return attention_families(csv);
+  if (is_training_attention_csv(csv)) return training_attention_families(csv);
+  if (is_nccl_csv(csv)) return nccl_families(csv);
+  if (is_deepep_normal_csv(csv)) return deepep_normal_families(csv);
+  if (is_deepep_low_latency_csv(csv)) return deepep_low_latency_families(csv);
+  if (is_mnnvl_csv(csv)) return mnnvl_families(csv);
+  throw SpecError(path, "the header matches no known measurement file; see docs/guide/measurements.md");
+}
+
+}  // namespace moeline
