@@ -10,24 +10,11 @@
 #include "cli/commands.hpp"
 #include "fit/calibration_file.hpp"
 #include "fit/measurement.hpp"
+#include "reports/calibration_page.hpp"
 #include "spec/catalogue.hpp"
 
 namespace moeline {
 namespace {
-
-std::string page_text(const FamilyFit& page) {
-  std::string out = fmt::format("{} · {} · {} · {}\n  {}\n", page.key.device, page.key.operation, page.key.library,
-                                page.key.dtype, page.domain);
-  for (std::size_t i = 0; i < page.parameters.size(); ++i) {
-    out += fmt::format("  {:<18}{:>10.4g} {}{}\n", page.parameters[i].name, page.fit.values[i], page.parameters[i].unit,
-                       page.fit.at_bound[i] ? "   (at its bound: not identified)" : "");
-  }
-  for (const auto& [what, e] : {std::pair{"fitted", page.fitted}, std::pair{"held out", page.held_out}}) {
-    out += fmt::format("  {:<10} n {:>6}   mean {:>5.1f} %   median {:>5.1f} %   p90 {:>5.1f} %   bias {:+5.1f} %\n", what, e.n,
-                       100 * e.mean, 100 * e.median, 100 * e.p90, 100 * e.bias);
-  }
-  return out + "\n";
-}
 
 void progress(const std::string& text) {
   if (isatty(STDERR_FILENO) == 1) fmt::print(stderr, "\r\033[K{}", text);

@@ -6,6 +6,8 @@
 
 #include "cli/commands.hpp"
 #include "cli/scenario_flags.hpp"
+#include "fit/calibration_file.hpp"
+#include "reports/calibration_page.hpp"
 #include "spec/catalogue.hpp"
 #include "spec/cluster.hpp"
 #include "spec/llm.hpp"
@@ -45,6 +47,25 @@ Json recipes() {
   return list;
 }
 
+std::vector<FamilyFit> calibrations() {
+  std::vector<FamilyFit> all;
+  for (const CatalogueEntry& entry : calibration_catalogue()) {
+    const std::string name(entry.name);
+    for (FamilyFit& page : read_pages(parse_json(entry.text, name), name)) all.push_back(std::move(page));
+  }
+  return all;
+}
+
+Json calibrations_json() {
+  Json list = Json::array();
+  for (const FamilyFit& page : calibrations()) {
+    Json json = to_json(page);
+    json["device"] = page.key.device;
+    list.push_back(json);
+  }
+  return list;
+}
+
 std::string as_table(const std::string& what, const Json& list) {
   std::string out = what + "\n";
   for (const Json& entry : list) {
@@ -69,18 +90,24 @@ void add_list(CLI::App& app, Action& action) {
   command->footer("Example: moeline list models");
   auto what = std::make_shared<std::string>();
   auto output = std::make_shared<std::string>("table");
-  take_one_of(command->add_option("what", *what, "all of them if left out"), {"models", "hardware", "recipes"});
-  take_one_of(command->add_option("-o,--output", *output, "how to write the answer; table if left out"), {"table", "json"});
+  take_one_of(command->add_option("what", *what, "all of them if left out"), {"models", "hardware", "recipes", "calibrations"});
+  take_one_of(command->add_option("-o,--output", *output, "how to write the answer; table if left out, md for calibrations"),
+              {"table", "json", "md"});
   command->callback([what, output, &action] {
     action = [what, output] {
       Json all = Json::object();
       if (what->empty() || *what == "models") all["models"] = models();
       if (what->empty() || *what == "hardware") all["hardware"] = machines();
       if (what->empty() || *what == "recipes") all["recipes"] = recipes();
+      const bool pages = what->empty() || *what == "calibrations";
       if (*output == "json") {
+        if (pages) all["calibrations"] = calibrations_json();
         fmt::print("{}\n", all.dump(2));
+      } else if (*output == "md") {
+        fmt::print("{}", accuracy_markdown(calibrations()));
       } else {
         for (const auto& item : all.items()) fmt::print("{}", as_table(item.key(), item.value()));
+        if (pages) fmt::print("calibrations, held-out errors\n{}", accuracy_table(calibrations()));
       }
       return kAnswered;
     };

@@ -6,6 +6,8 @@
 
 #include "cli/commands.hpp"
 #include "cli/scenario_flags.hpp"
+#include "fit/calibration_file.hpp"
+#include "reports/calibration_page.hpp"
 #include "spec/catalogue.hpp"
 #include "spec/cluster.hpp"
 #include "spec/llm.hpp"
@@ -98,6 +100,11 @@ int show(const std::string& what, const std::string& name, const std::string& ou
     std::string text = document.json.value("title", document.name) + "\n";
     fact_lines(document.json, "", text);
     fmt::print("{}", output == "json" ? document.json.dump(2) + "\n" : text);
+  } else if (what == "calibration") {
+    const Document document = find_calibration(name, where);
+    std::string text;
+    for (const FamilyFit& page : read_pages(document.json, document.origin)) text += page_text(page);
+    fmt::print("{}", output == "json" ? document.json.dump(2) + "\n" : text);
   } else {
     const Recipe r = read_recipe(name, where);
     const Json json{{"name", r.name}, {"linear", moeline::name(r.linear)}, {"expert", moeline::name(r.expert)},
@@ -118,7 +125,7 @@ void add_show(CLI::App& app, Action& action) {
   command->footer("Example: moeline show model deepseek-v3 -o json");
   auto what = std::make_shared<std::string>(), name = std::make_shared<std::string>();
   auto output = std::make_shared<std::string>("table");
-  take_one_of(command->add_option("what", *what, "what to show")->required(), {"model", "hardware", "recipe"});
+  take_one_of(command->add_option("what", *what, "what to show")->required(), {"model", "hardware", "recipe", "calibration"});
   command->add_option("name", *name, "a name from `moeline list`, or a path ending in .json")->required();
   take_one_of(command->add_option("-o,--output", *output, "how to write the answer; table if left out"), {"table", "json"});
   command->callback([=, &action] { action = [=] { return show(*what, *name, *output); }; });

@@ -85,5 +85,8 @@ Document find_model(const Json& value, const std::string& where) {
 Document find_hardware(const Json& value, const std::string& where) {
   return find(value, hardware_catalogue(), where, "hardware");
 }
+Document find_calibration(const Json& value, const std::string& where) {
+  return find(value, calibration_catalogue(), where, "calibration");
+}
 
 }  // namespace moeline

@@ -32,6 +32,7 @@ struct Document {
 // Changes to a fact may be plain: {"device": {"hbm_bandwidth": "6 TB/s"}} keeps the fact and notes the new source.
 Document find_model(const Json& value, const std::string& where);
 Document find_hardware(const Json& value, const std::string& where);
+Document find_calibration(const Json& value, const std::string& where);
 
 // Puts `change` over `document`; a plain value over a fact replaces its value and source.
 void overlay(Json& document, const Json& change);

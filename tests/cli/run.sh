@@ -233,7 +233,7 @@ case_warnings_go_to_stderr_when_stdout_is_data() {
   local format
   for format in json csv md; do
     answers train "${small[@]}" -o $format
-    grep -q 'datasheet bounds' err || problem "$asked: no warning on stderr"
+    grep -q 'perfectly balanced' err || problem "$asked: no warning on stderr"
     answers train "${small[@]}" -o $format --quiet
     silent err
   done

@@ -2,7 +2,7 @@
 #   cmake -DHOUSE=tests/house -P include_order_catches.cmake
 cmake_minimum_required(VERSION 3.25)
 set(headers model/units.hpp model/ops/work.hpp model/spec/reader.hpp model/gpu/roofline.hpp model/wafer/roofline.hpp
-    model/utils/helper.hpp model/gone.hpp)
+    model/utils/misc.hpp model/gone.hpp)
 execute_process(COMMAND ${CMAKE_COMMAND} -DROOT=${HOUSE}/bad_tree "-DHEADERS=${headers}" -P ${HOUSE}/include_order.cmake
   RESULT_VARIABLE status OUTPUT_VARIABLE output ERROR_VARIABLE output)
 if(status EQUAL 0)
@@ -13,7 +13,7 @@ foreach(expected
     "model/wafer/roofline.hpp: includes \"gpu/roofline.hpp\", but gpu is not to the left of wafer"
     "model/spec/missing_include.cpp: includes \"spec/missing.hpp\", which is not there"
     "model/ops/printing.cpp: model/ prints nothing"
-    "model/utils/helper.hpp: folder \"utils\" has no place in the order"
+    "model/utils/misc.hpp: folder \"utils\" has no place in the order"
     "model/ops/unlisted.hpp: add it to `headers`"
     "model/gone.hpp: listed in tests/CMakeLists.txt, but not there"
     "7 lines break the order")

@@ -1,0 +1,43 @@
+#include "reports/calibration_page.hpp"
+
+#include <fmt/format.h>
+
+namespace moeline {
+
+std::string page_text(const FamilyFit& page) {
+  std::string out = fmt::format("{} · {} · {} · {}\n  {}\n", page.key.device, page.key.operation, page.key.library,
+                                page.key.dtype, page.domain);
+  for (std::size_t i = 0; i < page.parameters.size(); ++i) {
+    out += fmt::format("  {:<18}{:>10.4g} {}{}\n", page.parameters[i].name, page.fit.values[i], page.parameters[i].unit,
+                       page.fit.at_bound[i] ? "   (at its bound: not identified)" : "");
+  }
+  for (const auto& [what, e] : {std::pair{"fitted", page.fitted}, std::pair{"held out", page.held_out}}) {
+    out += fmt::format("  {:<10} n {:>6}   mean {:>5.1f} %   median {:>5.1f} %   p90 {:>5.1f} %   bias {:+5.1f} %\n", what, e.n,
+                       100 * e.mean, 100 * e.median, 100 * e.p90, 100 * e.bias);
+  }
+  return out + "\n";
+}
+
+std::string accuracy_table(const std::vector<FamilyFit>& pages) {
+  std::string out;
+  for (const FamilyFit& page : pages) {
+    const ErrorSummary& e = page.held_out;
+    out += fmt::format("  {:<12}{:<32}{:<18}{:<10}{:>6} rows {:>6.1f} %  p90 {:>5.1f} %  bias {:>+5.1f} %\n", page.key.device,
+                       page.key.operation, page.key.library, page.key.dtype, e.n, 100 * e.mean, 100 * e.p90, 100 * e.bias);
+  }
+  return out;
+}
+
+std::string accuracy_markdown(const std::vector<FamilyFit>& pages) {
+  std::string out = "| device | operation | library | format | rows | fitted mean | held-out mean | median | p90 | bias |\n"
+                    "| --- | --- | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |\n";
+  for (const FamilyFit& page : pages) {
+    const ErrorSummary& e = page.held_out;
+    out += fmt::format("| {} | {} | {} | {} | {} | {:.1f} % | {:.1f} % | {:.1f} % | {:.1f} % | {:+.1f} % |\n", page.key.device,
+                       page.key.operation, page.key.library, page.key.dtype, e.n, 100 * page.fitted.mean, 100 * e.mean,
+                       100 * e.median, 100 * e.p90, 100 * e.bias);
+  }
+  return out;
+}
+
+}  // namespace moeline
