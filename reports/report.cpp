@@ -18,7 +18,8 @@ std::string render(const Evaluation& evaluation, const Scenario& scenario, Forma
 
 std::string headline(const Evaluation& evaluation, const Scenario& s) {
   const double billions = static_cast<double>(parameters(s.model).main) / 1e9;
-  std::string line = fmt::format("{} {:.3g}B · {} x {} · {}", s.model.name, billions, s.cluster.devices, s.cluster.name,
+  const std::string size = billions < 999.5 ? fmt::format("{:.3g}B", billions) : fmt::format("{:.3g}T", billions / 1e3);
+  std::string line = fmt::format("{} {} · {} x {} · {}", s.model.name, size, s.cluster.devices, s.cluster.name,
                                  s.recipe.name);
   if (const TrainEvaluation* train = std::get_if<TrainEvaluation>(&evaluation.answer)) {
     const Parallelism& p = train->parallelism;
