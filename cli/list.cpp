@@ -8,6 +8,7 @@
 #include "cli/scenario_flags.hpp"
 #include "fit/calibration_file.hpp"
 #include "reports/calibration_page.hpp"
+#include "reports/records.hpp"
 #include "spec/catalogue.hpp"
 #include "spec/cluster.hpp"
 #include "spec/llm.hpp"
@@ -59,9 +60,10 @@ std::vector<FamilyFit> calibrations() {
 Json calibrations_json() {
   Json list = Json::array();
   for (const FamilyFit& page : calibrations()) {
-    Json json = to_json(page);
-    json["device"] = page.key.device;
-    list.push_back(json);
+    const ErrorSummary& e = page.held_out;
+    list.push_back(Json{{"device", page.key.device}, {"operation", page.key.operation}, {"library", page.key.library},
+                        {"dtype", page.key.dtype}, {"rows", e.n}, {"fitted_mean", page.fitted.mean},
+                        {"held_out_mean", e.mean}, {"held_out_median", e.median}, {"held_out_p90", e.p90}, {"bias", e.bias}});
   }
   return list;
 }
@@ -83,32 +85,47 @@ std::string as_table(const std::string& what, const Json& list) {
   return out;
 }
 
+// Several lists in CSV or Markdown follow each other, a blank line between.
+void print(const Json& all, Format format) {
+  if (format == Format::json) {
+    fmt::print("{}\n", all.dump(2));
+    return;
+  }
+  bool first = true;
+  for (const auto& item : all.items()) {
+    const bool pages = item.key() == "calibrations";
+    if (format == Format::table) {
+      fmt::print("{}", pages ? "calibrations, held-out errors\n" + accuracy_table(calibrations()) : as_table(item.key(), item.value()));
+      continue;
+    }
+    if (!first) fmt::print("\n");
+    first = false;
+    if (format == Format::csv) {
+      fmt::print("{}", records_csv(item.value()));
+    } else {
+      fmt::print("{}", pages ? accuracy_markdown(calibrations()) : records_markdown(item.value()));
+    }
+  }
+}
+
 }  // namespace
 
 void add_list(CLI::App& app, Action& action) {
-  CLI::App* command = app.add_subcommand("list", "models, hardware and recipes known by name");
+  CLI::App* command = app.add_subcommand("list", "models, hardware, recipes and calibrations known by name");
   command->footer("Example: moeline list models");
   auto what = std::make_shared<std::string>();
   auto output = std::make_shared<std::string>("table");
   take_one_of(command->add_option("what", *what, "all of them if left out"), {"models", "hardware", "recipes", "calibrations"});
-  take_one_of(command->add_option("-o,--output", *output, "how to write the answer; table if left out, md for calibrations"),
-              {"table", "json", "md"});
+  take_one_of(command->add_option("-o,--output", *output, "how to write the answer; table if left out"),
+              {"table", "json", "csv", "md"});
   command->callback([what, output, &action] {
     action = [what, output] {
       Json all = Json::object();
       if (what->empty() || *what == "models") all["models"] = models();
       if (what->empty() || *what == "hardware") all["hardware"] = machines();
       if (what->empty() || *what == "recipes") all["recipes"] = recipes();
-      const bool pages = what->empty() || *what == "calibrations";
-      if (*output == "json") {
-        if (pages) all["calibrations"] = calibrations_json();
-        fmt::print("{}\n", all.dump(2));
-      } else if (*output == "md") {
-        fmt::print("{}", accuracy_markdown(calibrations()));
-      } else {
-        for (const auto& item : all.items()) fmt::print("{}", as_table(item.key(), item.value()));
-        if (pages) fmt::print("calibrations, held-out errors\n{}", accuracy_table(calibrations()));
-      }
+      if (what->empty() || *what == "calibrations") all["calibrations"] = calibrations_json();
+      print(all, format_named(*output));
       return kAnswered;
     };
   });

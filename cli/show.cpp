@@ -8,6 +8,7 @@
 #include "cli/scenario_flags.hpp"
 #include "fit/calibration_file.hpp"
 #include "reports/calibration_page.hpp"
+#include "reports/records.hpp"
 #include "spec/catalogue.hpp"
 #include "spec/cluster.hpp"
 #include "spec/llm.hpp"
@@ -74,46 +75,65 @@ std::string model_table(const Json& json) {
   return out;
 }
 
-// Facts, one a line: pointer, value, source.
-void fact_lines(const Json& json, const std::string& path, std::string& out) {
-  if (json.is_object() && json.contains("value") && json.contains("source")) {
-    const Json& value = json["value"];
-    const std::string text = value.is_string() ? value.get<std::string>() : value.dump();
-    out += fmt::format("  {:<42}{:<16}{}{}\n", path, text, json.value("inferred", false) ? "(inferred) " : "",
-                       json["source"].get<std::string>());
-  } else if (json.is_object() || json.is_array()) {
-    for (const auto& item : json.items()) fact_lines(item.value(), path.empty() ? item.key() : path + "/" + item.key(), out);
-  } else if (path != "name" && path != "title") {
-    out += fmt::format("  {:<42}{}\n", path, json.is_string() ? json.get<std::string>() : json.dump());
+// Facts, one a line: path, value, source.
+std::string fact_lines(const Json& json) {
+  std::string out;
+  for (const Json& fact : facts(json)) {
+    const std::string path = fact["path"].get<std::string>();
+    if (path == "name" || path == "title") continue;
+    const std::string source = fact["source"].get<std::string>(), value = fact["value"].get<std::string>();
+    out += source.empty() ? fmt::format("  {:<42}{}\n", path, value)
+                          : fmt::format("  {:<42}{:<16}{}{}\n", path, value, fact["inferred"].get<bool>() ? "(inferred) " : "", source);
   }
+  return out;
 }
 
-int show(const std::string& what, const std::string& name, const std::string& output) {
-  const std::string where = "show " + what;
-  if (what == "model") {
-    const Document document = find_model(name, where);
-    const Json json = model_json(read_model(document.json, document.origin, document.name));
-    fmt::print("{}", output == "json" ? json.dump(2) + "\n" : model_table(json));
-  } else if (what == "hardware") {
-    const Document document = find_hardware(name, where);
-    read_cluster(document.json, document.origin);  // says what is wrong with a profile of one's own
-    std::string text = document.json.value("title", document.name) + "\n";
-    fact_lines(document.json, "", text);
-    fmt::print("{}", output == "json" ? document.json.dump(2) + "\n" : text);
-  } else if (what == "calibration") {
-    const Document document = find_calibration(name, where);
-    std::string text;
-    for (const FamilyFit& page : read_pages(document.json, document.origin)) text += page_text(page);
-    fmt::print("{}", output == "json" ? document.json.dump(2) + "\n" : text);
-  } else {
-    const Recipe r = read_recipe(name, where);
-    const Json json{{"name", r.name}, {"linear", moeline::name(r.linear)}, {"expert", moeline::name(r.expert)},
-                    {"router", moeline::name(r.router)}, {"head", moeline::name(r.head)},
-                    {"dispatch_wire", moeline::name(r.dispatch_wire)}, {"combine_wire", moeline::name(r.combine_wire)},
-                    {"weight", moeline::name(r.weight)}, {"transposed_weight", r.transposed_weight}};
-    std::string text;
-    fact_lines(json, "", text);
-    fmt::print("{}", output == "json" ? json.dump(2) + "\n" : r.name + "\n" + text);
+// What is shown: as data, and as a page to read.
+struct Shown {
+  Json json;
+  std::string page;
+};
+
+Shown shown_model(const std::string& name) {
+  const Document document = find_model(name, "show model");
+  Json json = model_json(read_model(document.json, document.origin, document.name));
+  std::string page = model_table(json);
+  return {std::move(json), std::move(page)};
+}
+
+Shown shown_hardware(const std::string& name) {
+  const Document document = find_hardware(name, "show hardware");
+  const Cluster cluster = read_cluster(document.json, document.origin);  // says what is wrong with a profile of one's own
+  return {document.json, cluster.title + "\n" + fact_lines(document.json)};
+}
+
+Shown shown_calibration(const std::string& name) {
+  const Document document = find_calibration(name, "show calibration");
+  std::string page;
+  for (const FamilyFit& fit : read_pages(document.json, document.origin)) page += page_text(fit);
+  return {document.json, page};
+}
+
+Shown shown_recipe(const std::string& name) {
+  const Recipe r = read_recipe(name, "show recipe");
+  Json json{{"name", r.name}, {"linear", moeline::name(r.linear)}, {"expert", moeline::name(r.expert)},
+            {"router", moeline::name(r.router)}, {"head", moeline::name(r.head)},
+            {"dispatch_wire", moeline::name(r.dispatch_wire)}, {"combine_wire", moeline::name(r.combine_wire)},
+            {"weight", moeline::name(r.weight)}, {"transposed_weight", r.transposed_weight}};
+  std::string page = r.name + "\n" + fact_lines(json);
+  return {std::move(json), std::move(page)};
+}
+
+int show(const std::string& what, const std::string& name, Format format) {
+  const Shown shown = what == "model"         ? shown_model(name)
+                      : what == "hardware"    ? shown_hardware(name)
+                      : what == "calibration" ? shown_calibration(name)
+                                              : shown_recipe(name);
+  switch (format) {
+    case Format::table: fmt::print("{}", shown.page); break;
+    case Format::json: fmt::print("{}\n", shown.json.dump(2)); break;
+    case Format::csv: fmt::print("{}", records_csv(facts(shown.json))); break;
+    case Format::markdown: fmt::print("{}", records_markdown(facts(shown.json))); break;
   }
   return kAnswered;
 }
@@ -127,8 +147,9 @@ void add_show(CLI::App& app, Action& action) {
   auto output = std::make_shared<std::string>("table");
   take_one_of(command->add_option("what", *what, "what to show")->required(), {"model", "hardware", "recipe", "calibration"});
   command->add_option("name", *name, "a name from `moeline list`, or a path ending in .json")->required();
-  take_one_of(command->add_option("-o,--output", *output, "how to write the answer; table if left out"), {"table", "json"});
-  command->callback([=, &action] { action = [=] { return show(*what, *name, *output); }; });
+  take_one_of(command->add_option("-o,--output", *output, "how to write the answer; table if left out"),
+              {"table", "json", "csv", "md"});
+  command->callback([=, &action] { action = [=] { return show(*what, *name, format_named(*output)); }; });
 }
 
 }  // namespace moeline

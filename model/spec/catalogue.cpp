@@ -40,6 +40,19 @@ Document named(const std::string& text, std::span<const CatalogueEntry> entries,
                                       : fmt::format("unknown {} \"{}\", did you mean \"{}\"?", what, text, near));
 }
 
+// A catalogue model cut to its first layers keeps the first entries of every list that has one entry a layer.
+void shorten_layer_lists(Json& config, const Json& before, const Json& change) {
+  const auto old_count = before.find("num_hidden_layers"), new_count = change.find("num_hidden_layers");
+  if (old_count == before.end() || new_count == change.end()) return;
+  if (!old_count->is_number_integer() || !new_count->is_number_integer()) return;
+  const auto layers = new_count->get<std::int64_t>();
+  for (const auto& item : config.items()) {
+    Json& list = item.value();
+    if (!list.is_array() || change.contains(item.key()) || list.size() != *old_count) continue;
+    while (!list.empty() && static_cast<std::int64_t>(list.size()) > layers) list.erase(list.size() - 1);
+  }
+}
+
 Document find(const Json& value, std::span<const CatalogueEntry> entries, const std::string& where,
               std::string_view what) {
   if (value.is_string()) return named(value.get<std::string>(), entries, where, what);
@@ -54,7 +67,9 @@ Document find(const Json& value, std::span<const CatalogueEntry> entries, const 
   Document document = named(base->get<std::string>(), entries, where + "/base", what);
   Json change = value;
   change.erase("base");
+  const Json before = document.json;
   overlay(document.json, change);
+  shorten_layer_lists(document.json, before, change);
   document.origin = where;
   document.name += " (changed)";
   return document;

@@ -82,6 +82,20 @@ case_every_format_is_written() {
   says '^  "kind": "layer",$'
 }
 
+case_lists_and_facts_are_written_in_every_format() {
+  answers list models -o csv
+  [[ $(head -n 1 out) == name,family,parameters,active ]] || problem "CSV header: $(head -n 1 out)"
+  says '^deepseek-v3,deepseek_v3,671026419200,37552297472$'
+  answers show hardware h200-sxm -o csv
+  says '^device/hbm_bandwidth,4.8 TB/s,'
+  answers show hardware h200-sxm -o md
+  says '^\| device/hbm_bandwidth \| 4.8 TB/s \|'
+  answers show model deepseek-v3 -o csv
+  says '^parameters/main,671026419200,'
+  answers list calibrations -o md
+  says '^\| h200-sxm \| gemm \| trtllm \| bfloat16 \|'
+}
+
 case_train_json_has_every_key_of_the_contract() {
   answers train "${small[@]}" -o json
   local key

@@ -253,3 +253,12 @@ TEST_CASE("one layer is a workload of its own", "[unit]") {
   json["workload"]["global_batch"] = 8;
   CHECK_THAT(scenario_error_of(json), StartsWith("x.json#/workload/global_batch: unknown key"));
 }
+
+TEST_CASE("a model cut to its first layers keeps the first entries of its per-layer lists", "[unit]") {
+  const Document cut = find_model(Json{{"base", "gpt-oss-120b"}, {"num_hidden_layers", 4}}, "test");
+  CHECK(cut.json["layer_types"].size() == 4);  // 36 in the catalogue
+  CHECK(read_model(cut.json, cut.origin, cut.name).layers.size() == 4);
+  // Longer than published has no list to take from: said, not guessed.
+  const Document longer = find_model(Json{{"base", "gpt-oss-120b"}, {"num_hidden_layers", 40}}, "test");
+  CHECK_THROWS_AS(read_model(longer.json, longer.origin, longer.name), SpecError);
+}
