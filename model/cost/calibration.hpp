@@ -26,6 +26,7 @@ struct GemmFit {
   SecondsPerByte epilogue;        // one multiprocessor writing its tile
   Seconds split;                  // fixed cost of a split along k
   double leak = 0;                // part of the smaller bound that is not hidden
+  Seconds expert;                 // grouped products: fixed cost of every expert that has rows
   double resident = 0;            // share of L2 that keeps repeated operands; benchmarks only
   TileSet tiles = TileSet::fine;
   double spread = 0;

@@ -145,7 +145,9 @@ GemmTerms gemm_terms(const GroupedGemm& gemm, const Gpu& gpu, const GemmFit& fit
       keep_better(best, candidate(p, tile_m, tile_n, 1, tiles));
     }
   }
-  return terms(best, fit, 2 * gemm.groups * gemm.m * gemm.n * gemm.k * flop, p.traffic);
+  GemmTerms grouped = terms(best, fit, 2 * gemm.groups * gemm.m * gemm.n * gemm.k * flop, p.traffic);
+  grouped.time += gemm.groups * fit.expert;
+  return grouped;
 }
 
 OpCost cost(const Gemm& gemm, const Gpu& gpu, const GemmFit& fit) { return to_cost(gemm_terms(gemm, gpu, fit), fit); }

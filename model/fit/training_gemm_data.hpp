@@ -1,0 +1,20 @@
+// Measured products of training, dense and grouped, as families: `gpu,op,m,n,k,groups,layout,accumulate,stage,latency_us`
+// (MooreThreads/SimuMax@4dcaae5, Transformer Engine in bf16). Operations "training_gemm" and "grouped_gemm".
+//
+// m is the rows of one expert. Weight gradients (layout NT, stage bwd_grad_w) add to an fp32 buffer. One machine measured
+// both, so their ratio says what grouping costs whatever its clock; its B200 sustains only half of the bf16 peak.
+// Groups of the cross-validation are (n, k) pairs. Wall times include host gaps between an expert's launches.
+#pragma once
+
+#include "cost/calibration.hpp"
+#include "fit/csv.hpp"
+#include "fit/family.hpp"
+
+namespace moeline {
+
+std::vector<FamilyData> training_gemm_families(const Csv& csv);  // of files that is_training_attention_csv accepts
+
+// Parameter values in the order of the family's parameters -> the structure gpu/gemm predicts with.
+GemmFit training_gemm_fit(const std::vector<double>& values);
+
+}  // namespace moeline
