@@ -128,7 +128,7 @@ void add_check(CLI::App& app, Action& action) {
   auto files = std::make_shared<std::vector<std::string>>();
   auto output = std::make_shared<std::string>("table");
   command->add_option("files", *files, "measurement files (CSV)")->required();
-  command->add_option("-o,--output", *output, "table or json")->check(CLI::IsMember({"table", "json"}));
+  take_one_of(command->add_option("-o,--output", *output, "how to write the answer; table if left out"), {"table", "json"});
   command->callback([=, &action] { action = [=] { return check_files(*files, *output); }; });
 }
 

@@ -21,7 +21,7 @@ Calibration calibration_named(Scenario& scenario) {
     calibration = calibration_for(scenario.cluster, note);
   } else if (scenario.calibration != "none") {
     const std::string& path = scenario.calibration;
-    calibration = calibration_from(parse_json(read_file(path), path), path, note);
+    calibration = calibration_from(parse_json(read_file(path), path), path, scenario.cluster, note);
   }
   scenario.assumptions.push_back(note);
   return calibration;

@@ -168,6 +168,25 @@ Calibration assemble(const std::vector<Page>& pages) {
   return calibration;
 }
 
+// Values are read by position, so a page must have the parameters of its equations: those of a carried page.
+void check_parameters(const FamilyFit& page, const std::string& origin) {
+  const auto names = [](const FamilyFit& fit) {
+    std::vector<std::string> list;
+    for (const Parameter& parameter : fit.parameters) list.push_back(parameter.name);
+    return list;
+  };
+  for (const CatalogueEntry& entry : calibration_catalogue()) {
+    const std::string name(entry.name);
+    for (const FamilyFit& known : read_pages(parse_json(entry.text, name), name)) {
+      const bool quantised = known.key.operation != "gemm" || (known.key.dtype == "bfloat16") == (page.key.dtype == "bfloat16");
+      if (known.key.operation == page.key.operation && quantised && names(known) == names(page)) return;
+    }
+  }
+  throw SpecError(origin + "#/families", fmt::format("the page {} {} {} has not the parameters of its equations; write it with "
+                                                     "`moeline fit`",
+                                                     page.key.operation, page.key.library, page.key.dtype));
+}
+
 }  // namespace
 
 Json to_json(const FamilyFit& page) {
@@ -216,10 +235,14 @@ Calibration calibration_for(const Cluster& cluster, std::string& note) {
   return assemble(pages);
 }
 
-Calibration calibration_from(const Json& json, const std::string& origin, std::string& note) {
-  note = "calibration: " + origin;
+Calibration calibration_from(const Json& json, const std::string& origin, const Cluster& cluster, std::string& note) {
   std::vector<Page> pages;
-  for (FamilyFit& fit : read_pages(json, origin)) pages.push_back({std::move(fit), true, 1});
+  for (FamilyFit& fit : read_pages(json, origin)) {
+    check_parameters(fit, origin);
+    const bool own = fit.key.device == cluster.name;
+    note = fmt::format("calibration: {}{}", origin, own ? "" : fmt::format(" (measured on {})", fit.key.device));
+    pages.push_back({std::move(fit), own, kStranger});
+  }
   return assemble(pages);
 }
 

@@ -23,7 +23,8 @@ std::vector<FamilyFit> read_pages(const Json& json, const std::string& origin);
 // The calibration carried in the library that fits the cluster's GPU best; neutral (bounds) if it has no relative.
 // `note` says what was taken, for the assumptions of an answer.
 Calibration calibration_for(const Cluster& cluster, std::string& note);
-// From a file of one's own: pages of this very device.
-Calibration calibration_from(const Json& json, const std::string& origin, std::string& note);
+// From a file of one's own. Pages measured on another device than the cluster's are extrapolated, at three times their
+// spread; a page whose parameters are not those of its equations is a SpecError.
+Calibration calibration_from(const Json& json, const std::string& origin, const Cluster& cluster, std::string& note);
 
 }  // namespace moeline

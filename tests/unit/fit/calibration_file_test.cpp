@@ -60,4 +60,16 @@ TEST_CASE("every calibration in the catalogue stays under 200 kB and names its m
   }
 }
 
+TEST_CASE("a file of one's own is fitted on its device, extrapolated on another, refused with parameters missing", "[unit]") {
+  for (const CatalogueEntry& entry : calibration_catalogue()) {
+    if (entry.name != "h200-sxm") continue;
+    std::string note;
+    Json file = parse_json(entry.text, "own.json");
+    CHECK(calibration_from(file, "own.json", cluster("h200-sxm"), note).gemm_bf16.source == Source::fitted);
+    CHECK(calibration_from(file, "own.json", cluster("b200-sxm"), note).gemm_bf16.source == Source::extrapolated);
+    file["families"][0]["parameters"].erase("leak");
+    CHECK_THROWS_AS(calibration_from(file, "own.json", cluster("h200-sxm"), note), SpecError);
+  }
+}
+
 }  // namespace moeline
