@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "cost/surface.hpp"
 #include "fit/regression.hpp"
 #include "fit/residuals.hpp"
 
@@ -25,6 +26,9 @@ struct FamilyData {
   std::vector<std::vector<double>> starts;
   Observations observations;               // microseconds
   std::vector<int> group;
+  std::vector<double> size;                // what grows: tokens, bytes, rows; the next decade is judged along it
+  Surface surface;                         // axes and knots of the correction, no values; no axes: none wanted
+  std::vector<std::vector<double>> coordinates;  // where a row sits on it, log2
   std::string domain;                      // "m 1..65536, n 128..65536, k 128..65536"
   std::map<std::string, std::size_t> skipped;  // reason -> rows
 };
