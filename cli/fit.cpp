@@ -1,24 +1,53 @@
-// `moeline fit`: measurements -> calibration. `moeline check`: predictions against measurements.
+// `moeline fit`: measurements -> calibration.
 #include <fmt/format.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
-#include <cmath>
+#include <chrono>
+#include <filesystem>
 #include <fstream>
 #include <memory>
 
 #include "cli/commands.hpp"
-#include "fit/calibration_file.hpp"
+#include "cli/measurement_files.hpp"
 #include "fit/measurement.hpp"
+#include "fit/pages.hpp"
+#include "reports/accuracy_plot.hpp"
 #include "reports/calibration_page.hpp"
-#include "spec/catalogue.hpp"
 
 namespace moeline {
 namespace {
 
-void progress(const std::string& text) {
-  if (isatty(STDERR_FILENO) == 1) fmt::print(stderr, "\r\033[K{}", text);
-}
+struct Request {
+  std::vector<std::string> files;
+  std::string folder, plots, source, sources;
+};
+
+// How far a long run is, on a terminal only: families done, rows done, time left by rows.
+class Progress {
+ public:
+  explicit Progress(std::size_t rows) : rows_(rows) {}
+
+  void begin(const FamilyData& family) const {
+    if (!visible_) return;
+    const double share = rows_ > 0 ? static_cast<double>(done_) / static_cast<double>(rows_) : 0;
+    const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - start_;
+    const std::string left = share > 0.02 ? fmt::format(", {:.0f} s left", spent.count() / share * (1 - share)) : "";
+    constexpr int kWidth = 24;
+    const int filled = static_cast<int>(share * kWidth);
+    fmt::print(stderr, "\r\033[K{:█<{}}{:░<{}} {:3.0f} %{}  {} {} {} {}", "", filled, "", kWidth - filled, 100 * share,
+               left, family.key.device, family.key.operation, family.key.library, family.key.dtype);
+  }
+  void end(const FamilyData& family) {
+    done_ += family.observations.measured.size();
+    if (visible_) fmt::print(stderr, "\r\033[K");
+  }
+
+ private:
+  std::size_t rows_, done_ = 0;
+  bool visible_ = isatty(STDERR_FILENO) == 1;
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+};
 
 // Written beside and renamed, so that an interrupted run leaves the old file whole.
 void write_whole(const std::string& path, const std::string& text) {
@@ -31,81 +60,84 @@ void write_whole(const std::string& path, const std::string& text) {
   if (std::rename(partial.c_str(), path.c_str()) != 0) throw SpecError(path, "cannot be written");
 }
 
-int fit_files(const std::vector<std::string>& files, const std::string& folder, const std::string& source) {
-  std::vector<FamilyData> all;
-  for (const std::string& file : files) {
-    for (FamilyData& family : read_families(file)) all.push_back(std::move(family));
+// Pictures of the held-out predictions, one file an operation.
+void write_plots(const std::string& folder, const std::map<std::string, std::vector<AccuracyPanel>>& by_operation) {
+  for (const auto& [operation, panels] : by_operation)
+    write_whole(folder + "/" + operation + ".svg", accuracy_svg(operation, panels));
+}
+
+// Whose measurements each file holds: --sources by file name, else --source, else that nobody said.
+class Sources {
+ public:
+  explicit Sources(const Request& request) : everywhere_(request.source.empty() ? "not stated" : request.source) {
+    if (!request.sources.empty()) by_file_ = parse_json(read_file(request.sources), request.sources);
   }
-  std::map<std::string, Json> by_device;
-  for (std::size_t i = 0; i < all.size(); ++i) {
-    progress(fmt::format("fitting {} of {}: {} {} {}", i + 1, all.size(), all[i].key.device, all[i].key.library, all[i].key.dtype));
-    const FamilyFit page = fit_family(all[i]);
-    progress("");
+  std::string of(const std::string& path) const {
+    const std::string name = std::filesystem::path(path).filename().string();
+    return by_file_.contains(name) && by_file_[name].is_string() ? by_file_[name].get<std::string>() : everywhere_;
+  }
+
+ private:
+  std::string everywhere_;
+  Json by_file_ = Json::object();
+};
+
+struct Task {
+  FamilyData family;
+  std::string source;
+};
+
+// The device's file as it was: pages fitted now replace those of the same key, the others stay.
+Json device_file(const std::string& folder, const std::string& device, const std::vector<FamilyFit>& fitted) {
+  const std::string path = folder + "/" + device + ".json";
+  std::map<std::string, Json> pages;  // by key, so that the order does not depend on which files were fitted first
+  const auto put = [&](const FamilyFit& page) {
+    pages[page.key.operation + " " + page.key.library + " " + page.key.dtype] = to_json(page);
+  };
+  if (std::filesystem::exists(path)) {
+    for (const FamilyFit& page : read_pages(parse_json(read_file(path), path), path)) put(page);
+  }
+  for (const FamilyFit& page : fitted) put(page);
+  Json families = Json::array();
+  for (auto& [key, page] : pages) families.push_back(std::move(page));
+  return Json{{"device", device}, {"families", families}};
+}
+
+int fit_files(const Request& request) {
+  const Sources sources(request);
+  std::vector<Task> all;
+  std::size_t rows = 0;
+  for (const MeasurementFile& file : measurement_files(request.files)) {
+    try {
+      for (FamilyData& family : read_families(file.path)) {
+        rows += family.observations.measured.size();
+        all.push_back({std::move(family), sources.of(file.path)});
+      }
+    } catch (const SpecError& error) {
+      if (file.named) throw;
+      fmt::print(stderr, "{}\n", error.what());
+    }
+  }
+  Progress progress(rows);
+  std::map<std::string, std::vector<FamilyFit>> by_device;
+  std::map<std::string, std::vector<AccuracyPanel>> by_operation;
+  for (const auto& [family, source] : all) {
+    if (family.observations.measured.empty()) continue;
+    progress.begin(family);
+    FamilyFit page = fit_family(family);
+    progress.end(family);
+    page.source = source;
     fmt::print("{}", page_text(page));
-    Json& device = by_device[page.key.device];
-    if (device.is_null()) device = Json{{"device", page.key.device}, {"source", source}, {"families", Json::array()}};
-    device["families"].push_back(to_json(page));
+    by_device[page.key.device].push_back(page);
+    if (!request.plots.empty())
+      by_operation[page.key.operation].push_back({std::move(page), family.observations.measured});
   }
-  for (const auto& [device, json] : by_device) {
-    if (!folder.empty()) write_whole(folder + "/" + device + ".json", json.dump(1) + "\n");
-  }
-  return kAnswered;
-}
-
-// The page of the calibration in the catalogue that has this family; nullptr if there is none.
-const FamilyFit* page_for(const FamilyKey& key, std::vector<FamilyFit>& pages) {
-  for (const CatalogueEntry& entry : calibration_catalogue()) {
-    if (entry.name != key.device) continue;
-    pages = read_pages(parse_json(entry.text, std::string(entry.name)), std::string(entry.name));
-    for (const FamilyFit& page : pages) {
-      if (page.key == key) return &page;
+  if (!request.folder.empty()) {
+    for (const auto& [device, pages] : by_device) {
+      write_whole(request.folder + "/" + device + ".json", device_file(request.folder, device, pages).dump(1) + "\n");
     }
   }
-  return nullptr;
-}
-
-Json check_family(const FamilyData& family, const std::string& file) {
-  Json json{{"file", file}, {"device", family.key.device}, {"family", family.key.operation}, {"library", family.key.library},
-            {"dtype", family.key.dtype}};
-  std::vector<FamilyFit> pages;
-  const FamilyFit* page = page_for(family.key, pages);
-  std::vector<double> residuals;
-  for (std::size_t row = 0; page != nullptr && row < family.observations.measured.size(); ++row) {
-    residuals.push_back(std::log(family.observations.predicted(page->fit.values, row) / family.observations.measured[row]));
-  }
-  const ErrorSummary e = summarise(residuals);
-  json["n"] = e.n;
-  json["mean_abs_error"] = e.mean;
-  json["median_abs_error"] = e.median;
-  json["p90_abs_error"] = e.p90;
-  json["bias"] = e.bias;
-  json["coverage_p10_p90"] = page != nullptr ? coverage(residuals, page->spread) : 0;
-  json["skipped"] = family.skipped;
-  if (page == nullptr) json["skipped"]["no calibration for this family"] = family.observations.measured.size();
-  return json;
-}
-
-int check_files(const std::vector<std::string>& files, const std::string& output) {
-  Json groups = Json::array();
-  for (const std::string& file : files) {
-    for (const FamilyData& family : read_families(file)) groups.push_back(check_family(family, file));
-  }
-  if (output == "json") {
-    fmt::print("{}\n", Json{{"groups", groups}}.dump(2));
-    return kAnswered;
-  }
-  fmt::print("{:<12}{:<12}{:<10}{:<11}{:>7}{:>9}{:>9}{:>9}{:>9}{:>10}\n", "device", "family", "library", "dtype", "n", "mean",
-             "median", "p90", "bias", "coverage");
-  for (const Json& g : groups) {
-    const auto percent = [&](const char* key) { return 100 * g[key].get<double>(); };
-    fmt::print("{:<12}{:<12}{:<10}{:<11}{:>7}{:>7.1f} %{:>7.1f} %{:>7.1f} %{:>+7.1f} %{:>8.0f} %\n", g["device"].get<std::string>(),
-               g["family"].get<std::string>(), g["library"].get<std::string>(), g["dtype"].get<std::string>(), g["n"].get<int>(),
-               percent("mean_abs_error"), percent("median_abs_error"), percent("p90_abs_error"), percent("bias"),
-               percent("coverage_p10_p90"));
-    for (const auto& skipped : g["skipped"].items()) {
-      fmt::print("{:<12}  {} rows left out: {}\n", "", skipped.value().get<std::size_t>(), skipped.key());
-    }
-  }
+  write_plots(request.plots, by_operation);
   return kAnswered;
 }
 
@@ -114,22 +146,13 @@ int check_files(const std::vector<std::string>& files, const std::string& output
 void add_fit(CLI::App& app, Action& action) {
   CLI::App* command = app.add_subcommand("fit", "measurements -> calibration, fit and held-out errors");
   command->footer("Example: moeline fit aic_gemm_h200_b200.csv --write hw_profiles/calibration");
-  auto files = std::make_shared<std::vector<std::string>>();
-  auto folder = std::make_shared<std::string>(), source = std::make_shared<std::string>("not stated");
-  command->add_option("files", *files, "measurement files (CSV)")->required();
-  command->add_option("--write", *folder, "folder for one calibration file per device");
-  command->add_option("--source", *source, "whose measurements these are, with licence");
-  command->callback([=, &action] { action = [=] { return fit_files(*files, *folder, *source); }; });
-}
-
-void add_check(CLI::App& app, Action& action) {
-  CLI::App* command = app.add_subcommand("check", "predictions against measurements: error table by family, with sign");
-  command->footer("Example: moeline check aic_gemm_h200_b200.csv -o json");
-  auto files = std::make_shared<std::vector<std::string>>();
-  auto output = std::make_shared<std::string>("table");
-  command->add_option("files", *files, "measurement files (CSV)")->required();
-  take_one_of(command->add_option("-o,--output", *output, "how to write the answer; table if left out"), {"table", "json"});
-  command->callback([=, &action] { action = [=] { return check_files(*files, *output); }; });
+  auto request = std::make_shared<Request>();
+  command->add_option("files", request->files, "measurement files (CSV or JSONL), or folders of them")->required();
+  command->add_option("--write", request->folder, "folder for one calibration file per device");
+  command->add_option("--plots", request->plots, "folder for pictures of held-out predictions, one SVG an operation");
+  command->add_option("--source", request->source, "whose measurements these are, with licence");
+  command->add_option("--sources", request->sources, "the same by file: a JSON object of file name and text");
+  command->callback([=, &action] { action = [=] { return fit_files(*request); }; });
 }
 
 }  // namespace moeline

@@ -7,6 +7,7 @@
 #include "cli/commands.hpp"
 #include "cli/scenario_flags.hpp"
 #include "fit/calibration_file.hpp"
+#include "fit/pages.hpp"
 #include "reports/calibration_page.hpp"
 #include "reports/records.hpp"
 #include "spec/catalogue.hpp"
@@ -24,7 +25,8 @@ Json models() {
     const std::string file = std::string(entry.name) + ".json";
     const ModelSpec model = read_model(parse_json(entry.text, file), file, std::string(entry.name));
     const ModelParameters count = parameters(model);
-    list.push_back(Json{{"name", entry.name}, {"family", model.family}, {"parameters", count.main}, {"active", count.active}});
+    list.push_back(
+        Json{{"name", entry.name}, {"family", model.family}, {"parameters", count.main}, {"active", count.active}});
   }
   return list;
 }
@@ -34,7 +36,8 @@ Json machines() {
   for (const CatalogueEntry& entry : hardware_catalogue()) {
     const std::string file = std::string(entry.name) + ".json";
     const Cluster cluster = read_cluster(parse_json(entry.text, file), file);
-    list.push_back(Json{{"name", entry.name}, {"title", cluster.title}, {"memory_bytes", memory_capacity(cluster.device).in(byte)}});
+    list.push_back(Json{
+        {"name", entry.name}, {"title", cluster.title}, {"memory_bytes", memory_capacity(cluster.device).in(byte)}});
   }
   return list;
 }
@@ -43,7 +46,8 @@ Json recipes() {
   Json list = Json::array();
   for (const std::string& name : recipe_names()) {
     const Recipe recipe = read_recipe(name, "recipe");
-    list.push_back(Json{{"name", name}, {"linear", moeline::name(recipe.linear)}, {"expert", moeline::name(recipe.expert)}});
+    list.push_back(
+        Json{{"name", name}, {"linear", moeline::name(recipe.linear)}, {"expert", moeline::name(recipe.expert)}});
   }
   return list;
 }
@@ -61,9 +65,16 @@ Json calibrations_json() {
   Json list = Json::array();
   for (const FamilyFit& page : calibrations()) {
     const ErrorSummary& e = page.held_out;
-    list.push_back(Json{{"device", page.key.device}, {"operation", page.key.operation}, {"library", page.key.library},
-                        {"dtype", page.key.dtype}, {"rows", e.n}, {"fitted_mean", page.fitted.mean},
-                        {"held_out_mean", e.mean}, {"held_out_median", e.median}, {"held_out_p90", e.p90}, {"bias", e.bias}});
+    list.push_back(Json{{"device", page.key.device},
+                        {"operation", page.key.operation},
+                        {"library", page.key.library},
+                        {"dtype", page.key.dtype},
+                        {"rows", e.n},
+                        {"fitted_mean", page.fitted.mean},
+                        {"held_out_mean", e.mean},
+                        {"held_out_median", e.median},
+                        {"held_out_p90", e.p90},
+                        {"bias", e.bias}});
   }
   return list;
 }
@@ -74,7 +85,8 @@ std::string as_table(const std::string& what, const Json& list) {
     const std::string name = entry["name"].get<std::string>();
     if (what == "models") {
       out += fmt::format("  {:<24}{:<16}{:>22} parameters {:>16} active\n", name, entry["family"].get<std::string>(),
-                         format_count(entry["parameters"].get<std::int64_t>()), format_count(entry["active"].get<std::int64_t>()));
+                         format_count(entry["parameters"].get<std::int64_t>()),
+                         format_count(entry["active"].get<std::int64_t>()));
     } else if (what == "hardware") {
       out += fmt::format("  {:<24}{}\n", name, entry["title"].get<std::string>());
     } else {
@@ -95,7 +107,8 @@ void print(const Json& all, Format format) {
   for (const auto& item : all.items()) {
     const bool pages = item.key() == "calibrations";
     if (format == Format::table) {
-      fmt::print("{}", pages ? "calibrations, held-out errors\n" + accuracy_table(calibrations()) : as_table(item.key(), item.value()));
+      fmt::print("{}", pages ? "calibrations, held-out errors\n" + accuracy_table(calibrations())
+                             : as_table(item.key(), item.value()));
       continue;
     }
     if (!first) fmt::print("\n");
@@ -115,7 +128,8 @@ void add_list(CLI::App& app, Action& action) {
   command->footer("Example: moeline list models");
   auto what = std::make_shared<std::string>();
   auto output = std::make_shared<std::string>("table");
-  take_one_of(command->add_option("what", *what, "all of them if left out"), {"models", "hardware", "recipes", "calibrations"});
+  take_one_of(command->add_option("what", *what, "all of them if left out"),
+              {"models", "hardware", "recipes", "calibrations"});
   take_one_of(command->add_option("-o,--output", *output, "how to write the answer; table if left out"),
               {"table", "json", "csv", "md"});
   command->callback([what, output, &action] {

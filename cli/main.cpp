@@ -36,17 +36,20 @@ std::string flag_problem(const CLI::App& app, const CLI::ParseError& error) {
   const std::vector<std::string> unknown = app.remaining(true);
   if (!unknown.empty() && !unknown.front().empty()) return unknown_word(unknown.front(), command);
   const std::string message = error.what();
-  if (command == nullptr) return fmt::format("which question? One of {}; {}", fmt::join(kCommands, ", "), help_of(command));
+  if (command == nullptr)
+    return fmt::format("which question? One of {}; {}", fmt::join(kCommands, ", "), help_of(command));
   if (message.find("At Most 1") != std::string::npos) {
     return fmt::format("{}: given more than once", message.substr(0, message.find(':')));
   }
-  if (dynamic_cast<const CLI::RequiredError*>(&error) != nullptr) return fmt::format("{}; {}", message, help_of(command));
+  if (dynamic_cast<const CLI::RequiredError*>(&error) != nullptr)
+    return fmt::format("{}; {}", message, help_of(command));
   return message;
 }
 
 int run(int argc, char** argv) {
-  CLI::App app{"moeline: how long a Mixture-of-Experts model takes on a machine, what holds it back, and what would change it.",
-               "moeline"};
+  CLI::App app{
+      "moeline: how long a Mixture-of-Experts model takes on a machine, what holds it back, and what would change it.",
+      "moeline"};
   app.set_version_flag("--version", "moeline 0.1.0");
   app.require_subcommand(1);
   app.footer("Try: moeline train examples/deepseek-v3-256-gb200.json");

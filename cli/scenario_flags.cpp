@@ -22,10 +22,12 @@ void ask_about(Json& scenario, const std::string& kind, const std::string& origi
     workload["kind"] = kind;
   } else if (kind == "layer" && given == "train") {
     const Json micro_batch = workload.value("micro_batch", Json(1)), sequence = workload.value("sequence", Json(4096));
-    if (!micro_batch.is_number_integer() || !sequence.is_number_integer() || micro_batch > 1 << 20 || sequence > 1 << 26) {
+    if (!micro_batch.is_number_integer() || !sequence.is_number_integer() || micro_batch > 1 << 20 ||
+        sequence > 1 << 26) {
       throw SpecError(origin + "#/workload", "micro_batch and sequence must be whole numbers of sensible size");
     }
-    workload = Json{{"kind", "layer"}, {"tokens", micro_batch.get<std::int64_t>() * sequence.get<std::int64_t>()},
+    workload = Json{{"kind", "layer"},
+                    {"tokens", micro_batch.get<std::int64_t>() * sequence.get<std::int64_t>()},
                     {"sequence", sequence}};
   } else if (given == "layer" || given == "serve") {
     throw SpecError(origin + "#/workload/kind", fmt::format("this scenario asks about \"{}\", the command about \"{}\"",
@@ -51,9 +53,11 @@ void ScenarioFlags::add_to(CLI::App& command) {
   command.add_option("--recipe", recipe, "a name from `moeline list recipes`");
   command.add_option("--parallel", parallel, "tp=1,pp=4,vpp=4,ep=64,etp=1,cp=1,dp=auto,zero=1");
   command.add_option("--routing", routing, "balanced or uniform");
-  command.add_option("--calibration", calibration, "auto (the nearest carried one), none (datasheet bounds), or a file written by `moeline fit`");
+  command.add_option("--calibration", calibration,
+                     "auto (the nearest carried one), none (datasheet bounds), or a file written by `moeline fit`");
   command.add_option("--sequence", sequence, "tokens per sequence");
-  command.add_option("--set", set, "POINTER=VALUE: any field, e.g. /hardware/device/hbm_bandwidth='6 TB/s'; repeatable")
+  command
+      .add_option("--set", set, "POINTER=VALUE: any field, e.g. /hardware/device/hbm_bandwidth='6 TB/s'; repeatable")
       ->take_all()
       ->allow_extra_args(false);
   take_one_of(command.add_option("-o,--output", format, "how to write the answer; table if left out"), kFormats);

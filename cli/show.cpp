@@ -7,6 +7,7 @@
 #include "cli/commands.hpp"
 #include "cli/scenario_flags.hpp"
 #include "fit/calibration_file.hpp"
+#include "fit/pages.hpp"
 #include "reports/calibration_page.hpp"
 #include "reports/records.hpp"
 #include "spec/catalogue.hpp"
@@ -29,8 +30,14 @@ Json layer_json(const ModelSpec& model, std::size_t kind) {
   const LayerParameters p = layer_parameters(model, layer);
   Json json{{"count", std::count(model.layers.begin(), model.layers.end(), static_cast<int>(kind))},
             {"attention_kind", attention_name(layer.attention)},
-            {"attention", p.attention}, {"norms", p.norms}, {"dense_ffn", p.dense_ffn}, {"expert", p.expert},
-            {"experts", p.experts}, {"shared", p.shared}, {"router", p.router}, {"total", p.total()}};
+            {"attention", p.attention},
+            {"norms", p.norms},
+            {"dense_ffn", p.dense_ffn},
+            {"expert", p.expert},
+            {"experts", p.experts},
+            {"shared", p.shared},
+            {"router", p.router},
+            {"total", p.total()}};
   if (const MoeFfn* moe = std::get_if<MoeFfn>(&layer.ffn)) {
     json["expert_count"] = moe->experts;
     json["top_k"] = moe->top_k;
@@ -41,8 +48,12 @@ Json layer_json(const ModelSpec& model, std::size_t kind) {
 
 Json model_json(const ModelSpec& model) {
   const ModelParameters p = parameters(model);
-  Json json{{"name", model.name}, {"family", model.family}, {"hidden", model.hidden}, {"vocabulary", model.vocabulary},
-            {"layers", model.layers.size()}, {"stored", name(model.stored)}};
+  Json json{{"name", model.name},
+            {"family", model.family},
+            {"hidden", model.hidden},
+            {"vocabulary", model.vocabulary},
+            {"layers", model.layers.size()},
+            {"stored", name(model.stored)}};
   json["parameters"] = Json{{"main", p.main},
                             {"active", p.active},
                             {"active_without_embedding", p.active_without_embedding},
@@ -66,7 +77,8 @@ std::string model_table(const Json& json) {
     out += fmt::format("  {:<36}{:>22}\n", item.key(), format_count(item.value().get<std::int64_t>()));
   }
   for (const Json& kind : json["layer_kinds"]) {
-    out += fmt::format("  {} x layer with {} attention\n", kind["count"].get<int>(), kind["attention_kind"].get<std::string>());
+    out += fmt::format("  {} x layer with {} attention\n", kind["count"].get<int>(),
+                       kind["attention_kind"].get<std::string>());
     for (const char* piece : {"attention", "norms", "dense_ffn", "expert", "experts", "shared", "router", "total"}) {
       const std::int64_t count = kind[piece].get<std::int64_t>();
       if (count > 0) out += fmt::format("    {:<34}{:>22}\n", piece, format_count(count));
@@ -83,7 +95,8 @@ std::string fact_lines(const Json& json) {
     if (path == "name" || path == "title") continue;
     const std::string source = fact["source"].get<std::string>(), value = fact["value"].get<std::string>();
     out += source.empty() ? fmt::format("  {:<42}{}\n", path, value)
-                          : fmt::format("  {:<42}{:<16}{}{}\n", path, value, fact["inferred"].get<bool>() ? "(inferred) " : "", source);
+                          : fmt::format("  {:<42}{:<16}{}{}\n", path, value,
+                                        fact["inferred"].get<bool>() ? "(inferred) " : "", source);
   }
   return out;
 }
@@ -103,7 +116,8 @@ Shown shown_model(const std::string& name) {
 
 Shown shown_hardware(const std::string& name) {
   const Document document = find_hardware(name, "show hardware");
-  const Cluster cluster = read_cluster(document.json, document.origin);  // says what is wrong with a profile of one's own
+  const Cluster cluster =
+      read_cluster(document.json, document.origin);  // says what is wrong with a profile of one's own
   return {document.json, cluster.title + "\n" + fact_lines(document.json)};
 }
 
@@ -116,10 +130,15 @@ Shown shown_calibration(const std::string& name) {
 
 Shown shown_recipe(const std::string& name) {
   const Recipe r = read_recipe(name, "show recipe");
-  Json json{{"name", r.name}, {"linear", moeline::name(r.linear)}, {"expert", moeline::name(r.expert)},
-            {"router", moeline::name(r.router)}, {"head", moeline::name(r.head)},
-            {"dispatch_wire", moeline::name(r.dispatch_wire)}, {"combine_wire", moeline::name(r.combine_wire)},
-            {"weight", moeline::name(r.weight)}, {"transposed_weight", r.transposed_weight}};
+  Json json{{"name", r.name},
+            {"linear", moeline::name(r.linear)},
+            {"expert", moeline::name(r.expert)},
+            {"router", moeline::name(r.router)},
+            {"head", moeline::name(r.head)},
+            {"dispatch_wire", moeline::name(r.dispatch_wire)},
+            {"combine_wire", moeline::name(r.combine_wire)},
+            {"weight", moeline::name(r.weight)},
+            {"transposed_weight", r.transposed_weight}};
   std::string page = r.name + "\n" + fact_lines(json);
   return {std::move(json), std::move(page)};
 }
@@ -130,10 +149,18 @@ int show(const std::string& what, const std::string& name, Format format) {
                       : what == "calibration" ? shown_calibration(name)
                                               : shown_recipe(name);
   switch (format) {
-    case Format::table: fmt::print("{}", shown.page); break;
-    case Format::json: fmt::print("{}\n", shown.json.dump(2)); break;
-    case Format::csv: fmt::print("{}", records_csv(facts(shown.json))); break;
-    case Format::markdown: fmt::print("{}", records_markdown(facts(shown.json))); break;
+    case Format::table:
+      fmt::print("{}", shown.page);
+      break;
+    case Format::json:
+      fmt::print("{}\n", shown.json.dump(2));
+      break;
+    case Format::csv:
+      fmt::print("{}", records_csv(facts(shown.json)));
+      break;
+    case Format::markdown:
+      fmt::print("{}", records_markdown(facts(shown.json)));
+      break;
   }
   return kAnswered;
 }
@@ -145,7 +172,8 @@ void add_show(CLI::App& app, Action& action) {
   command->footer("Example: moeline show model deepseek-v3 -o json");
   auto what = std::make_shared<std::string>(), name = std::make_shared<std::string>();
   auto output = std::make_shared<std::string>("table");
-  take_one_of(command->add_option("what", *what, "what to show")->required(), {"model", "hardware", "recipe", "calibration"});
+  take_one_of(command->add_option("what", *what, "what to show")->required(),
+              {"model", "hardware", "recipe", "calibration"});
   command->add_option("name", *name, "a name from `moeline list`, or a path ending in .json")->required();
   take_one_of(command->add_option("-o,--output", *output, "how to write the answer; table if left out"),
               {"table", "json", "csv", "md"});

@@ -5,13 +5,17 @@ namespace moeline {
 const GemmFit& Calibration::gemm(DType operands) const {
   switch (operands) {
     case DType::fp8:
-    case DType::mxfp8: return gemm_fp8;  // block scales applied by the tensor cores: same main loop
-    case DType::fp8_block: return gemm_fp8_block;
+    case DType::mxfp8:
+      return gemm_fp8;  // block scales applied by the tensor cores: same main loop
+    case DType::fp8_block:
+      return gemm_fp8_block;
     case DType::mxfp4:
-    case DType::nvfp4: return gemm_fp4;
+    case DType::nvfp4:
+      return gemm_fp4;
     case DType::fp32:
     case DType::tf32:
-    case DType::bf16: break;
+    case DType::bf16:
+      break;
   }
   return gemm_bf16;
 }

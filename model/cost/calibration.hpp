@@ -18,18 +18,18 @@ enum class TileSet { fine, cutlass, deepgemm };
 // gpu/gemm: t = launch + max(X, Y) + leak min(X, Y) + split
 struct GemmFit {
   Seconds launch;
-  double tensor = 1;              // of the dense peak, inside the main loop, at the burst clock
-  double throttle = 0;            // share of that lost once the power limit is reached
-  double memory = 1;              // of HBM bandwidth
-  SecondsPerByte load;            // one multiprocessor reading operands
-  Seconds k_step;                 // latency of one 128-byte step along k
-  SecondsPerByte epilogue;        // one multiprocessor writing its tile
-  Seconds split;                  // fixed cost of a split along k
-  double leak = 0;                // part of the smaller bound that is not hidden
-  Seconds expert;                 // grouped products: fixed cost of every expert that has rows
-  double resident = 0;            // share of L2 that keeps repeated operands; benchmarks only
+  double tensor = 1;        // of the dense peak, inside the main loop, at the burst clock
+  double throttle = 0;      // share of that lost once the power limit is reached
+  double memory = 1;        // of HBM bandwidth
+  SecondsPerByte load;      // one multiprocessor reading operands
+  Seconds k_step;           // latency of one 128-byte step along k
+  SecondsPerByte epilogue;  // one multiprocessor writing its tile
+  Seconds split;            // fixed cost of a split along k
+  double leak = 0;          // part of the smaller bound that is not hidden
+  Seconds expert;           // grouped products: fixed cost of every expert that has rows
+  double resident = 0;      // share of L2 that keeps repeated operands; benchmarks only
   TileSet tiles = TileSet::fine;
-  double spread = 0;
+  Spread spread;
   Source source = Source::bound;
 };
 
@@ -37,7 +37,7 @@ struct GemmFit {
 struct MemoryFit {
   Seconds launch;
   double memory = 1;
-  double spread = 0;
+  Spread spread;
   Source source = Source::bound;
 };
 
@@ -45,7 +45,7 @@ struct MemoryFit {
 struct ScanFit {
   Seconds launch;
   double tensor = 1, memory = 1;
-  double spread = 0;
+  Spread spread;
   Source source = Source::bound;
 };
 
@@ -53,7 +53,7 @@ struct ScanFit {
 struct LinkFit {
   Seconds launch;
   double link = 1;
-  double spread = 0;
+  Spread spread;
   Source source = Source::bound;
 };
 

@@ -13,7 +13,7 @@ namespace moeline {
 struct Surface {
   std::vector<std::string> axes;           // "m", "n", "k"
   std::vector<std::vector<double>> knots;  // per axis, ascending, log2
-  std::vector<double> values;              // log(measured / predicted) at the grid points, last axis fastest; empty: none
+  std::vector<double> values;  // log(measured / predicted) at the grid points, last axis fastest; empty: none
 
   bool empty() const { return values.empty(); }
   // At most kMostAxes coordinates; 0 for an empty surface.

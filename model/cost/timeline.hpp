@@ -3,8 +3,8 @@
 //   compute  ████████      ████████████
 //   network        ▒▒▒▒▒▒▓▓                ▒ exposed: no compute beside it   ▓ hidden
 //
-// Ops start in issue order, each as soon as its lane is free and what it waits for has finished. Exposed times add up to
-// the makespan: compute counts in full, network only where compute stands still.
+// Ops start in issue order, each as soon as its lane is free and what it waits for has finished. Exposed times add up
+// to the makespan: compute counts in full, network only where compute stands still.
 #pragma once
 
 #include <span>

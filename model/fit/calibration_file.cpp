@@ -8,101 +8,36 @@
 #include "fit/attention_data.hpp"
 #include "fit/deepep_data.hpp"
 #include "fit/gemm_data.hpp"
+#include "fit/lending.hpp"
 #include "fit/mnnvl_data.hpp"
 #include "fit/nccl_data.hpp"
+#include "fit/pages.hpp"
 #include "fit/training_gemm_data.hpp"
 #include "spec/catalogue.hpp"
 
 namespace moeline {
 namespace {
 
-// Widening of a borrowed page's spread: sisters of one generation err about 1.3 times as much (H200 to H100, B200 to
-// GB200, 9,781 products; reference study of the same data).
-constexpr double kSister = 1.3;
-// Across a generation errors grow to 15-27 %, several times those at home (same study).
-constexpr double kStranger = 3;
 // Library whose rows price a training step, by format.
 constexpr std::pair<std::string_view, std::string_view> kLibraries[]{
     {"bfloat16", "trtllm"}, {"fp8", "trtllm"}, {"fp8_block", "sglang"}, {"nvfp4", "trtllm"}};
 
-Json summary_json(const ErrorSummary& s) {
-  return Json{{"n", s.n}, {"mean", s.mean}, {"median", s.median}, {"p90", s.p90}, {"bias", s.bias}};
-}
-
-ErrorSummary read_summary(ObjectReader reader) {
-  ErrorSummary s{.n = static_cast<std::size_t>(reader.integer("n", kNonNegative)), .mean = reader.number("mean", 0, 1e6),
-                 .median = reader.number("median", 0, 1e6), .p90 = reader.number("p90", 0, 1e6),
-                 .bias = reader.number("bias", -1e6, 1e6)};
-  reader.finish();
-  return s;
-}
-
-FamilyFit read_page(ObjectReader& reader, const std::string& device) {
-  FamilyFit page;
-  page.key = {device, reader.string("operation"), reader.string("library"), reader.string("dtype")};
-  ObjectReader parameters = reader.object("parameters");
-  for (const std::string& name : parameters.keys()) {
-    ObjectReader one = parameters.object(name);
-    page.parameters.push_back({.name = name, .unit = one.string("unit")});
-    page.fit.values.push_back(one.number("value", 1e-12, 1e12));
-    page.fit.at_bound.push_back(!one.boolean("identified"));
-    one.finish();
-  }
-  page.fitted = read_summary(reader.object("fitted"));
-  page.held_out = read_summary(reader.object("held_out"));
-  ObjectReader spread = reader.object("spread");
-  page.spread = {spread.number("p10", -10, 10), spread.number("p90", -10, 10)};
-  spread.finish();
-  page.domain = reader.string("domain");
-  reader.skip("skipped");
-  reader.finish();
-  return page;
-}
-
-// Whose pages price a device, best first. Training attention was measured on A100 and B200 only, so Hopper takes its
-// backward from the A100: across a generation, and marked so.
-struct Lender {
-  std::string_view name;
-  double widening;  // of the spread, when the pages are not the device's own
-};
-std::vector<Lender> lenders(const Gpu& gpu) {
-  if (gpu.architecture == "sm_80") return {{"a100-pcie", kSister}};
-  if (gpu.architecture == "sm_90") return {{"h200-sxm", kSister}, {"a100-pcie", kStranger}};
-  if (gpu.architecture == "sm_100" || gpu.architecture == "sm_103") return {{"b200-sxm", kSister}, {"gb200-nvl72", kSister}};
-  return {};
-}
-
-struct Page {
-  FamilyFit fit;
-  bool own;
-  double widening;
-};
-
-// The page of that operation from the first lender that has it; an empty library or dtype matches any.
-const Page* find_page(const std::vector<Page>& pages, std::string_view operation, std::string_view library = "",
-                      std::string_view dtype = "") {
-  const auto found = std::find_if(pages.begin(), pages.end(), [&](const Page& page) {
-    const FamilyKey& key = page.fit.key;
-    return key.operation == operation && (library.empty() || key.library == library) && (dtype.empty() || key.dtype == dtype);
-  });
-  return found == pages.end() ? nullptr : &*found;
-}
-
-// Source and spread of a structure filled from a page. Half the 10-90 band is 1.28 standard deviations.
 template <class F>
 F marked(F fit, const Page& page) {
   fit.source = page.own ? Source::fitted : Source::extrapolated;
-  fit.spread = (page.fit.spread.high - page.fit.spread.low) / 2 / 1.2816 * (page.own ? 1 : page.widening);
+  fit.spread = spread_of(page);
   return fit;
 }
 
 void assemble_gemm(Calibration& calibration, const std::vector<Page>& pages) {
-  GemmFit* const fits[]{&calibration.gemm_bf16, &calibration.gemm_fp8, &calibration.gemm_fp8_block, &calibration.gemm_fp4};
+  GemmFit* const fits[]{&calibration.gemm_bf16, &calibration.gemm_fp8, &calibration.gemm_fp8_block,
+                        &calibration.gemm_fp4};
   for (std::size_t i = 0; i < std::size(kLibraries); ++i) {
     const Page* page = find_page(pages, "gemm", kLibraries[i].second, kLibraries[i].first);
     if (page != nullptr) *fits[i] = marked(gemm_fit(page->fit.key, page->fit.fit.values), *page);
   }
-  if (const Page* page = find_page(pages, "training_gemm"); page != nullptr && calibration.gemm_bf16.source == Source::bound) {
+  if (const Page* page = find_page(pages, "training_gemm");
+      page != nullptr && calibration.gemm_bf16.source == Source::bound) {
     calibration.gemm_bf16 = marked(training_gemm_fit(page->fit.fit.values), *page);
   }
   if (calibration.gemm_bf16.source == Source::bound) return;
@@ -117,8 +52,10 @@ void assemble_gemm(Calibration& calibration, const std::vector<Page>& pages) {
     if (fit->source != Source::bound) fit->launch = calibration.gemm_bf16.launch;
   }
   // Passes over memory were not measured alone: they stream as well as a product's operands do.
-  calibration.memory = {.launch = calibration.gemm_bf16.launch, .memory = calibration.gemm_bf16.memory,
-                        .spread = 2 * calibration.gemm_bf16.spread, .source = Source::extrapolated};
+  calibration.memory = {.launch = calibration.gemm_bf16.launch,
+                        .memory = calibration.gemm_bf16.memory,
+                        .spread = widened(calibration.gemm_bf16.spread, 2),
+                        .source = Source::extrapolated};
 }
 
 // Forward from the serving rows, which are many; backward from the training rows, as a share of the forward rate.
@@ -133,28 +70,33 @@ void assemble_attention(Calibration& calibration, const std::vector<Page>& pages
     fit.overlap_backward = back.overlap_backward;
     fit.wide = 0;
     fit.wide_backward = back.wide_backward;
-    fit.spread = std::max(fit.spread, marked(back, *training).spread);
+    const Spread trained = marked(back, *training).spread;
+    if (trained.sigma.back() > fit.spread.sigma.back()) fit.spread = trained;
     if (&page != training) fit.source = Source::extrapolated;
     return fit;
   };
-  for (const auto& [operation, fit] : {std::pair{"prefill", &calibration.attention}, std::pair{"mla_prefill", &calibration.latent_attention}}) {
+  for (const auto& [operation, fit] :
+       {std::pair{"prefill", &calibration.attention}, std::pair{"mla_prefill", &calibration.latent_attention}}) {
     const Page* page = find_page(pages, operation, "trtllm", "bf16/bf16");
     if (page != nullptr) *fit = with_backward(*page);
-    if (page == nullptr && training != nullptr) *fit = marked(prefill_fit(training->fit.key, training->fit.fit.values), *training);
+    if (page == nullptr && training != nullptr)
+      *fit = marked(prefill_fit(training->fit.key, training->fit.fit.values), *training);
   }
 }
 
 void assemble_network(Calibration& calibration, const std::vector<Page>& pages) {
-  if (const Page* page = find_page(pages, "collective", "nccl")) calibration.nccl = marked(nccl_fit(page->fit.fit.values), *page);
+  if (const Page* page = find_page(pages, "collective", "nccl"))
+    calibration.nccl = marked(nccl_fit(page->fit.fit.values), *page);
   DeepEpFits& deepep = calibration.deepep;
   for (const auto& [operation, fit] :
        {std::pair{"deepep_normal_dispatch", &deepep.dispatch}, std::pair{"deepep_normal_combine", &deepep.combine},
-        std::pair{"deepep_nodes_dispatch", &deepep.nodes_dispatch}, std::pair{"deepep_nodes_combine", &deepep.nodes_combine}}) {
+        std::pair{"deepep_nodes_dispatch", &deepep.nodes_dispatch},
+        std::pair{"deepep_nodes_combine", &deepep.nodes_combine}}) {
     const Page* page = find_page(pages, operation);
     if (page != nullptr) *fit = marked(deepep_fit(page->fit.key, page->fit.fit.values), *page);
   }
-  for (const auto& [operation, fit] :
-       {std::pair{"mnnvl_dispatch", &calibration.mnnvl.dispatch}, std::pair{"mnnvl_combine", &calibration.mnnvl.combine}}) {
+  for (const auto& [operation, fit] : {std::pair{"mnnvl_dispatch", &calibration.mnnvl.dispatch},
+                                       std::pair{"mnnvl_combine", &calibration.mnnvl.combine}}) {
     const Page* page = find_page(pages, operation, "trtllm-one-sided");
     if (page != nullptr) *fit = marked(mnnvl_fit(page->fit.fit.values), *page);
   }
@@ -178,58 +120,23 @@ void check_parameters(const FamilyFit& page, const std::string& origin) {
   for (const CatalogueEntry& entry : calibration_catalogue()) {
     const std::string name(entry.name);
     for (const FamilyFit& known : read_pages(parse_json(entry.text, name), name)) {
-      const bool quantised = known.key.operation != "gemm" || (known.key.dtype == "bfloat16") == (page.key.dtype == "bfloat16");
+      const bool quantised =
+          known.key.operation != "gemm" || (known.key.dtype == "bfloat16") == (page.key.dtype == "bfloat16");
       if (known.key.operation == page.key.operation && quantised && names(known) == names(page)) return;
     }
   }
-  throw SpecError(origin + "#/families", fmt::format("the page {} {} {} has not the parameters of its equations; write it with "
-                                                     "`moeline fit`",
-                                                     page.key.operation, page.key.library, page.key.dtype));
+  throw SpecError(origin + "#/families",
+                  fmt::format("the page {} {} {} has not the parameters of its equations; write it with "
+                              "`moeline fit`",
+                              page.key.operation, page.key.library, page.key.dtype));
 }
 
 }  // namespace
 
-Json to_json(const FamilyFit& page) {
-  Json parameters = Json::object();
-  for (std::size_t i = 0; i < page.parameters.size(); ++i) {
-    parameters[page.parameters[i].name] = Json{{"value", page.fit.values[i]}, {"unit", page.parameters[i].unit},
-                                               {"identified", !page.fit.at_bound[i]}};
-  }
-  return Json{{"operation", page.key.operation}, {"library", page.key.library}, {"dtype", page.key.dtype},
-              {"parameters", parameters}, {"domain", page.domain}, {"fitted", summary_json(page.fitted)},
-              {"held_out", summary_json(page.held_out)}, {"spread", Json{{"p10", page.spread.low}, {"p90", page.spread.high}}},
-              {"skipped", page.skipped}};
-}
-
-std::vector<FamilyFit> read_pages(const Json& json, const std::string& origin) {
-  ObjectReader reader(json, origin);
-  const std::string device = reader.string("device");
-  reader.string("source");
-  reader.skip("families");
-  if (!reader.has("families")) reader.finish();  // a misspelt key says so before a missing one does
-  std::vector<FamilyFit> pages;
-  for (ObjectReader& page : reader.objects("families")) pages.push_back(read_page(page, device));
-  reader.finish();
-  return pages;
-}
-
 Calibration calibration_for(const Cluster& cluster, std::string& note) {
   note = "calibration: none for this device, datasheet bounds";
-  const Gpu* gpu = std::get_if<Gpu>(&cluster.device);
-  if (gpu == nullptr) return {};
-  std::vector<Page> pages;
   std::string taken;
-  for (const Lender& lender : lenders(*gpu)) {
-    for (const CatalogueEntry& entry : calibration_catalogue()) {
-      if (entry.name != lender.name) continue;
-      const std::string origin = "calibration/" + std::string(entry.name) + ".json";
-      const bool own = entry.name == cluster.name;
-      for (FamilyFit& fit : read_pages(parse_json(entry.text, origin), origin)) {
-        pages.push_back({std::move(fit), own, lender.widening});
-      }
-      taken += fmt::format("{}{}{}", taken.empty() ? "" : ", ", lender.name, own ? "" : " (borrowed)");
-    }
-  }
+  const std::vector<Page> pages = carried_pages(cluster, taken);
   if (pages.empty()) return {};
   note = "calibration: " + taken;
   return assemble(pages);

@@ -1,24 +1,16 @@
-// A device's calibration as a file: the pages `fit` writes and predictions read back.
+// What the pages of a device make of the cost equations.
 //
 // Which page prices what: products by format, from the library whose rows have random operands and quantise outside the
-// product where possible. A device without pages borrows those of its nearest relative of the same generation, marked
-// extrapolated with a wider spread; across generations nothing is borrowed.
+// product where possible. Whose pages they are is fit/lending's to say.
 #pragma once
 
-#include <optional>
 #include <string>
-#include <vector>
 
 #include "cost/calibration.hpp"
-#include "fit/family.hpp"
 #include "spec/cluster.hpp"
 #include "spec/reader.hpp"
 
 namespace moeline {
-
-Json to_json(const FamilyFit& page);
-// `{"device": ..., "source": ..., "families": [pages]}`
-std::vector<FamilyFit> read_pages(const Json& json, const std::string& origin);
 
 // The calibration carried in the library that fits the cluster's GPU best; neutral (bounds) if it has no relative.
 // `note` says what was taken, for the assumptions of an answer.

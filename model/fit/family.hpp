@@ -24,26 +24,46 @@ struct FamilyData {
   FamilyKey key;
   std::vector<Parameter> parameters;
   std::vector<std::vector<double>> starts;
-  Observations observations;               // microseconds
+  Observations observations;  // microseconds
   std::vector<int> group;
-  std::vector<double> size;                // what grows: tokens, bytes, rows; the next decade is judged along it
-  Surface surface;                         // axes and knots of the correction, no values; no axes: none wanted
+  std::vector<double> size;                      // what grows: tokens, bytes, rows; the next decade is judged along it
+  Surface surface;                               // axes and knots of the correction, no values; no axes: none wanted
   std::vector<std::vector<double>> coordinates;  // where a row sits on it, log2
-  std::string domain;                      // "m 1..65536, n 128..65536, k 128..65536"
-  std::map<std::string, std::size_t> skipped;  // reason -> rows
+  std::string domain;                            // "m 1..65536, n 128..65536, k 128..65536"
+  std::map<std::string, std::size_t> skipped;    // reason -> rows
+};
+
+// Held-out rows whose predicted time lies at or above an edge and below the next one's.
+struct SizeClass {
+  double above_us = 0;
+  std::size_t n = 0;
+  double mean = 0, bias = 0;  // of predicted / measured - 1
+  Band spread;                // of log(measured / predicted)
+  double coverage = 0;        // share inside the band, which was taken from the other folds
 };
 
 struct FamilyFit {
   FamilyKey key;
   std::vector<Parameter> parameters;
   Fit fit;
-  ErrorSummary fitted, held_out;
-  Band spread;                             // of measured over predicted, held out
+  Surface surface;           // empty where it does not help on unseen groups
+  ErrorSummary fitted;       // on all rows, by parameters fitted to some of them
+  ErrorSummary held_out;     // on groups the fit did not see; n = 0 when there is but one group
+  ErrorSummary next_decade;  // on the largest tenth of the size range, fitted to the rest; n = 0 when too few rows
+  Band spread;               // held out, all sizes; of the fitted rows when nothing was held out
+  std::vector<SizeClass> classes;
+  double coverage = 0;  // of all classes together
   std::string domain;
+  std::string source;  // whose measurements, with licence
   std::map<std::string, std::size_t> skipped;
+  std::vector<double> held_out_us;  // predicted by folds, one per row; not kept in the file
 };
 
-// Fits on at most 1,500 rows, tests on all by five folds of unseen groups.
+// Fits on at most 1,500 rows, tests on all by five folds of unseen groups. The correction surface is kept only if it
+// lowers the held-out mean.
 FamilyFit fit_family(const FamilyData& data);
+
+// log(predicted / measured) of every row under a page, its surface included.
+std::vector<double> log_ratios(const FamilyData& data, const FamilyFit& page);
 
 }  // namespace moeline

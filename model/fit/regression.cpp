@@ -12,7 +12,7 @@ namespace moeline {
 namespace {
 
 constexpr double kRobust = 0.08;
-constexpr double kStep = 3e-3;     // of the finite difference, in log units: wide enough to cross a tile boundary
+constexpr double kStep = 3e-3;  // of the finite difference, in log units: wide enough to cross a tile boundary
 constexpr int kEvaluations = 40;
 
 // Square root of the soft-L1 loss, signed, so that plain least squares on it is the robust fit.
@@ -49,7 +49,8 @@ struct Problem {
 
   void assign(const Eigen::VectorXd& x) const {
     values_.resize(parameters.size());
-    for (std::size_t i = 0; i < parameters.size(); ++i) values_[i] = to_value(x[static_cast<Eigen::Index>(i)], parameters[i]);
+    for (std::size_t i = 0; i < parameters.size(); ++i)
+      values_[i] = to_value(x[static_cast<Eigen::Index>(i)], parameters[i]);
   }
 
   int operator()(const Eigen::VectorXd& x, Eigen::VectorXd& residuals) const {
@@ -105,8 +106,8 @@ Fit fit_once(const Problem& problem, const std::vector<double>& start) {
 
 }  // namespace
 
-Fit fit(const std::vector<Parameter>& parameters, const Observations& observations, const std::vector<std::size_t>& rows,
-        const std::vector<std::vector<double>>& starts) {
+Fit fit(const std::vector<Parameter>& parameters, const Observations& observations,
+        const std::vector<std::size_t>& rows, const std::vector<std::vector<double>>& starts) {
   MOELINE_EXPECT(!rows.empty() && !parameters.empty());
   const Problem problem{parameters, observations, rows, {}};
   std::vector<double> own;
@@ -117,7 +118,8 @@ Fit fit(const std::vector<Parameter>& parameters, const Observations& observatio
     if (candidate.objective < best.objective) best = std::move(candidate);
   }
   for (std::size_t i = 0; i < parameters.size(); ++i) {
-    const double share = std::log(best.values[i] / parameters[i].low) / std::log(parameters[i].high / parameters[i].low);
+    const double share =
+        std::log(best.values[i] / parameters[i].low) / std::log(parameters[i].high / parameters[i].low);
     best.at_bound.push_back(share < 0.02 || share > 0.98);
   }
   return best;
@@ -136,32 +138,19 @@ std::vector<std::size_t> sample(std::size_t count, std::size_t most, unsigned se
   return all;
 }
 
-std::vector<double> cross_validated(const std::vector<Parameter>& parameters, const Observations& observations,
-                                    const std::vector<int>& group, int folds, std::size_t most,
-                                    const std::vector<std::vector<double>>& starts) {
-  const std::size_t count = observations.measured.size();
+std::vector<int> folds(const std::vector<int>& group, int count) {
   std::vector<int> groups(group);
   std::sort(groups.begin(), groups.end());
   groups.erase(std::unique(groups.begin(), groups.end()), groups.end());
   std::mt19937 random(7);
   for (std::size_t i = groups.size(); i > 1; --i) std::swap(groups[i - 1], groups[random() % i]);
-  std::vector<int> fold_of(groups.empty() ? 0 : static_cast<std::size_t>(*std::max_element(groups.begin(), groups.end())) + 1);
-  for (std::size_t i = 0; i < groups.size(); ++i) fold_of[static_cast<std::size_t>(groups[i])] = static_cast<int>(i) % folds;
-  std::vector<double> residuals(count);
-  for (int fold = 0; fold < folds; ++fold) {
-    std::vector<std::size_t> inside, outside;
-    for (std::size_t row = 0; row < count; ++row) {
-      (fold_of[static_cast<std::size_t>(group[row])] == fold ? outside : inside).push_back(row);
-    }
-    if (outside.empty() || inside.empty()) continue;
-    std::vector<std::size_t> rows;
-    for (const std::size_t i : sample(inside.size(), most, static_cast<unsigned>(fold) + 1)) rows.push_back(inside[i]);
-    const Fit fitted = fit(parameters, observations, rows, starts);
-    for (const std::size_t row : outside) {
-      residuals[row] = std::log(observations.predicted(fitted.values, row) / observations.measured[row]);
-    }
-  }
-  return residuals;
+  std::vector<int> fold_of_group(
+      groups.empty() ? 0 : static_cast<std::size_t>(*std::max_element(groups.begin(), groups.end())) + 1);
+  for (std::size_t i = 0; i < groups.size(); ++i)
+    fold_of_group[static_cast<std::size_t>(groups[i])] = static_cast<int>(i) % count;
+  std::vector<int> fold_of_row;
+  for (const int g : group) fold_of_row.push_back(fold_of_group[static_cast<std::size_t>(g)]);
+  return fold_of_row;
 }
 
 }  // namespace moeline

@@ -1,7 +1,7 @@
 // Which parameter values explain the measured times best?
 //
-// Robust least squares on r = log(predicted / measured): soft-L1 with scale 0.08, so that a 3x outlier pulls like a 20 %
-// one. Parameters live in log space between a low and a high bound; a weak prior pulls each towards its start, which
+// Robust least squares on r = log(predicted / measured): soft-L1 with scale 0.08, so that a 3x outlier pulls like a 20
+// % one. Parameters live in log space between a low and a high bound; a weak prior pulls each towards its start, which
 // costs nothing where data speak and keeps unidentified ones readable and extrapolation sane. Levenberg-Marquardt
 // (Eigen) from several cold starts, because tiles and waves make the objective piecewise flat.
 #pragma once
@@ -24,25 +24,23 @@ using Predictor = std::function<double(std::span<const double> values, std::size
 
 struct Observations {
   std::vector<double> measured;
-  std::vector<double> weight;           // empty: all 1
+  std::vector<double> weight;  // empty: all 1
   Predictor predicted;
 };
 
 struct Fit {
   std::vector<double> values;
-  std::vector<bool> at_bound;           // such a parameter is not identified by the data
+  std::vector<bool> at_bound;  // such a parameter is not identified by the data
   double objective = 0;
 };
 
 // Fits on the rows named; `starts` are alternative start vectors beside the parameters' own.
-Fit fit(const std::vector<Parameter>& parameters, const Observations& observations, const std::vector<std::size_t>& rows,
-        const std::vector<std::vector<double>>& starts = {});
+Fit fit(const std::vector<Parameter>& parameters, const Observations& observations,
+        const std::vector<std::size_t>& rows, const std::vector<std::vector<double>>& starts = {});
 
-// Held-out log residuals, log(predicted / measured), one per row: every fold is fitted cold on the other groups.
-// Rows of one group never sit on both sides. At most `most` rows are used per fit, drawn with a fixed seed.
-std::vector<double> cross_validated(const std::vector<Parameter>& parameters, const Observations& observations,
-                                    const std::vector<int>& group, int folds, std::size_t most,
-                                    const std::vector<std::vector<double>>& starts = {});
+// Fold 0..count-1 of every row, the same every time. Rows of one group share a fold; fewer groups than folds leave
+// folds empty.
+std::vector<int> folds(const std::vector<int>& group, int count);
 
 // `most` of the indices 0..count-1, the same every time.
 std::vector<std::size_t> sample(std::size_t count, std::size_t most, unsigned seed);

@@ -97,7 +97,7 @@ PrefillTerms prefill_terms(const AttentionCore& a, const Gpu& gpu, const Prefill
 
 OpCost attention_cost(const AttentionCore& a, const Gpu& gpu, const PrefillFit& fit, const PrefillContext& context) {
   const PrefillTerms t = prefill_terms(a, gpu, fit, context);
-  OpCost cost{.flops = t.flops, .bytes = t.bytes, .time = t.time, .spread = fit.spread, .bound_by = "tensor",
+  OpCost cost{.flops = t.flops, .bytes = t.bytes, .time = t.time, .spread = fit.spread.at(t.time), .bound_by = "tensor",
               .source = fit.source};
   if (t.tail > t.shared) cost.bound_by = "latency";  // the longest tile: more multiprocessors would not help
   if (t.memory > max(t.tail, t.shared)) cost.bound_by = "HBM";
@@ -207,7 +207,7 @@ DecodeTerms decode_terms(const DecodeShape& s, const Gpu& gpu, const DecodeFit& 
 OpCost decode_cost(const DecodeShape& s, const Gpu& gpu, const DecodeFit& fit, bool cold) {
   const DecodeTerms t = decode_terms(s, gpu, fit, cold);
   const Seconds work = max(max(t.tensor, t.walk), t.vector);
-  OpCost cost{.flops = t.flops, .bytes = t.cache, .time = t.time, .spread = fit.spread, .bound_by = "HBM",
+  OpCost cost{.flops = t.flops, .bytes = t.cache, .time = t.time, .spread = fit.spread.at(t.time), .bound_by = "HBM",
               .source = fit.source};
   if (work > t.memory) cost.bound_by = t.tensor < work ? "latency" : "tensor";
   if (fit.launch > max(work, t.memory)) cost.bound_by = "launch";

@@ -115,7 +115,7 @@ GemmTerms terms(const Candidate& c, const GemmFit& fit, Flops flops, double traf
 }
 
 OpCost to_cost(const GemmTerms& t, const GemmFit& fit) {
-  OpCost cost{.flops = t.flops, .bytes = t.bytes, .time = t.time, .spread = fit.spread, .bound_by = "tensor",
+  OpCost cost{.flops = t.flops, .bytes = t.bytes, .time = t.time, .spread = fit.spread.at(t.time), .bound_by = "tensor",
               .source = fit.source};
   if (t.memory > t.tensor) cost.bound_by = "HBM";
   if (fit.launch > max(t.memory, t.tensor)) cost.bound_by = "launch";

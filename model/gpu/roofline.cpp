@@ -20,7 +20,7 @@ constexpr double kChunk = 64;
 OpCost streamed(Bytes bytes, const Machine& machine) {
   const MemoryFit& fit = machine.calibration.memory;
   const Seconds transfer = bytes / (fit.memory * machine.gpu.hbm_bandwidth.value);
-  return {.bytes = bytes, .time = fit.launch + transfer, .spread = fit.spread,
+  return {.bytes = bytes, .time = fit.launch + transfer, .spread = fit.spread.at(fit.launch + transfer),
           .bound_by = fit.launch > transfer ? "launch" : "HBM", .source = fit.source};
 }
 
@@ -48,7 +48,8 @@ OpCost cost(const StateScan& s, const Machine& machine) {
   const Bytes bytes = moeline::bytes(DType::bf16, s.tokens * s.heads * 2 * (s.key_dim + s.value_dim)) * (s.backward ? 2 : 1);
   const Seconds math = flops / (fit.tensor * machine.gpu.dense_peak.bf16->value);
   const Seconds memory = bytes / (fit.memory * machine.gpu.hbm_bandwidth.value);
-  return {.flops = flops, .bytes = bytes, .time = fit.launch + max(math, memory), .spread = fit.spread,
+  const Seconds time = fit.launch + max(math, memory);
+  return {.flops = flops, .bytes = bytes, .time = time, .spread = fit.spread.at(time),
           .bound_by = math > memory ? "tensor" : "HBM", .source = fit.source};
 }
 

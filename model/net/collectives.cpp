@@ -90,7 +90,7 @@ OpCost to_cost(const NetworkTerms& terms, const Fabric& fabric, const LinkFit& f
   const Seconds transfer = terms.transfer / fit.link;
   cost.time = fit.launch + terms.latency + transfer;
   cost.bound_by = transfer >= terms.latency + fit.launch ? std::string_view(fabric[terms.tier].name) : "latency";
-  cost.spread = fit.spread;
+  cost.spread = fit.spread.at(cost.time);
   cost.source = fit.source;
   return cost;
 }

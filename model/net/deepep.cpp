@@ -19,11 +19,11 @@ Seconds on_wire(double rows, Bytes row, double nodes, double share, BytesPerSeco
   return nodes > 1 ? rows * row * ((nodes - 1) / nodes) / (share * nic) : Seconds{};
 }
 
-OpCost to_cost(const DeepEpTerms& terms, Bytes bytes, double spread, Source source) {
+OpCost to_cost(const DeepEpTerms& terms, Bytes bytes, const Spread& spread, Source source) {
   OpCost cost;
   cost.bytes = bytes;
   cost.time = terms.time;
-  cost.spread = spread;
+  cost.spread = spread.at(terms.time);
   cost.source = source;
   const Seconds longest = max(terms.multiprocessors, max(terms.link, terms.wire));
   cost.bound_by = terms.fixed + terms.fill > longest ? "latency"

@@ -32,7 +32,7 @@ OpCost cost(const MnnvlExchange& e, const MnnvlFit& fit) {
   cost.bound_by = terms.fixed + terms.tokens > max(terms.channel, terms.link) ? "latency"
                   : terms.channel > terms.link                                ? "channel"
                                                                               : "NVLink";
-  cost.spread = fit.spread;
+  cost.spread = fit.spread.at(cost.time);
   cost.source = fit.source;
   return cost;
 }

@@ -38,7 +38,7 @@ OpCost to_cost(const NcclTerms& terms, const NcclFit& fit) {
   cost.bytes = terms.volume;
   cost.time = terms.time;
   cost.bound_by = terms.transfer >= terms.latency ? "NVLink" : "latency";
-  cost.spread = fit.spread;
+  cost.spread = fit.spread.at(cost.time);
   cost.source = fit.source;
   return cost;
 }

@@ -3,6 +3,7 @@
 
 #include "anchors/measurements.hpp"
 #include "fit/calibration_file.hpp"
+#include "fit/pages.hpp"
 #include "fit/measurement.hpp"
 #include "spec/catalogue.hpp"
 

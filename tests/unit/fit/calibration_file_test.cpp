@@ -1,4 +1,6 @@
 #include "fit/calibration_file.hpp"
+#include "fit/lending.hpp"
+#include "fit/pages.hpp"
 
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
@@ -15,13 +17,14 @@ Cluster cluster(const std::string& name) {
 
 }  // namespace
 
-TEST_CASE("a device with pages of its own is fitted, its sister extrapolated and wider, a stranger at its bounds", "[unit]") {
+TEST_CASE("a device with pages of its own is fitted, its sister extrapolated and wider, a stranger at its bounds",
+          "[unit]") {
   std::string note;
   const Calibration own = calibration_for(cluster("h200-sxm"), note);
   CHECK(own.gemm_bf16.source == Source::fitted);
   const Calibration sister = calibration_for(cluster("h100-sxm"), note);
   CHECK(sister.gemm_bf16.source == Source::extrapolated);
-  CHECK(sister.gemm_bf16.spread > own.gemm_bf16.spread);
+  CHECK(sister.gemm_bf16.spread.sigma[0] > own.gemm_bf16.spread.sigma[0]);
   CHECK(sister.gemm_bf16.tensor == own.gemm_bf16.tensor);
   CHECK(calibration_for(cluster("mi300x"), note).gemm_bf16.source == Source::bound);
   CHECK(note == "calibration: none for this device, datasheet bounds");
@@ -29,7 +32,8 @@ TEST_CASE("a device with pages of its own is fitted, its sister extrapolated and
 
 TEST_CASE("nothing is borrowed across generations", "[unit]") {
   std::string note;
-  const Calibration hopper = calibration_for(cluster("h100-sxm"), note), blackwell = calibration_for(cluster("b300-sxm"), note);
+  const Calibration hopper = calibration_for(cluster("h100-sxm"), note),
+                    blackwell = calibration_for(cluster("b300-sxm"), note);
   CHECK(hopper.gemm_bf16.tensor != blackwell.gemm_bf16.tensor);
   const Calibration ampere = calibration_for(cluster("a100-sxm"), note);
   CHECK(ampere.gemm_bf16.tensor != hopper.gemm_bf16.tensor);
@@ -40,14 +44,30 @@ TEST_CASE("a page is read back as it was written", "[unit]") {
   FamilyFit page{.key = {"h200-sxm", "gemm", "trtllm", "bfloat16"}};
   page.parameters = {{"launch", "us", 3, 0.5, 60}};
   page.fit = {{2.75}, {false}, 0};
+  page.surface = {{"m", "n"}, {{0, 4}, {7, 11, 15}}, {0.01, -0.02, 0, 0.03, 0.1, -0.1}};
   page.held_out = {.n = 10, .mean = 0.044, .median = 0.035, .p90 = 0.088, .bias = -0.001};
+  page.next_decade = {.n = 3, .mean = 0.1, .median = 0.1, .p90 = 0.2, .bias = 0.02};
+  page.classes = {{0, 6, 0.05, -0.01, {-0.1, 0.1}, 0.8}, {30, 4, 0.03, 0.01, {-0.05, 0.04}, 0.75}};
+  page.coverage = 0.78;
   page.domain = "m 1..8";
-  const Json file{{"device", "h200-sxm"}, {"source", "test"}, {"families", Json::array({to_json(page)})}};
+  page.source = "someone@123";
+  const Json file{{"device", "h200-sxm"}, {"families", Json::array({to_json(page)})}};
   const std::vector<FamilyFit> pages = read_pages(file, "x.json");
   REQUIRE(pages.size() == 1);
   CHECK(pages[0].key == page.key);
   CHECK(pages[0].fit.values == page.fit.values);
-  CHECK(pages[0].held_out.mean == page.held_out.mean);
+  CHECK(to_json(pages[0]) == to_json(page));
+}
+
+TEST_CASE("a page's spread is that of the predicted time's class, wider when it is borrowed", "[unit]") {
+  Page page;
+  page.fit.classes = {{0, 100, 0, 0, {-0.2, 0.2}, 0.8}, {30, 100, 0, 0, {-0.05, 0.15}, 0.8}};
+  const double normal = 1.2816;  // 10-90 band of a normal law is 2 x 1.2816 sigma
+  CHECK(spread_of(page).at(10 * microsecond) == Approx(0.2 / normal));
+  CHECK(spread_of(page).at(30 * microsecond) == Approx(0.1 / normal));
+  CHECK(spread_of(page).at(1 * second) == Approx(0.1 / normal));
+  page.widening = 3;
+  CHECK(spread_of(page).at(1 * second) == Approx(0.3 / normal));
 }
 
 TEST_CASE("every calibration in the catalogue stays under 200 kB and names its measurements", "[unit]") {
@@ -55,12 +75,14 @@ TEST_CASE("every calibration in the catalogue stays under 200 kB and names its m
     INFO(entry.name);
     CHECK(entry.text.size() < 200'000);
     const Json json = parse_json(entry.text, std::string(entry.name));
-    CHECK_FALSE(json["source"].get<std::string>().empty());
-    CHECK_FALSE(read_pages(json, std::string(entry.name)).empty());
+    const std::vector<FamilyFit> pages = read_pages(json, std::string(entry.name));
+    CHECK_FALSE(pages.empty());
+    for (const FamilyFit& page : pages) CHECK(page.source.find('@') != std::string::npos);  // owner/repository@commit
   }
 }
 
-TEST_CASE("a file of one's own is fitted on its device, extrapolated on another, refused with parameters missing", "[unit]") {
+TEST_CASE("a file of one's own is fitted on its device, extrapolated on another, refused with parameters missing",
+          "[unit]") {
   for (const CatalogueEntry& entry : calibration_catalogue()) {
     if (entry.name != "h200-sxm") continue;
     std::string note;

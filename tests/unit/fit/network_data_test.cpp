@@ -47,7 +47,7 @@ TEST_CASE("DeepEP rows that the fabric spoilt are counted, not fitted", "[unit]"
     CHECK(family.observations.measured.size() == 1);
     std::vector<double> start;
     for (const Parameter& p : family.parameters) start.push_back(p.start);
-    CHECK(family.observations.predicted(start, 0) > 50);   // microseconds, not seconds
+    CHECK(family.observations.predicted(start, 0) > 50);  // microseconds, not seconds
     CHECK(family.observations.predicted(start, 0) < 5000);
     const bool nodes = family.key.operation.find("_nodes_") != std::string::npos;
     CHECK(family.skipped.size() == (nodes ? 2 : 1));

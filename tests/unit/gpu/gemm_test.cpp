@@ -18,7 +18,7 @@ GemmFit fitted() {
   fit.tensor = 0.8;
   fit.memory = 0.9;
   fit.leak = 0.1;
-  fit.spread = 0.05;
+  fit.spread = even_spread(0.05);
   fit.source = Source::fitted;
   return fit;
 }

@@ -1,0 +1,16 @@
+// Which hardware profile does a measurement's device name mean?
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace moeline {
+
+// "h200_sxm" -> "h200-sxm", "gb200" -> "gb200-nvl72", "NVIDIA H20" -> "h20-sxm"; an unknown name comes back in small
+// letters with dashes.
+std::string device_name(std::string_view measured);
+
+// Whether a profile of that name is carried.
+bool has_profile(const std::string& device);
+
+}  // namespace moeline

@@ -1,0 +1,85 @@
+#include "fit/lending.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "fit/pages.hpp"
+#include "spec/catalogue.hpp"
+
+namespace moeline {
+namespace {
+
+// Widening of a borrowed page's spread: sisters of one generation err about 1.3 times as much (H200 to H100, B200 to
+// GB200, 9,781 products; same study).
+constexpr double kSister = 1.3;
+
+struct Lender {
+  std::string_view name;
+  double widening;
+};
+
+std::vector<Lender> lenders(const Cluster& cluster, const Gpu& gpu) {
+  std::vector<Lender> list{{cluster.name, 1}};
+  if (gpu.architecture == "sm_80") list.insert(list.end(), {{"a100-sxm", kSister}, {"a100-pcie", kSister}});
+  if (gpu.architecture == "sm_90") {
+    list.insert(list.end(), {{"h200-sxm", kSister},
+                             {"h800-sxm", kSister},
+                             {"h100-sxm", kSister},
+                             {"h20-sxm", kSister},
+                             {"a100-pcie", kStranger}});
+  }
+  if (gpu.architecture == "sm_100" || gpu.architecture == "sm_103") {
+    list.insert(list.end(), {{"b200-sxm", kSister}, {"gb200-nvl72", kSister}});
+  }
+  return list;
+}
+
+double sigma(Band band) { return (band.high - band.low) / 2 / 1.2816; }
+
+}  // namespace
+
+std::vector<Page> carried_pages(const Cluster& cluster, std::string& taken) {
+  std::vector<Page> pages;
+  const Gpu* gpu = std::get_if<Gpu>(&cluster.device);
+  if (gpu == nullptr) return pages;
+  std::vector<std::string_view> seen;
+  for (const Lender& lender : lenders(cluster, *gpu)) {
+    if (std::find(seen.begin(), seen.end(), lender.name) != seen.end()) continue;
+    seen.push_back(lender.name);
+    for (const CatalogueEntry& entry : calibration_catalogue()) {
+      if (entry.name != lender.name) continue;
+      const std::string origin = "calibration/" + std::string(entry.name) + ".json";
+      const bool own = entry.name == cluster.name;
+      for (FamilyFit& fit : read_pages(parse_json(entry.text, origin), origin)) {
+        pages.push_back({std::move(fit), own, own ? 1 : lender.widening});
+      }
+      taken += fmt::format("{}{}{}", taken.empty() ? "" : ", ", lender.name, own ? "" : " (borrowed)");
+    }
+  }
+  return pages;
+}
+
+const Page* find_page(const std::vector<Page>& pages, std::string_view operation, std::string_view library,
+                      std::string_view dtype) {
+  const auto found = std::find_if(pages.begin(), pages.end(), [&](const Page& page) {
+    const FamilyKey& key = page.fit.key;
+    return key.operation == operation && (library.empty() || key.library == library) &&
+           (dtype.empty() || key.dtype == dtype);
+  });
+  return found == pages.end() ? nullptr : &*found;
+}
+
+Spread spread_of(const Page& page) {
+  const std::vector<SizeClass>& classes = page.fit.classes;
+  if (classes.empty() || classes.size() > Spread::kClasses) return even_spread(page.widening * sigma(page.fit.spread));
+  Spread spread = even_spread(page.widening * sigma(classes.back().spread));
+  for (std::size_t c = 0; c + 1 < Spread::kClasses; ++c) {
+    const std::size_t next = std::min(c + 1, classes.size() - 1);
+    spread.edges[c] = classes[next].above_us * microsecond;
+    if (c < classes.size()) spread.sigma[c] = page.widening * sigma(classes[c].spread);
+  }
+  return spread;
+}
+
+}  // namespace moeline

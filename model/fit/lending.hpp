@@ -1,0 +1,38 @@
+// Whose pages price a device?
+//
+// Its own first; what it lacks it borrows from its nearest relative of the same generation, marked extrapolated and
+// with a wider spread. Across generations nothing is borrowed but Hopper's attention backward, from the A100's.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "cost/op_cost.hpp"
+#include "fit/family.hpp"
+#include "spec/cluster.hpp"
+
+namespace moeline {
+
+// A page as it prices one device.
+struct Page {
+  FamilyFit fit;
+  bool own = true;
+  double widening = 1;  // of the spread, when not its own
+};
+
+// A page measured on a device of no known kinship: errors grow to 15-27 %, three times those at home (reference study
+// of the rows the carried pages come from).
+inline constexpr double kStranger = 3;
+
+// All carried pages that may price the cluster's device, best first. `taken` names the lenders.
+std::vector<Page> carried_pages(const Cluster& cluster, std::string& taken);
+
+// The first page of that operation; an empty library or dtype matches any. nullptr if there is none.
+const Page* find_page(const std::vector<Page>& pages, std::string_view operation, std::string_view library = "",
+                      std::string_view dtype = "");
+
+// log(measured / predicted) by predicted time. Half the 10-90 band is 1.28 standard deviations.
+Spread spread_of(const Page& page);
+
+}  // namespace moeline

@@ -1,0 +1,19 @@
+// The pages of a device as a file: what `fit` writes, `list calibrations` shows and predictions read.
+//
+// {"device": ..., "families": [{operation, library, dtype, source, domain, parameters with units, correction surface,
+// errors fitted, held out and in the next decade, spread by size class, rows left out by reason}]}
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "fit/family.hpp"
+#include "spec/reader.hpp"
+
+namespace moeline {
+
+Json to_json(const FamilyFit& page);
+// SpecError naming the place if a page is not one.
+std::vector<FamilyFit> read_pages(const Json& json, const std::string& origin);
+
+}  // namespace moeline

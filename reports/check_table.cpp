@@ -1,0 +1,79 @@
+#include "reports/check_table.hpp"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+namespace moeline {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// "h200-sxm" when the pages are not the rows' own device's or library's.
+std::string lender(const Checked& checked) {
+  if (!checked.page) return "";
+  const FamilyKey& from = checked.page->fit.key;
+  if (from == checked.key) return "";
+  return from.device == checked.key.device
+             ? from.library
+             : from.device + (from.library == checked.key.library ? "" : " " + from.library);
+}
+
+Json family_json(const CheckedFile& file, const Checked& checked) {
+  Json json{{"file", file.path},
+            {"device", checked.key.device},
+            {"family", checked.key.operation},
+            {"library", checked.key.library},
+            {"dtype", checked.key.dtype},
+            {"n", checked.errors.n},
+            {"mean_abs_error", checked.errors.mean},
+            {"median_abs_error", checked.errors.median},
+            {"p90_abs_error", checked.errors.p90},
+            {"bias", checked.errors.bias},
+            {"coverage_p10_p90", checked.coverage},
+            {"skipped", checked.skipped}};
+  json["source"] = !checked.page ? "none" : checked.page->own && lender(checked).empty() ? "fitted" : "extrapolated";
+  if (!lender(checked).empty()) json["borrowed_from"] = lender(checked);
+  json["by_size"] = Json::array();
+  for (const SizeClass& c : checked.classes) {
+    json["by_size"].push_back({{"predicted_above_seconds", c.above_us * 1e-6},
+                               {"n", c.n},
+                               {"mean_abs_error", c.mean},
+                               {"bias", c.bias},
+                               {"coverage_p10_p90", c.coverage}});
+  }
+  return json;
+}
+
+}  // namespace
+
+std::string check_text(const std::vector<CheckedFile>& files) {
+  std::string out = fmt::format("{:<13}{:<34}{:<20}{:<11}{:>6}{:>9}{:>9}{:>9}{:>9}{:>9}  {}\n", "device", "family",
+                                "library", "dtype", "n", "mean", "median", "p90", "bias", "inside", "borrowed from");
+  for (const CheckedFile& file : files) {
+    if (!file.refusal.empty()) out += file.refusal + "\n";
+    for (const Checked& c : file.families) {
+      if (c.page && c.errors.n > 0) {
+        out += fmt::format("{:<13}{:<34}{:<20}{:<11}{:>6}{:>7.1f} %{:>7.1f} %{:>7.1f} %{:>+7.1f} %{:>7.0f} %  {}\n",
+                           c.key.device, c.key.operation, c.key.library, c.key.dtype, c.errors.n, 100 * c.errors.mean,
+                           100 * c.errors.median, 100 * c.errors.p90, 100 * c.errors.bias, 100 * c.coverage, lender(c));
+      } else {
+        out += fmt::format("{:<13}{:<34}{:<20}{:<11}\n", c.key.device, c.key.operation, c.key.library, c.key.dtype);
+      }
+      for (const auto& [reason, rows] : c.skipped)
+        out += fmt::format("{:<13}  {} rows left out: {}\n", "", rows, reason);
+    }
+  }
+  return out;
+}
+
+Json check_json(const std::vector<CheckedFile>& files) {
+  Json json{{"groups", Json::array()}, {"unread", Json::array()}};
+  for (const CheckedFile& file : files) {
+    if (!file.refusal.empty()) json["unread"].push_back({{"file", file.path}, {"reason", file.refusal}});
+    for (const Checked& checked : file.families) json["groups"].push_back(family_json(file, checked));
+  }
+  return json;
+}
+
+}  // namespace moeline
