@@ -38,6 +38,12 @@ int fit_files(const std::vector<std::string>& files, const std::string& folder, 
   }
   std::map<std::string, Json> by_device;
   for (std::size_t i = 0; i < all.size(); ++i) {
+    if (all[i].check_only) {
+      fmt::print("{} {} {}: {} rows, to be checked only\n", all[i].key.device, all[i].key.operation, all[i].key.library,
+                 all[i].observations.measured.size());
+      for (const auto& [reason, count] : all[i].skipped) fmt::print("  {} rows left out: {}\n", count, reason);
+      continue;
+    }
     progress(fmt::format("fitting {} of {}: {} {} {}", i + 1, all.size(), all[i].key.device, all[i].key.library, all[i].key.dtype));
     const FamilyFit page = fit_family(all[i]);
     progress("");
