@@ -37,6 +37,7 @@ struct NcclFit {
 struct FrameworkAllReduceFit {
   Seconds one_launch, two_launch, switch_launch;
   Seconds hop;                   // for every peer
+  SecondsPerByte walk;           // of the blocks' loop over the buffer
   double one_link = 1, two_link = 1, switch_link = 1;  // shares of the link
   double spread = 0;
   Source source = Source::bound;

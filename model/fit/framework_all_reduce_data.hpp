@@ -3,7 +3,8 @@
 //
 // message_elements are BF16: two bytes each, of one rank. Used: rows of a captured graph (5 calls a replay). Skipped,
 // counted by reason: eager launches, which time the host and a copy of the input; messages that the framework hands to
-// NCCL, which the collective family prices. One family a library and device; a group is a rank count.
+// NCCL, which the collective family prices. One family a library and device; a group is a rank count,
+// except in the switch, which was measured at 8 ranks only: there it is a factor 4 of size.
 #pragma once
 
 #include "fit/csv.hpp"

@@ -31,11 +31,9 @@ bool is_step_csv(const Csv& csv) { return schema_of(csv) != nullptr; }
 std::vector<FamilyData> step_families(const Csv& csv) {
   const Schema* schema = schema_of(csv);
   const std::string_view device = csv.has("gpu") ? "gpu" : "system";
-  const std::string_view dtype = csv.has("precision") ? "precision" : csv.has("linear_precision") ? "linear_precision" : "dtype";
   std::map<FamilyKey, std::size_t> rows;
   for (std::size_t i = 0; i < csv.rows(); ++i) {
-    const std::string format(csv.has(dtype) ? csv.text(i, dtype) : "not stated");
-    ++rows[{std::string(csv.text(i, device)), "training_step", std::string(schema->library), format}];
+    ++rows[{std::string(csv.text(i, device)), "training_step", std::string(schema->library), "all"}];
   }
   std::vector<FamilyData> list;
   for (const auto& [key, count] : rows) {

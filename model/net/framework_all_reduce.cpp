@@ -9,11 +9,12 @@ FrameworkAllReduceTerms terms_of(AllReduceKernel kernel, const FrameworkAllReduc
   switch (kernel) {
     case AllReduceKernel::one_shot:
       terms.fixed = fit.one_launch + peers;
-      terms.transfer = c.bytes * (c.ranks - 1) / (fit.one_link * c.link);
+      terms.transfer = max(c.bytes * (c.ranks - 1) / (fit.one_link * c.link), c.bytes * fit.walk);
       break;
     case AllReduceKernel::two_shot:
       terms.fixed = fit.two_launch + peers;
-      terms.transfer = c.bytes * (2 * (c.ranks - 1) / c.ranks) / (fit.two_link * c.link);
+      terms.transfer = max(c.bytes * (2 * (c.ranks - 1) / c.ranks) / (fit.two_link * c.link),
+                           c.bytes * (2 / c.ranks) * fit.walk);
       break;
     case AllReduceKernel::in_switch:
       terms.fixed = fit.switch_launch + peers;

@@ -1,8 +1,10 @@
 // How long does an all-reduce take with a serving framework's own kernels, before it hands over to NCCL?
 //
-//   one-shot   t = one_launch + hop (n-1) + S (n-1)/(one_link L)           every rank reads every peer's whole buffer
-//   two-shot   t = two_launch + hop (n-1) + S 2(n-1)/n /(two_link L)       reduce-scatter, then all-gather
-//   in-switch  t = switch_launch + hop (n-1) + S (n+1)/n /(switch_link L)  multicast load-reduce and store
+//   one-shot   t = one_launch + hop (n-1) + max( S (n-1)/(one_link L), S walk )          reads every peer's whole buffer
+//   two-shot   t = two_launch + hop (n-1) + max( S 2(n-1)/n /(two_link L), 2 S/n walk )  reduce-scatter, then all-gather
+//   in-switch  t = switch_launch + hop (n-1) + S (n+1)/n /(switch_link L)                multicast load-reduce and store
+// walk: time a byte of the few blocks' loop over the buffer, whose loads from all peers are in flight together: with
+// 2 ranks it, and not the link, sets the time.
 // S: bytes of one rank's buffer, n: ranks, L: link of one device, one direction. TensorRT-LLM and SGLang run the cheapest
 // they offer; vLLM goes by the size. Larger messages than `largest` are NCCL's: net/nccl. Assumes an idle domain and a
 // captured graph (no host launch). Source of the thresholds: vLLM's all_reduce_utils.py (custom and symmetric-memory
