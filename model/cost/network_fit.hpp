@@ -1,5 +1,6 @@
 // How far do real exchanges stay below their links? The parameters of net/nccl, net/deepep, net/mnnvl and
-// net/framework_all_reduce, whose equations they are named after. Every default is neutral: with it the equations are the links alone (source: bound).
+// net/framework_all_reduce, whose equations they are named after. Every default is neutral: with it the equations are
+// the links alone (source: bound).
 // Source of fitted values: ai-dynamo/aiconfigurator@095f58a, Apache-2.0; docs/theory/collectives-measured.md.
 #pragma once
 

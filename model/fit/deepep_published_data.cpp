@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
 
 #include "fit/deepep_data.hpp"
 
@@ -30,7 +31,7 @@ Seconds time_of(const DeepEpRow& row, DeepEpDirection direction, bool rdma, doub
   const MoeFfn moe{.experts = static_cast<std::int64_t>(row.experts), .top_k = static_cast<std::int64_t>(row.top_k)};
   const DeepEpReach reach = deepep_reach(moe, row.ranks, row.nodes);
   return row.tokens * (rdma ? reach.nodes : reach.ranks) * deepep_row(row.hidden, direction) /
-         (gigabytes_per_second * gigabyte) * (1 * second);
+         (gigabytes_per_second * gigabyte_per_second);
 }
 
 }  // namespace
@@ -51,16 +52,17 @@ std::vector<FamilyData> deepep_published_families(const Csv& csv) {
     const bool several = nodes.value_or(1) > 1;
     std::string device(csv.text(i, "gpu"));
     std::ranges::transform(device, device.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-    const std::string operation = fmt::format("deepep_{}{}", normal ? (several ? "nodes_" : "normal_")
-                                                                    : (several ? "low_latency_nodes_" : "low_latency_"),
-                                              out ? "dispatch" : "combine");
+    const std::string operation = fmt::format(
+        "deepep_{}{}", normal ? (several ? "nodes_" : "normal_") : (several ? "low_latency_nodes_" : "low_latency_"),
+        out ? "dispatch" : "combine");
     auto& [rows, skipped] = families[{device + "-sxm", operation, "deepep", out ? "fp8" : "bf16"}];
     if (csv.text(i, "version") != newest) {
       ++skipped["an earlier version of the library"];
     } else if (!tokens || !hidden || !k || !ranks || !nodes || (normal ? !bandwidth : !t)) {
       ++skipped["missing value"];
     } else {
-      DeepEpRow row{*tokens, *hidden, *k, csv.number(i, "num_experts").value_or(kExperts), *ranks, *nodes, kMultiprocessors, {}};
+      DeepEpRow row{*tokens, *hidden,          *k, csv.number(i, "num_experts").value_or(kExperts), *ranks,
+                    *nodes,  kMultiprocessors, {}};
       const bool rdma = csv.text(i, "bottleneck_link").starts_with("RDMA");
       const DeepEpDirection direction = out ? DeepEpDirection::dispatch : DeepEpDirection::combine;
       row.measured = normal ? time_of(row, direction, rdma, *bandwidth) : *t * microsecond;

@@ -3,9 +3,9 @@
 //
 // Normal kernels print a bandwidth. Its bytes are the rows received over the link named, own rank or node included:
 //   t = T b R / BW (NVLink, R distinct ranks a token reaches)     t = T b H / BW (RDMA, H distinct nodes)
-// so "RDMA bandwidth" may exceed the NIC, and one node forwards over NVLink as well. The kernels got 24 SMs. Low latency
-// prints times; experts are not stated there: 256 taken, the model the page names. Of three dates the last is used, the
-// generation whose kernels the calibration knows. One call a row, a few rows a family: check only.
+// so "RDMA bandwidth" may exceed the NIC, and one node forwards over NVLink as well. The kernels got 24 SMs. Low
+// latency prints times; experts are not stated there: 256 taken, the model the page names. Of three dates the last is
+// used, the generation whose kernels the calibration knows. One call a row, a few rows a family: check only.
 #pragma once
 
 #include "fit/csv.hpp"

@@ -32,7 +32,8 @@ void expect_same_parameters(const FamilyFit& base, const FamilyData& data) {
 }
 
 // The scaled parameters alone, starting from the base page and bounded as the family is.
-std::vector<Parameter> scaled_parameters(const FamilyFit& base, const FamilyData& data, const std::vector<std::size_t>& at) {
+std::vector<Parameter> scaled_parameters(const FamilyFit& base, const FamilyData& data,
+                                         const std::vector<std::size_t>& at) {
   std::vector<Parameter> list;
   for (const std::size_t i : at) {
     Parameter p = data.parameters[i];
@@ -45,7 +46,7 @@ std::vector<Parameter> scaled_parameters(const FamilyFit& base, const FamilyData
 
 Predictor scaled_predictor(const FamilyFit& base, const FamilyData& data, std::vector<std::size_t> at) {
   return [all = base.fit.values, at = std::move(at), inner = data.observations.predicted](std::span<const double> v,
-                                                                                        std::size_t row) {
+                                                                                          std::size_t row) {
     std::vector<double> values = all;
     for (std::size_t i = 0; i < at.size(); ++i) values[at[i]] = v[i];
     return inner(values, row);
@@ -76,8 +77,8 @@ std::vector<double> unseen(const FamilyData& data, const std::vector<Parameter>&
 
 }  // namespace
 
-std::vector<std::size_t> choose_points(const FamilyData& candidates, const std::vector<double>& values, std::size_t count,
-                                       const std::vector<std::string>& factors) {
+std::vector<std::size_t> choose_points(const FamilyData& candidates, const std::vector<double>& values,
+                                       std::size_t count, const std::vector<std::string>& factors) {
   const std::vector<std::size_t> at = positions(candidates.parameters, factors);
   MOELINE_EXPECT(!at.empty() && !candidates.group.empty());
   struct Candidate {

@@ -16,8 +16,10 @@ enum At : std::size_t { one_launch, hop, one_link, two_launch, two_link, walk, s
 
 // Only vLLM reduces in the switch, and only its rows tell the walk from the link (taken out rather than pinned).
 std::vector<Parameter> parameters(AllReduceLibrary library) {
-  std::vector<Parameter> list{{"one_launch", "us", 4, 0.5, 20},   {"hop", "us per peer", 0.1, 0.005, 2},
-                              {"one_link", "of the link", 0.6, 0.05, 1}, {"two_launch", "us", 9, 0.5, 40},
+  std::vector<Parameter> list{{"one_launch", "us", 4, 0.5, 20},
+                              {"hop", "us per peer", 0.1, 0.005, 2},
+                              {"one_link", "of the link", 0.6, 0.05, 1},
+                              {"two_launch", "us", 9, 0.5, 40},
                               {"two_link", "of the link", 0.7, 0.05, 1}};
   if (library == AllReduceLibrary::vllm) {
     list.push_back({"walk", "GB/s", 300, 30, 2000});
@@ -58,11 +60,13 @@ std::string reason_to_skip(const Csv& csv, std::size_t i, const FrameworkAllRedu
   return {};
 }
 
-// What must be unseen together: a rank count. The switch was measured at 8 ranks only, so there it is a factor 4 of size.
+// What must be unseen together: a rank count. The switch was measured at 8 ranks only, so there it is a factor 4 of
+// size.
 int group_of(const FrameworkAllReduce& call) {
   constexpr int kRankGroups = 8;
   const bool in_switch = framework_all_reduce_terms(call, {}).kernel == AllReduceKernel::in_switch;
-  return in_switch ? kRankGroups + static_cast<int>(std::log2(call.bytes.in(byte)) / 2) : static_cast<int>(std::log2(call.ranks));
+  return in_switch ? kRankGroups + static_cast<int>(std::log2(call.bytes.in(byte)) / 2)
+                   : static_cast<int>(std::log2(call.ranks));
 }
 
 }  // namespace

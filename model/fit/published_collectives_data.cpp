@@ -15,7 +15,9 @@ bool is_vidur(const Csv& csv) {
 bool is_coreweave(const Csv& csv) {
   return csv.has_all({"system", "gpus", "nodes", "nvlink_domains", "collective", "size_bytes", "oop_time_us"});
 }
-bool is_stas(const Csv& csv) { return csv.has_all({"system", "collective", "size_bytes", "busbw_gbps", "latency_us_derived"}); }
+bool is_stas(const Csv& csv) {
+  return csv.has_all({"system", "collective", "size_bytes", "busbw_gbps", "latency_us_derived"});
+}
 
 // Where a row is filed, what it says if it can be priced, and why not otherwise.
 struct Filed {
@@ -27,12 +29,15 @@ struct Filed {
 Filed vidur_row(const Csv& csv, std::size_t i) {
   const bool switched = csv.text(i, "system").find("NVSwitch") != std::string_view::npos;
   Filed filed{.device = switched ? "h100-sxm" : "h100-pairs"};
-  const auto ranks = csv.number(i, "num_gpus"), size = csv.number(i, "size_bytes"), t = csv.number(i, "latency_us_median");
+  const auto ranks = csv.number(i, "num_gpus"), size = csv.number(i, "size_bytes"),
+             t = csv.number(i, "latency_us_median");
   if (!ranks || !size || !t || !(*t > 0)) return filed.skip = "missing value", filed;
   filed.row = {false, true, CollectiveKind::all_reduce, *ranks, *size * byte, *t * microsecond};
   if (!switched) return filed.skip = "pairwise NVLink bridges: no profile of that node", filed;
-  if (csv.text(i, "collective") != "all_reduce") return filed.skip = "send_recv: no family of measured parameters", filed;
-  if (csv.number(i, "nodes").value_or(1) > 1) return filed.skip = "across nodes: no family of measured parameters", filed;
+  if (csv.text(i, "collective") != "all_reduce")
+    return filed.skip = "send_recv: no family of measured parameters", filed;
+  if (csv.number(i, "nodes").value_or(1) > 1)
+    return filed.skip = "across nodes: no family of measured parameters", filed;
   if (filed.row.size < kLaunchBound) filed.skip = "below 4 MB: host launch, 7 to 44 us without a trend";
   return filed;
 }

@@ -64,7 +64,8 @@ void add_shape(Entry& entry, const std::string& op, ObjectReader shape, const st
   if (op == "gemm") {
     entry.products.push_back({positive(shape, "m"), positive(shape, "n"), positive(shape, "k"), measured});
   } else if (op == "grouped_gemm") {
-    entry.grouped.push_back({positive(shape, "groups"), positive(shape, "m"), positive(shape, "n"), positive(shape, "k"), measured});
+    entry.grouped.push_back(
+        {positive(shape, "groups"), positive(shape, "m"), positive(shape, "n"), positive(shape, "k"), measured});
   } else if (op == "memory_pass") {
     entry.passes.push_back({positive(shape, "bytes") * byte, measured});
   } else {

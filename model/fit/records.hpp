@@ -1,11 +1,12 @@
 // Our own measurement records as families: one JSON object a line,
 //
-//   {"op": "gemm", "device": "h200-sxm", "backend": "cublas", "shape": {"m": 4096, "n": 4096, "k": 7168}, "dtype": "bf16",
-//    "seconds": {"median": 3.1e-4, "p10": ..., "p90": ..., "n": 50}, "clock_hz": ..., "versions": {...}, "run": ...}
+//   {"op": "gemm", "device": "h200-sxm", "backend": "cublas", "shape": {"m": 4096, "n": 4096, "k": 7168},
+//    "dtype": "bf16", "seconds": {"median": 3.1e-4, "p10": ..., "p90": ..., "n": 50}, "run": ..., ...}
 // op and shape: gemm m, n, k; grouped_gemm groups, m (rows of one expert), n, k; all_to_all ranks, bytes (of one rank's
 // buffer); collective kind, ranks, bytes (all_reduce: one rank's buffer, else the whole gathered or scattered one);
 // memory_pass bytes (read and written). The backend is the family's library. Operands are cold and one call is timed at
-// a time, so neither residency nor throttling belongs to the equations here. Other keys describe the run and are not used.
+// a time, so neither residency nor throttling belongs to the equations here. Other keys describe the run and are not
+// used.
 #pragma once
 
 #include <string>

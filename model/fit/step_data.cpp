@@ -9,7 +9,8 @@ struct Schema {
 };
 const std::vector<Schema>& schemas() {
   static const std::vector<Schema> list{
-      {"megatron", {"gpu", "gpus", "tp", "pp", "dp", "global_batch", "micro_batch", "seq_len", "recompute", "iteration_s"}},
+      {"megatron",
+       {"gpu", "gpus", "tp", "pp", "dp", "global_batch", "micro_batch", "seq_len", "recompute", "iteration_s"}},
       {"megatron", {"set", "gpu", "gpus", "global_batch", "micro_batch", "layers", "tp", "dp", "pp", "iteration_ms"}},
       {"megatron-bridge", {"release", "system", "gpus", "precision", "gbs", "mbs", "tokens_per_s_per_gpu"}},
       {"torchtitan", {"model", "gpu", "gpus", "fsdp", "activation_checkpoint", "tokens_per_s_per_gpu"}},

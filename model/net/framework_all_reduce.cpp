@@ -3,7 +3,8 @@
 namespace moeline {
 namespace {
 
-FrameworkAllReduceTerms terms_of(AllReduceKernel kernel, const FrameworkAllReduce& c, const FrameworkAllReduceFit& fit) {
+FrameworkAllReduceTerms terms_of(AllReduceKernel kernel, const FrameworkAllReduce& c,
+                                 const FrameworkAllReduceFit& fit) {
   const Seconds peers = fit.hop * (c.ranks - 1);
   FrameworkAllReduceTerms terms{.kernel = kernel};
   switch (kernel) {
@@ -13,8 +14,8 @@ FrameworkAllReduceTerms terms_of(AllReduceKernel kernel, const FrameworkAllReduc
       break;
     case AllReduceKernel::two_shot:
       terms.fixed = fit.two_launch + peers;
-      terms.transfer = max(c.bytes * (2 * (c.ranks - 1) / c.ranks) / (fit.two_link * c.link),
-                           c.bytes * (2 / c.ranks) * fit.walk);
+      terms.transfer =
+          max(c.bytes * (2 * (c.ranks - 1) / c.ranks) / (fit.two_link * c.link), c.bytes * (2 / c.ranks) * fit.walk);
       break;
     case AllReduceKernel::in_switch:
       terms.fixed = fit.switch_launch + peers;
