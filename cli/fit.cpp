@@ -87,7 +87,8 @@ Json check_family(const FamilyData& family, const std::string& file) {
   json["bias"] = e.bias;
   json["coverage_p10_p90"] = page != nullptr ? coverage(residuals, page->spread) : 0;
   json["skipped"] = family.skipped;
-  if (page == nullptr) json["skipped"]["no calibration for this family"] = family.observations.measured.size();
+  const std::size_t rows = family.observations.measured.size();
+  if (page == nullptr && rows > 0) json["skipped"]["no calibration for this family"] = rows;
   return json;
 }
 
@@ -122,7 +123,7 @@ void add_fit(CLI::App& app, Action& action) {
   command->footer("Example: moeline fit aic_gemm_h200_b200.csv --write hw_profiles/calibration");
   auto files = std::make_shared<std::vector<std::string>>();
   auto folder = std::make_shared<std::string>(), source = std::make_shared<std::string>("not stated");
-  command->add_option("files", *files, "measurement files (CSV)")->required();
+  command->add_option("files", *files, "measurement files (CSV, or records as .jsonl)")->required();
   command->add_option("--write", *folder, "folder for one calibration file per device");
   command->add_option("--source", *source, "whose measurements these are, with licence");
   command->callback([=, &action] { action = [=] { return fit_files(*files, *folder, *source); }; });
@@ -133,7 +134,7 @@ void add_check(CLI::App& app, Action& action) {
   command->footer("Example: moeline check aic_gemm_h200_b200.csv -o json");
   auto files = std::make_shared<std::vector<std::string>>();
   auto output = std::make_shared<std::string>("table");
-  command->add_option("files", *files, "measurement files (CSV)")->required();
+  command->add_option("files", *files, "measurement files (CSV, or records as .jsonl)")->required();
   take_one_of(command->add_option("-o,--output", *output, "how to write the answer; table if left out"), {"table", "json"});
   command->callback([=, &action] { action = [=] { return check_files(*files, *output); }; });
 }
