@@ -122,7 +122,12 @@ int fit_files(const Request& request) {
   std::map<std::string, std::vector<FamilyFit>> by_device;
   std::map<std::string, std::vector<AccuracyPanel>> by_operation;
   for (const auto& [family, source] : all) {
-    if (family.observations.measured.empty()) continue;
+    if (family.check_only || family.observations.measured.empty()) {
+      fmt::print("{} · {} · {} · {}: {} rows, nothing fitted{}\n", family.key.device, family.key.operation, family.key.library,
+                 family.key.dtype, family.observations.measured.size(), family.check_only ? ": to be checked only" : "");
+      for (const auto& [reason, count] : family.skipped) fmt::print("  {} rows left out: {}\n", count, reason);
+      continue;
+    }
     progress.begin(family);
     FamilyFit page = fit_family(family);
     progress.end(family);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <memory>
 #include <set>
 
@@ -115,6 +116,26 @@ GemmFit gemm_fit(const FamilyKey& key, const std::vector<double>& v) {
   if (key.dtype == "fp8_block" && key.device.starts_with("b")) fit.tiles = TileSet::cutlass;
   fit.source = Source::fitted;
   return fit;
+}
+
+FamilyData gemm_family(const FamilyKey& key, DType format, const std::vector<GemmRow>& rows) {
+  const auto family = std::make_shared<Family>(Family{gpu_named(key.device), key, format, 0, {}});
+  FamilyData data;
+  data.key = key;
+  data.parameters = parameters(false, true);
+  std::map<std::pair<double, double>, int> groups;
+  for (const GemmRow& row : rows) {
+    family->rows.push_back({row.m, row.n, row.k, std::numeric_limits<double>::infinity(), 0});
+    data.observations.measured.push_back(row.measured.in(microsecond));
+    data.group.push_back(groups.try_emplace({row.n, row.k}, static_cast<int>(groups.size())).first->second);
+    data.size.push_back(row.m);
+  }
+  if (!rows.empty()) {
+    data.domain = range("m", family->rows, &Row::m) + ", " + range("n", family->rows, &Row::n) + ", " +
+                  range("k", family->rows, &Row::k);
+  }
+  data.observations.predicted = [family](std::span<const double> v, std::size_t i) { return predicted_us(*family, v, i); };
+  return data;
 }
 
 bool is_gemm_csv(const Csv& csv) { return csv.has_all({"gpu", "framework", "kernel", "dtype", "m", "n", "k", "latency_us"}); }

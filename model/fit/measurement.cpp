@@ -3,14 +3,20 @@
 #include "error.hpp"
 #include "fit/attention_data.hpp"
 #include "fit/deepep_data.hpp"
+#include "fit/deepep_published_data.hpp"
+#include "fit/framework_all_reduce_data.hpp"
 #include "fit/gemm_data.hpp"
 #include "fit/mnnvl_data.hpp"
 #include "fit/nccl_data.hpp"
+#include "fit/published_collectives_data.hpp"
+#include "fit/records.hpp"
+#include "fit/step_data.hpp"
 #include "fit/training_gemm_data.hpp"
 
 namespace moeline {
 
 std::vector<FamilyData> read_families(const std::string& path) {
+  if (path.ends_with(".jsonl")) return record_families(read_file(path), path);
   const Csv csv = Csv::read(path);
   if (is_gemm_csv(csv)) return gemm_families(csv);
   if (is_attention_csv(csv)) return attention_families(csv);
@@ -23,6 +29,10 @@ std::vector<FamilyData> read_families(const std::string& path) {
   if (is_deepep_normal_csv(csv)) return deepep_normal_families(csv);
   if (is_deepep_low_latency_csv(csv)) return deepep_low_latency_families(csv);
   if (is_mnnvl_csv(csv)) return mnnvl_families(csv);
+  if (is_framework_all_reduce_csv(csv)) return framework_all_reduce_families(csv);
+  if (is_published_collectives_csv(csv)) return published_collective_families(csv);
+  if (is_deepep_published_csv(csv)) return deepep_published_families(csv);
+  if (is_step_csv(csv)) return step_families(csv);
   throw SpecError(path, "the header matches no known measurement file; see docs/guide/measurements.md");
 }
 

@@ -120,6 +120,7 @@ std::vector<FamilyData> mnnvl_families(const Csv& csv) {
       exchange->link = bandwidth;
       data.observations.measured.push_back(*t);
       data.group.push_back(static_cast<int>(std::log2(exchange->ranks)));
+      data.size.push_back(exchange->tokens);
       family->rows.push_back(*exchange);
     }
   }

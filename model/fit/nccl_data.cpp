@@ -74,7 +74,9 @@ double predicted_us(const Family& family, std::span<const double> v, std::size_t
   return nccl_terms(NvlinkCollective{row.kind, row.size, row.ranks, family.link, reduction}, fit).time.in(microsecond);
 }
 
-FamilyData family_data(const std::string& device, std::vector<NcclRow> rows) {
+}  // namespace
+
+FamilyData collective_family(const std::string& device, std::vector<NcclRow> rows) {
   const Document profile = find_hardware(device, "measurements");
   const Tier tier = read_cluster(profile.json, profile.origin).fabric.front();
   FamilyData data;
@@ -90,10 +92,13 @@ FamilyData family_data(const std::string& device, std::vector<NcclRow> rows) {
   for (const NcclRow& row : rows) {
     data.observations.measured.push_back(row.measured.in(microsecond));
     data.observations.weight.push_back(row.size > kLarge ? kLargeWeight : 1);
-    data.group.push_back(static_cast<int>(std::log2(row.ranks)) - 1);
+    data.group.push_back(std::max(0, static_cast<int>(std::log2(row.ranks)) - 1));
+    data.size.push_back(row.size.in(byte));
   }
-  data.domain = fmt::format("{:.0f} B..{:.0f} MB, one NVLink domain", rows.front().size.in(byte),
-                            rows.back().size.in(megabyte));
+  if (!rows.empty()) {
+    const auto [low, high] = std::ranges::minmax(data.size);
+    data.domain = fmt::format("{:.0f} B..{:.0f} MB, one NVLink domain", low, high / 1e6);
+  }
   const auto family =
       std::make_shared<Family>(Family{device_bandwidth(tier), tier.in_switch_reduction, std::move(rows)});
   data.observations.predicted = [family](std::span<const double> v, std::size_t index) {
@@ -101,8 +106,6 @@ FamilyData family_data(const std::string& device, std::vector<NcclRow> rows) {
   };
   return data;
 }
-
-}  // namespace
 
 NcclFit nccl_fit(const std::vector<double>& v) {
   NcclFit fit;
@@ -167,7 +170,7 @@ std::vector<FamilyData> nccl_families(const Csv& csv, NcclDevices devices) {
     if ((device == "gb200-nvl72") != (devices == NcclDevices::sister)) continue;
     std::vector<NcclRow> rows = nccl_rows(csv, device);
     if (rows.empty()) continue;
-    FamilyData data = family_data(device, std::move(rows));
+    FamilyData data = collective_family(device, std::move(rows));
     if (missing[device]) data.skipped["missing value"] = missing[device];
     data.skipped["repeat of one measurement: its median is used"] =
         count - missing[device] - data.observations.measured.size();

@@ -26,6 +26,8 @@ enum class NcclDevices { fitted, sister };
 
 bool is_nccl_csv(const Csv& csv);
 std::vector<FamilyData> nccl_families(const Csv& csv, NcclDevices devices = NcclDevices::fitted);
+// Rows of any origin as one family of the device, in their order.
+FamilyData collective_family(const std::string& device, std::vector<NcclRow> rows);
 // The rows of a device's family, in its order: for tables of errors by size and operation. `device` as in the key.
 std::vector<NcclRow> nccl_rows(const Csv& csv, const std::string& device);
 
