@@ -11,7 +11,6 @@ namespace moeline {
 namespace {
 
 constexpr double kStep = 0.05;  // of an elasticity, in log units: wide enough to cross a tile boundary
-constexpr int kFolds = 5;
 constexpr double kPrior = 1;
 
 std::vector<std::size_t> positions(const std::vector<Parameter>& parameters, const std::vector<std::string>& names) {
@@ -45,11 +44,11 @@ std::vector<Parameter> scaled_parameters(const FamilyFit& base, const FamilyData
 }
 
 Predictor scaled_predictor(const FamilyFit& base, const FamilyData& data, std::vector<std::size_t> at) {
-  return [all = base.fit.values, at = std::move(at), inner = data.observations.predicted](std::span<const double> v,
-                                                                                          std::size_t row) {
-    std::vector<double> values = all;
+  return [&base, &data, at = std::move(at)](std::span<const double> v, std::size_t row) {
+    std::vector<double> values = base.fit.values;
     for (std::size_t i = 0; i < at.size(); ++i) values[at[i]] = v[i];
-    return inner(values, row);
+    const double correction = base.surface.empty() ? 0 : base.surface.at(data.coordinates[row]);
+    return data.observations.predicted(values, row) * std::exp(correction);
   };
 }
 
@@ -65,14 +64,17 @@ std::vector<double> unseen(const FamilyData& data, const std::vector<Parameter>&
     }
     return residuals;
   }
-  Observations chosen;
-  std::vector<int> group;
+  FamilyData chosen{.key = data.key, .parameters = scaled};
   for (const std::size_t row : rows) {
-    chosen.measured.push_back(data.observations.measured[row]);
-    group.push_back(data.group[row]);
+    chosen.observations.measured.push_back(data.observations.measured[row]);
+    chosen.group.push_back(data.group[row]);
   }
-  chosen.predicted = [&](std::span<const double> v, std::size_t i) { return predicted(v, rows[i]); };
-  return cross_validated(scaled, chosen, group, kFolds, rows.size());
+  chosen.observations.predicted = [&](std::span<const double> v, std::size_t i) { return predicted(v, rows[i]); };
+  const FamilyFit folds = fit_family(chosen);
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    if (folds.held_out_us[i] > 0) residuals.push_back(std::log(folds.held_out_us[i] / chosen.observations.measured[i]));
+  }
+  return residuals;
 }
 
 }  // namespace
@@ -126,6 +128,7 @@ FamilyFit few_point_page(const FamilyFit& base, const FamilyData& data, const st
   const Fit found = fit(scaled, observations, rows);
 
   FamilyFit page{.key = data.key, .parameters = data.parameters, .domain = data.domain, .skipped = data.skipped};
+  page.surface = base.surface;
   page.fit.values = base.fit.values;
   page.fit.at_bound.assign(base.fit.values.size(), true);  // not identified by these rows
   page.fit.objective = found.objective;
