@@ -31,6 +31,16 @@ void write_whole(const std::string& path, const std::string& text) {
   if (std::rename(partial.c_str(), path.c_str()) != 0) throw SpecError(path, "cannot be written");
 }
 
+constexpr std::size_t kFewest = 20;  // rows of a family worth fitting; fewer can be checked
+
+std::string left_out(const FamilyData& family) {
+  const FamilyKey& key = family.key;
+  std::string text = fmt::format("{} {} {} {}: {} rows, too few to fit\n", key.device, key.operation, key.library, key.dtype,
+                                 family.observations.measured.size());
+  for (const auto& [reason, rows] : family.skipped) text += fmt::format("  {} rows left out: {}\n", rows, reason);
+  return text;
+}
+
 int fit_files(const std::vector<std::string>& files, const std::string& folder, const std::string& source) {
   std::vector<FamilyData> all;
   for (const std::string& file : files) {
@@ -39,6 +49,11 @@ int fit_files(const std::vector<std::string>& files, const std::string& folder, 
   std::map<std::string, Json> by_device;
   for (std::size_t i = 0; i < all.size(); ++i) {
     progress(fmt::format("fitting {} of {}: {} {} {}", i + 1, all.size(), all[i].key.device, all[i].key.library, all[i].key.dtype));
+    if (all[i].observations.measured.size() < kFewest) {
+      progress("");
+      fmt::print("{}", left_out(all[i]));
+      continue;
+    }
     const FamilyFit page = fit_family(all[i]);
     progress("");
     fmt::print("{}", page_text(page));

@@ -15,6 +15,9 @@ namespace moeline {
 bool is_gemm_csv(const Csv& csv);
 std::vector<FamilyData> gemm_families(const Csv& csv);
 
+// The parameters of a page of operation "gemm"; with those of the quantiser, if it runs inside the timed span.
+std::vector<Parameter> gemm_parameters(bool quantised);
+
 // Parameter values in the order of the family's parameters -> the structure gpu/gemm predicts with.
 GemmFit gemm_fit(const FamilyKey& key, const std::vector<double>& values);
 
