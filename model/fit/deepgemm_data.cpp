@@ -13,7 +13,7 @@ namespace moeline {
 namespace {
 
 constexpr double kRepeats = 30;     // DeepGEMM's own timer runs a kernel 30 times, flushing L2 in between
-constexpr double kUneven = 0.3;     // its benchmark draws the rows of an expert from 0.7 to 1.3 of the stated number
+constexpr double kUneven = 0.3;     // InferSim's benchmark draws an expert's rows from 0.7 to 1.3 of the stated number
 constexpr double kDigits = 0.0005;  // utilisations are printed with three decimals or more
 constexpr double kFinest = 0.02;    // relative rounding up to which a printed utilisation tells the rows
 
@@ -36,9 +36,13 @@ double gemm_us(const MeasuredRows<Gemm>& f, const std::vector<double>& v, const 
   return gemm_terms(g, f.gpu, gemm_fit(f.key, v), conditions).time.in(microsecond);
 }
 
-double grouped_us(const MeasuredRows<GroupedGemm>& f, const std::vector<double>& v, const GroupedGemm& g) {
-  const GemmConditions conditions{.uneven = g.groups > 1 ? kUneven : 0};  // one expert's own number is known
-  return gemm_terms(g, f.gpu, grouped_gemm_fit(f.key, v), conditions).time.in(microsecond);
+struct Experts {
+  GroupedGemm gemm;
+  double uneven;
+};
+
+double grouped_us(const MeasuredRows<Experts>& f, const std::vector<double>& v, const Experts& e) {
+  return gemm_terms(e.gemm, f.gpu, grouped_gemm_fit(f.key, v), {.uneven = e.uneven}).time.in(microsecond);
 }
 
 std::string gemm_domain(const std::vector<Gemm>& rows) {
@@ -47,9 +51,9 @@ std::string gemm_domain(const std::vector<Gemm>& rows) {
          range("k", rows, [](const Gemm& g) { return g.k; });
 }
 
-std::string grouped_domain(const std::vector<GroupedGemm>& rows) {
-  return range("experts", rows, [](const GroupedGemm& g) { return g.groups; }) + ", " +
-         range("rows of one", rows, [](const GroupedGemm& g) { return g.m; });
+std::string grouped_domain(const std::vector<Experts>& rows) {
+  return range("experts", rows, [](const Experts& e) { return e.gemm.groups; }) + ", " +
+         range("rows of one", rows, [](const Experts& e) { return e.gemm.m; });
 }
 
 FamilyKey dense_key(std::string_view gpu) { return {device_named(gpu), "gemm", "deepgemm", "fp8_block"}; }
@@ -64,10 +68,10 @@ void add_dense(FamilyBuilder<Gemm>& builder, const FamilyKey& key, const Gemm& g
 }
 
 // H800 has one model's experts, cut over more and more ranks; H20 has several models.
-void add_grouped(FamilyBuilder<GroupedGemm>& builder, const FamilyKey& key, const GroupedGemm& g, double t,
-                 double hidden, double inter) {
+void add_grouped(FamilyBuilder<Experts>& builder, const FamilyKey& key, const Experts& e, double t, double hidden,
+                 double inter) {
   const bool one_model = key.device == "h800-sxm";
-  builder.add(key, g, t, g.m, one_model ? fmt::format("{}", g.groups) : fmt::format("{}/{}", hidden, inter));
+  builder.add(key, e, t, e.gemm.m, one_model ? fmt::format("{}", e.gemm.groups) : fmt::format("{}/{}", hidden, inter));
 }
 
 // Tile rows and leak decide between memory- and math-bound minima: start once from a fast main loop as well.
@@ -79,7 +83,7 @@ std::vector<double> fast_start(const std::vector<Parameter>& parameters) {
   return start;
 }
 
-std::vector<FamilyData> finished(FamilyBuilder<Gemm>& gemms, FamilyBuilder<GroupedGemm>& grouped) {
+std::vector<FamilyData> finished(FamilyBuilder<Gemm>& gemms, FamilyBuilder<Experts>& grouped) {
   std::vector<FamilyData> list;
   gemms.finish(list, gemm_us, gemm_domain);
   grouped.finish(list, grouped_us, grouped_domain);
@@ -127,7 +131,7 @@ bool is_deepgemm_csv(const Csv& csv) {
 
 std::vector<FamilyData> infersim_gemm_families(const Csv& csv) {
   FamilyBuilder<Gemm> gemms;
-  FamilyBuilder<GroupedGemm> none;
+  FamilyBuilder<Experts> none;
   std::set<std::tuple<std::string, double, double, double, double>> seen;
   for (std::size_t i = 0; i < csv.rows(); ++i) {
     const FamilyKey key = dense_key(csv.text(i, "gpu"));
@@ -145,7 +149,7 @@ std::vector<FamilyData> infersim_gemm_families(const Csv& csv) {
 
 std::vector<FamilyData> infersim_grouped_families(const Csv& csv) {
   FamilyBuilder<Gemm> none;
-  FamilyBuilder<GroupedGemm> grouped;
+  FamilyBuilder<Experts> grouped;
   std::map<std::string, Gpu> gpus;
   for (std::size_t i = 0; i < csv.rows(); ++i) {
     const FamilyKey key = grouped_key(csv.text(i, "gpu"), csv.text(i, "layout") == "masked");
@@ -170,7 +174,8 @@ std::vector<FamilyData> infersim_grouped_families(const Csv& csv) {
                     .k = up ? *hidden : *inter,
                     .operands = DType::fp8_block};
       g.m = timed_rows(*stated, csv.number(i, up ? "up_mfu_source" : "down_mfu_source"), *t, g, gpu);
-      add_grouped(grouped, key, g, *t, *hidden, *inter);
+      // One expert's own number is known.
+      add_grouped(grouped, key, {g, *experts > 1 ? kUneven : 0}, *t, *hidden, *inter);
     }
   }
   return finished(none, grouped);
@@ -178,7 +183,7 @@ std::vector<FamilyData> infersim_grouped_families(const Csv& csv) {
 
 std::vector<FamilyData> deepgemm_families(const Csv& csv) {
   FamilyBuilder<Gemm> gemms;
-  FamilyBuilder<GroupedGemm> grouped;
+  FamilyBuilder<Experts> grouped;
   const std::string last = newest(csv);
   for (std::size_t i = 0; i < csv.rows(); ++i) {
     const std::string_view op = csv.text(i, "op");
@@ -196,8 +201,7 @@ std::vector<FamilyData> deepgemm_families(const Csv& csv) {
     else if (alone)
       add_dense(gemms, key, dense(*m, *n, *k), *t);
     else
-      add_grouped(grouped, key, {.groups = *groups, .m = *m, .n = *n, .k = *k, .operands = DType::fp8_block}, *t, *k,
-                  *n);
+      add_grouped(grouped, key, {{.groups = *groups, .m = *m, .n = *n, .k = *k, .operands = DType::fp8_block}, 0}, *t, *k, *n);
   }
   return finished(gemms, grouped);
 }

@@ -2,8 +2,9 @@
 // "grouped_gemm_masked" (decode), library "deepgemm", dtype "fp8_block".
 //
 // alibaba/InferSim@f2293da (Apache-2.0): H800 and H20; deepseek-ai/DeepGEMM README (MIT): H800. The kernel alone, cold
-// operands, no quantiser. The benchmark draws every expert's rows around the stated number; how many it really timed
-// follows from the utilisation printed beside the time: rows = utilisation x peak x time / (2 experts n k).
+// operands, no quantiser. InferSim draws every expert's rows around the stated number; how many it really timed follows
+// from the utilisation printed beside the time: rows = utilisation x peak x time / (2 experts n k). Of the README only the
+// newest release counts, too few rows to fit but a check from elsewhere.
 #pragma once
 
 #include "cost/calibration.hpp"
