@@ -29,7 +29,8 @@ struct Libraries {
   std::string_view dtype, first, second;
 };
 constexpr Libraries kLibraries[]{
-    {"bfloat16", "trtllm", "trtllm"}, {"fp8", "trtllm", "trtllm"}, {"fp8_block", "sglang", "deepgemm"}, {"nvfp4", "trtllm", "trtllm"}};
+    {"bfloat16", "trtllm", "trtllm"}, {"fp8", "trtllm", "trtllm"},
+    {"fp8_block", "sglang", "deepgemm"}, {"nvfp4", "trtllm", "trtllm"}};
 
 Json summary_json(const ErrorSummary& s) {
   return Json{{"n", s.n}, {"mean", s.mean}, {"median", s.median}, {"p90", s.p90}, {"bias", s.bias}};
@@ -181,7 +182,8 @@ void assemble_attention(Calibration& calibration, const std::vector<Page>& pages
     return fit;
   };
   for (const auto& [operation, fit] : {std::pair{"prefill", &calibration.attention}, std::pair{"mla_prefill", &calibration.latent_attention}}) {
-    const Page* page = nearer(find_page(pages, operation, "trtllm", "bf16/bf16"), find_page(pages, operation, "fa3", "bf16/bf16"));
+    const Page* page = nearer(find_page(pages, operation, "trtllm", "bf16/bf16"),
+                              find_page(pages, operation, "fa3", "bf16/bf16"));
     if (page != nullptr) *fit = with_backward(*page);
     if (page == nullptr && training != nullptr) *fit = marked(prefill_fit(training->fit.key, training->fit.fit.values), *training);
   }
