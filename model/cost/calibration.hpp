@@ -67,6 +67,7 @@ struct MnnvlFits {
 
 struct Calibration {
   GemmFit gemm_bf16, gemm_fp8, gemm_fp8_block, gemm_fp4;
+  GemmFit grouped_fp8_block;            // grouped products measured as such
   MemoryFit memory;
   PrefillFit attention, latent_attention;
   ScanFit scan;
@@ -76,6 +77,8 @@ struct Calibration {
   MnnvlFits mnnvl;
 
   const GemmFit& gemm(DType operands) const;
+  // nullptr: not measured in that format, so that the dense family has to price them.
+  const GemmFit* grouped(DType operands) const;
 };
 
 }  // namespace moeline

@@ -99,6 +99,8 @@ std::string range(std::string_view name, const std::vector<Row>& rows, double Ro
 
 }  // namespace
 
+std::vector<Parameter> gemm_parameters(bool quantised) { return parameters(quantised, true); }
+
 GemmFit gemm_fit(const FamilyKey& key, const std::vector<double>& v) {
   GemmFit fit;
   fit.launch = v[At::launch] * microsecond;

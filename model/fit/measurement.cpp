@@ -5,13 +5,17 @@
 #include "fit/deepep_data.hpp"
 #include "fit/deepep_published_data.hpp"
 #include "fit/framework_all_reduce_data.hpp"
+#include "fit/deepgemm_data.hpp"
 #include "fit/gemm_data.hpp"
+#include "fit/infersim_attention_data.hpp"
+#include "fit/layer_data.hpp"
 #include "fit/mnnvl_data.hpp"
 #include "fit/nccl_data.hpp"
 #include "fit/published_collectives_data.hpp"
 #include "fit/records.hpp"
 #include "fit/step_data.hpp"
 #include "fit/training_gemm_data.hpp"
+#include "fit/unfitted_data.hpp"
 
 namespace moeline {
 
@@ -25,6 +29,13 @@ std::vector<FamilyData> read_families(const std::string& path) {
     for (FamilyData& family : training_gemm_families(csv)) families.push_back(std::move(family));
     return families;
   }
+  if (is_infersim_gemm_csv(csv)) return infersim_gemm_families(csv);
+  if (is_infersim_grouped_csv(csv)) return infersim_grouped_families(csv);
+  if (is_deepgemm_csv(csv)) return deepgemm_families(csv);
+  if (is_infersim_attention_csv(csv)) return infersim_attention_families(csv);
+  if (is_llmcompass_csv(csv)) return llmcompass_families(csv);
+  if (is_vidur_layer_csv(csv)) return vidur_layer_families(csv);
+  if (is_unfitted_csv(csv)) return unfitted_families(csv);
   if (is_nccl_csv(csv)) return nccl_families(csv);
   if (is_deepep_normal_csv(csv)) return deepep_normal_families(csv);
   if (is_deepep_low_latency_csv(csv)) return deepep_low_latency_families(csv);

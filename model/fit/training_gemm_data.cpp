@@ -116,6 +116,7 @@ std::vector<FamilyData> training_gemm_families(const Csv& csv) {
     }
     family->rows.push_back(row_of(csv, i, grouped, *m, *n, *k));
     data.observations.measured.push_back(*t);
+    data.size.push_back(*m);  // tokens, of one expert if grouped
     auto& seen = groups[key];
     data.group.push_back(seen.try_emplace({*n, *k}, static_cast<int>(seen.size())).first->second);
   }

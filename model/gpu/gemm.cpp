@@ -19,6 +19,8 @@ constexpr std::array kEvery16{16.0,  32.0,  48.0,  64.0,  80.0,  96.0,  112.0, 1
                               144.0, 160.0, 176.0, 192.0, 208.0, 224.0, 240.0, 256.0};
 constexpr std::array kGroupedRows{8.0, 16.0, 32.0, 64.0, 128.0, 256.0};
 constexpr std::array kGroupedColumns{64.0, 128.0, 256.0};
+// DeepGEMM's grouped tiles have 128 rows, of which a half without rows is not multiplied.
+constexpr std::array kHalvedRows{64.0, 128.0};
 constexpr std::array kSplits{1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 16.0, 32.0};
 constexpr double kShortestSplit = 256;  // elements of k that one split keeps
 
@@ -108,6 +110,26 @@ void try_both(Candidate& best, const Problem& p, std::span<const double> rows, s
   }
 }
 
+// Integral of ceil from 0 to x: whole steps 1 + 2 + ..., then a part of the next.
+double ceil_integral(double x) {
+  const double whole = std::floor(x + 1e-9);
+  return whole * (whole + 1) / 2 + (x - whole) * (whole + 1);
+}
+// Mean of ceil(x) when x is drawn evenly around `mean`.
+double mean_tiles(double mean, double uneven) {
+  if (uneven * mean < 1e-6) return ceil_to(mean, 1);
+  const double low = mean * (1 - uneven), high = mean * (1 + uneven);
+  return (ceil_integral(high) - ceil_integral(low)) / (high - low);
+}
+
+struct GroupedTiles {
+  std::span<const double> rows, columns;
+};
+GroupedTiles grouped_tiles(TileSet set) {
+  if (set == TileSet::deepgemm) return {kHalvedRows, kEvery16};
+  return {kGroupedRows, kGroupedColumns};
+}
+
 GemmTerms terms(const Candidate& c, const GemmFit& fit, Flops flops, double traffic) {
   return {.tile_m = c.tile_m, .tile_n = c.tile_n, .split = c.split, .tiles = c.tiles, .waves = c.waves, .flops = flops,
           .bytes = traffic * byte, .tensor = c.tensor * second, .memory = c.memory * second,
@@ -138,10 +160,11 @@ GemmTerms gemm_terms(const Gemm& gemm, const Gpu& gpu, const GemmFit& fit, GemmC
 GemmTerms gemm_terms(const GroupedGemm& gemm, const Gpu& gpu, const GemmFit& fit, GemmConditions conditions) {
   const Problem p = problem(gemm, gemm.groups, gpu, fit, conditions);
   Candidate best;
-  for (const double tile_m : kGroupedRows) {
-    for (const double tile_n : kGroupedColumns) {
+  const auto [rows, columns] = grouped_tiles(fit.tiles);
+  for (const double tile_m : rows) {
+    for (const double tile_n : columns) {
       if (tile_m * tile_n > largest_tile(gpu)) continue;
-      const double tiles = p.groups * ceil_to(p.m, tile_m) * ceil_to(p.n, tile_n);
+      const double tiles = p.groups * mean_tiles(p.m / tile_m, conditions.uneven) * ceil_to(p.n, tile_n);
       keep_better(best, candidate(p, tile_m, tile_n, 1, tiles));
     }
   }

@@ -29,6 +29,7 @@ struct GemmTerms {
 struct GemmConditions {
   double miss = 1;       // share of the traffic that reaches HBM
   double sustained = 1;  // 1: the power limit has been reached
+  double uneven = 0;     // rows of an expert are drawn evenly from m (1 - uneven) to m (1 + uneven)
 };
 
 GemmTerms gemm_terms(const Gemm& gemm, const Gpu& gpu, const GemmFit& fit, GemmConditions conditions = {});
