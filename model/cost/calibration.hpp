@@ -4,9 +4,12 @@
 // replaces the values family by family; meanings and units are those of the equations in gpu/ and net/.
 #pragma once
 
+#include <memory>
+
 #include "cost/attention_fit.hpp"
 #include "cost/network_fit.hpp"
 #include "cost/op_cost.hpp"
+#include "cost/surface.hpp"
 #include "spec/dtype.hpp"
 #include "units.hpp"
 
@@ -18,17 +21,18 @@ enum class TileSet { fine, cutlass, deepgemm };
 // gpu/gemm: t = launch + max(X, Y) + leak min(X, Y) + split
 struct GemmFit {
   Seconds launch;
-  double tensor = 1;              // of the dense peak, inside the main loop, at the burst clock
-  double throttle = 0;            // share of that lost once the power limit is reached
-  double memory = 1;              // of HBM bandwidth
-  SecondsPerByte load;            // one multiprocessor reading operands
-  Seconds k_step;                 // latency of one 128-byte step along k
-  SecondsPerByte epilogue;        // one multiprocessor writing its tile
-  Seconds split;                  // fixed cost of a split along k
-  double leak = 0;                // part of the smaller bound that is not hidden
-  Seconds expert;                 // grouped products: fixed cost of every expert that has rows
-  double resident = 0;            // share of L2 that keeps repeated operands; benchmarks only
+  double tensor = 1;        // of the dense peak, inside the main loop, at the burst clock
+  double throttle = 0;      // share of that lost once the power limit is reached
+  double memory = 1;        // of HBM bandwidth
+  SecondsPerByte load;      // one multiprocessor reading operands
+  Seconds k_step;           // latency of one 128-byte step along k
+  SecondsPerByte epilogue;  // one multiprocessor writing its tile
+  Seconds split;            // fixed cost of a split along k
+  double leak = 0;          // part of the smaller bound that is not hidden
+  Seconds expert;           // grouped products: fixed cost of every expert that has rows
+  double resident = 0;      // share of L2 that keeps repeated operands; benchmarks only
   TileSet tiles = TileSet::fine;
+  std::shared_ptr<const Surface> surface;  // over log2 of m, n, k; dense products only
   double spread = 0;
   Source source = Source::bound;
 };
