@@ -76,7 +76,9 @@ void assemble_gemm(Calibration& calibration, const std::vector<Page>& pages) {
   for (std::size_t i = 0; i < std::size(kLibraries); ++i) {
     const auto& [dtype, first, second] = kLibraries[i];
     const Page* page = nearer(find_page(pages, "gemm", first, dtype), find_page(pages, "gemm", second, dtype));
-    if (page != nullptr) *fits[i] = marked(gemm_fit(page->fit.key, page->fit.fit.values), *page);
+    if (page == nullptr) continue;
+    *fits[i] = marked(gemm_fit(page->fit.key, page->fit.fit.values), *page);
+    if (!page->fit.surface.empty()) fits[i]->surface = std::make_shared<const Surface>(page->fit.surface);
   }
   if (calibration.gemm_bf16.source == Source::bound) assemble_older_gemm(calibration.gemm_bf16, pages);
   if (calibration.gemm_bf16.source == Source::bound) return;

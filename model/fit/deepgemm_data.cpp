@@ -135,7 +135,7 @@ std::vector<FamilyData> infersim_gemm_families(const Csv& csv) {
   std::set<std::tuple<std::string, double, double, double, double>> seen;
   for (std::size_t i = 0; i < csv.rows(); ++i) {
     const FamilyKey key = dense_key(csv.text(i, "gpu"));
-    FamilyData& data = gemms.data(key, key.device, gemm_parameters(false));
+    FamilyData& data = gemms.data(key, key.device, gemm_parameters());
     const auto m = csv.number(i, "m"), n = csv.number(i, "n"), k = csv.number(i, "k"), t = csv.number(i, "latency_us");
     if (!m || !n || !k || !t || !(*t > 0))
       ++data.skipped["missing value"];
@@ -190,7 +190,7 @@ std::vector<FamilyData> deepgemm_families(const Csv& csv) {
     const bool alone = op == "dense";
     const FamilyKey key =
         alone ? dense_key(csv.text(i, "gpu")) : grouped_key(csv.text(i, "gpu"), op == "grouped_masked");
-    FamilyData& data = alone ? gemms.data(key, key.device, gemm_parameters(false))
+    FamilyData& data = alone ? gemms.data(key, key.device, gemm_parameters())
                              : grouped.data(key, key.device, grouped_parameters());
     const auto m = csv.number(i, "m_per_group"), n = csv.number(i, "n"), k = csv.number(i, "k");
     const auto groups = csv.number(i, "num_groups"), t = csv.number(i, "latency_us_derived");

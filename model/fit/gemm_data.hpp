@@ -22,8 +22,8 @@ struct GemmRow {
 };
 // Rows of another origin as one family, without a quantiser. `format` is that of the operands.
 FamilyData gemm_family(const FamilyKey& key, DType format, const std::vector<GemmRow>& rows);
-// The parameters of a page of operation "gemm"; with those of the quantiser, if it runs inside the timed span.
-std::vector<Parameter> gemm_parameters(bool quantised);
+// The parameters of a page of operation "gemm" whose timed span has the product alone.
+std::vector<Parameter> gemm_parameters();
 
 // Parameter values in the order of the family's parameters -> the structure gpu/gemm predicts with.
 GemmFit gemm_fit(const FamilyKey& key, const std::vector<double>& values);

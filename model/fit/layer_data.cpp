@@ -69,7 +69,7 @@ struct Families {
 
   void add_gemm(double m, double n, double k, double t) {
     const FamilyKey key{device, "gemm", library, "float16"};
-    gemms.data(key, device, gemm_parameters(false));
+    gemms.data(key, device, gemm_parameters());
     gemms.add(key, {.m = m, .n = n, .k = k}, t, m, fmt::format("{}/{}", n, k));
   }
   FamilyData& pass(const std::string& kernel) { return passes.data(pass_key(kernel), device, pass_parameters()); }
