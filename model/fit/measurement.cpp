@@ -5,6 +5,7 @@
 #include "fit/deepep_data.hpp"
 #include "fit/gemm_data.hpp"
 #include "fit/mnnvl_data.hpp"
+#include "fit/moe_data.hpp"
 #include "fit/nccl_data.hpp"
 #include "fit/training_gemm_data.hpp"
 
@@ -19,6 +20,7 @@ std::vector<FamilyData> read_families(const std::string& path) {
     for (FamilyData& family : training_gemm_families(csv)) families.push_back(std::move(family));
     return families;
   }
+  if (is_moe_op_csv(csv)) return moe_op_families(csv);
   if (is_nccl_csv(csv)) return nccl_families(csv);
   if (is_deepep_normal_csv(csv)) return deepep_normal_families(csv);
   if (is_deepep_low_latency_csv(csv)) return deepep_low_latency_families(csv);
