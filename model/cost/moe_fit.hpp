@@ -19,7 +19,8 @@ struct MoeOpFit {
   double leak = 0;              // part of the smaller bound that is not hidden
   double resident = 0;          // share of L2 that keeps the weights; benchmarks that repeat one layer only
   double least_rows = 1;        // rows of a tile that the tensor cores compute at least
-  double passes = 1;            // element-wise kernels: times the bytes they have to move
+  double row_passes = 1;        // element-wise kernels over rows: times the bytes they have to move
+  double token_passes = 1;      // the same of those over tokens: quantising the input, reducing to the output
   Seconds token, row;           // routing and sorting a token, permuting and reducing a row, on one multiprocessor
   Seconds routing;              // routing leaves its one-block form: all of it from 64 tokens on
   Seconds expert;               // tables of one local expert, idle or not

@@ -16,7 +16,8 @@ namespace moeline {
 namespace {
 
 enum At : std::size_t {
-  launch, tensor, memory, load, k_step, epilogue, leak, resident, least_rows, passes, token, row, routing, expert, wide
+  launch, tensor, memory, load, k_step, epilogue, leak, resident, least_rows, row_passes, token_passes, token, row, routing,
+  expert, wide
 };
 
 // `wide` last: only Triton's default configurations know it.
@@ -30,7 +31,8 @@ std::vector<Parameter> parameters(double floor_us, bool triton) {
                               {"leak", "of the smaller bound", 0.2, 0.001, 1.0},
                               {"resident", "of L2", 0.6, 0.02, 1.5},
                               {"least_rows", "rows", 32, 8, 128},
-                              {"passes", "of the ideal bytes", 1.5, 0.2, 12},
+                              {"row_passes", "of the ideal bytes", 1.5, 0.2, 12},
+                              {"token_passes", "of the ideal bytes", 1.5, 0.2, 40},
                               {"token", "ns per token and SM", 20, 0.01, 3000},
                               {"row", "ns per row and SM", 20, 0.01, 3000},
                               {"routing", "us", 2, 0.01, 40},
@@ -175,7 +177,7 @@ FamilyData finished(Reading reading) {
   data.parameters = parameters(floor_us, data.key.library.find("triton") != std::string::npos);
   std::vector<double> start;
   for (const Parameter& p : data.parameters) start.push_back(p.start);
-  data.starts = {with(start, {{load, 160}, {k_step, 20}, {tensor, 0.9}, {passes, 2.5}}),
+  data.starts = {with(start, {{load, 160}, {k_step, 20}, {tensor, 0.9}, {row_passes, 2.5}}),
                  with(start, {{load, 40}, {k_step, 200}, {tensor, 0.4}, {leak, 0.6}})};
   data.surface.axes = {"tokens", "weight bytes hit"};
   data.surface.knots = {{0, 2, 4, 6, 9, 14}, {18, 23, 27, 35}};
@@ -198,7 +200,8 @@ MoeOpFit moe_op_fit(std::span<const double> v) {
   fit.leak = v[At::leak];
   fit.resident = v[At::resident];
   fit.least_rows = v[At::least_rows];
-  fit.passes = v[At::passes];
+  fit.row_passes = v[At::row_passes];
+  fit.token_passes = v[At::token_passes];
   fit.token = v[At::token] * nanosecond;
   fit.row = v[At::row] * nanosecond;
   fit.routing = v[At::routing] * microsecond;

@@ -60,12 +60,15 @@ GroupedTerms terms(const Best& b) {
           .memory = b.memory * second, .time = std::max(0.0, b.time) * second};
 }
 
-// Permute in and out, activation in and out, reduction in and out; rows of other ranks are only zeroed and skipped.
-double elementwise_bytes(const MoeOp& op, const MoeLoad& load, double row_bytes) {
+// Permute, activation, reduction; rows of other ranks are only zeroed and skipped.
+double row_bytes(const MoeOp& op, const MoeLoad& load, double element) {
   const double h = op.hidden, rows = load.element_rows;
-  return 2 * load.tokens_here * h + rows * h * row_bytes + rows * (2 * op.up_columns() + op.inter * row_bytes) +
-         2 * rows * h + 2 * load.tokens * h + 2 * (rows - load.rows) * (op.up_columns() + h);
+  return rows * h * element + rows * (2 * op.up_columns() + op.inter * element) + 2 * rows * h +
+         2 * (rows - load.rows) * (op.up_columns() + h);
 }
+
+// Tokens read in and written out, in bf16.
+double token_bytes(const MoeOp& op, const MoeLoad& load) { return 2 * (load.tokens_here + load.tokens) * op.hidden; }
 
 }  // namespace
 
@@ -111,7 +114,8 @@ MoeOpTerms moe_op_terms(const MoeOp& op, const MoeLoad& load, const Gpu& gpu, co
     t.up = terms(grouped(up, load, r, fit, conditions.miss));
     t.down = terms(grouped(down, load, r, fit, conditions.miss));
   }
-  t.elementwise = fit.passes * elementwise_bytes(op, load, r.row_bytes) / r.bandwidth * second;
+  const double moved = fit.row_passes * row_bytes(op, load, r.row_bytes) + fit.token_passes * token_bytes(op, load);
+  t.elementwise = moved / r.bandwidth * second;
   t.overhead = std::ceil(load.tokens / r.multiprocessors) * fit.token +
                std::ceil(load.element_rows / r.multiprocessors) * fit.row + load.experts * fit.expert +
                std::clamp((load.tokens - 1) / (kWidestRouting - 1), 0.0, 1.0) * fit.routing;

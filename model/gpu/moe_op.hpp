@@ -4,7 +4,7 @@
 //   G(n, k) = smallest over tiles of max(X, Y) + leak min(X, Y)      grouped product, tiles counted per expert
 //     X = waves x max(2 t_m t_n k / (tensor F/S) + epilogue, operand loads, latency of the k steps)
 //     Y = bytes of the experts hit and of the rows / (memory BW), or what the busy multiprocessors can load
-//   elementwise = passes x bytes of permute, activation, quantisation and reduction / BW
+//   elementwise = (row passes x bytes of permute and activation + token passes x bytes in and out) / BW
 //   overhead = ceil(T/S) token + ceil(rows/S) row + experts x expert + routing min(1, (T-1)/63)
 // Only experts that were hit are read and computed: that is the one thing to get right. Loads: routing/sampler, or measured
 // ones. Source: structure as fitted on 67,000 measured layers (docs/theory/moe-op.md); unit: seconds, bytes.
