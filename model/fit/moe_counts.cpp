@@ -36,7 +36,8 @@ MoeLoad received_load(const TokenBatch& batch, const TokenKinds& kinds, const Lo
     return load;
   }
   const std::int64_t each = batch.tokens * batch.top_k / batch.experts, rows = each * batch.local_experts();
-  MoeLoad load = moe_load(std::span(&rows, 1), static_cast<double>(batch.tokens), static_cast<double>(std::min(rows, batch.tokens)));
+  MoeLoad load = moe_load(std::span(&rows, 1), static_cast<double>(batch.tokens),
+                          static_cast<double>(std::min(rows, batch.tokens)));
   load.experts = static_cast<double>(batch.local_experts());
   const double tiles = static_cast<double>((rows + kPadding - 1) / kPadding);
   load.hit = std::min(load.experts, tiles);
@@ -46,15 +47,26 @@ MoeLoad received_load(const TokenBatch& batch, const TokenKinds& kinds, const Lo
 MoeLoad masked_load(const TokenBatch& batch, const Loads& loads, bool balanced) {
   Loads mine(first_rank(loads, batch).begin(), first_rank(loads, batch).end());
   if (balanced) {
-    const std::int64_t each = batch.tokens * batch.top_k / batch.experts, some = batch.tokens * batch.top_k / batch.ranks;
-    for (std::size_t i = 0; i < mine.size(); ++i) mine[i] = each > 0 ? each : static_cast<std::int64_t>(i) < some ? 1 : 0;
+    const std::int64_t each = batch.tokens * batch.top_k / batch.experts,
+                       some = batch.tokens * batch.top_k / batch.ranks;
+    for (std::size_t i = 0; i < mine.size(); ++i)
+      mine[i] = each > 0 ? each : static_cast<std::int64_t>(i) < some ? 1 : 0;
   }
   MoeLoad load = moe_load(mine, 0, 0);
   load.tokens = load.rows / static_cast<double>(batch.top_k);
   return load;
 }
 
+// Groups of one expert have no second-best score: both devices' times say that every choice ends on the first expert,
+// with expert parallelism (T k rows on one rank) or without.
+MoeLoad collapsed_load(const TokenBatch& batch) {
+  Loads mine(static_cast<std::size_t>(batch.local_experts()));
+  mine[0] = batch.tokens * batch.top_k;
+  return moe_load(mine, static_cast<double>(batch.tokens), static_cast<double>(batch.tokens));
+}
+
 MoeLoad one_draw(const TokenBatch& batch, double exponent, RoutedAs routed, Random& random) {
+  if (routed == RoutedAs::group_limited && batch.experts == kGroups) return collapsed_load(batch);
   const bool balanced = exponent <= 0;
   const Loads drawn = balanced ? Loads{} : power_law_loads(batch, exponent, random);
   TokenKinds kinds = balanced ? balanced_kinds(batch) : kinds_of(batch, drawn);
@@ -63,11 +75,15 @@ MoeLoad one_draw(const TokenBatch& batch, double exponent, RoutedAs routed, Rand
   }
   const Loads loads = loads_of(kinds, batch.experts);
   switch (routed) {
-    case RoutedAs::folded: return folded_load(batch, kinds, loads);
-    case RoutedAs::received: return received_load(batch, kinds, loads, balanced);
-    case RoutedAs::masked: return masked_load(batch, loads, balanced);
+    case RoutedAs::folded:
+      return folded_load(batch, kinds, loads);
+    case RoutedAs::received:
+      return received_load(batch, kinds, loads, balanced);
+    case RoutedAs::masked:
+      return masked_load(batch, loads, balanced);
     case RoutedAs::wished:
-    case RoutedAs::group_limited: break;
+    case RoutedAs::group_limited:
+      break;
   }
   return routed_load(batch, kinds, loads);
 }

@@ -16,16 +16,30 @@ namespace moeline {
 namespace {
 
 enum At : std::size_t {
-  launch, tensor, memory, load, k_step, epilogue, leak, resident, least_rows, row_passes, token_passes, token, row, routing,
-  expert, wide
+  launch,
+  tensor,
+  memory,
+  load,
+  k_step,
+  epilogue,
+  leak,
+  resident,
+  least_rows,
+  row_passes,
+  token_passes,
+  token,
+  row,
+  routing,
+  expert,
+  wide
 };
 
 // `wide` last: only Triton's default configurations know it.
 std::vector<Parameter> parameters(double floor_us, bool triton) {
   std::vector<Parameter> list{{"launch", "us", floor_us, 3, 400},
                               {"tensor", "of peak", 0.6, 0.05, 1.05},
-                              {"memory", "of HBM", 0.8, 0.2, 1.0},
-                              {"load", "GB/s per SM", 80, 5, 400},
+                              {"memory", "of HBM", 0.8, 0.05, 1.0},
+                              {"load", "GB/s per SM", 80, 1, 400},
                               {"k_step", "ns per 128 B", 100, 1, 2000},
                               {"epilogue", "GB/s per SM", 100, 2, 4000},
                               {"leak", "of the smaller bound", 0.2, 0.001, 1.0},
@@ -61,8 +75,8 @@ struct Shape {
 };
 // Squared ReLU and a single up-projection: Nemotron's layers.
 bool is_gated(const Shape& s) {
-  static const std::set<Shape> ungated{{2048, 5120, 22, 512}, {2688, 1856, 6, 128}, {8192, 5120, 22, 512},
-                                       {1024, 2688, 22, 512}, {4096, 2688, 22, 512}};
+  static const std::set<Shape> ungated{
+      {2048, 5120, 22, 512}, {2688, 1856, 6, 128}, {8192, 5120, 22, 512}, {1024, 2688, 22, 512}, {4096, 2688, 22, 512}};
   return !ungated.contains(s);
 }
 const Shape kGroupLimited{7168, 2048, 8, 256};  // DeepSeek-V3
@@ -130,9 +144,9 @@ std::shared_ptr<Family> family_on(const std::string& device) {
 
 // Reason why the row cannot be used; empty if it was added.
 std::string add_row(Reading& reading, MoeCounts& counts, const Csv& csv, std::size_t i) {
-  const auto tokens = csv.number(i, "num_tokens"), hidden = csv.number(i, "hidden_size"), inter = csv.number(i, "inter_size"),
-             top_k = csv.number(i, "topk"), experts = csv.number(i, "num_experts"), ep = csv.number(i, "ep"),
-             time = csv.number(i, "latency_us");
+  const auto tokens = csv.number(i, "num_tokens"), hidden = csv.number(i, "hidden_size"),
+             inter = csv.number(i, "inter_size"), top_k = csv.number(i, "topk"), experts = csv.number(i, "num_experts"),
+             ep = csv.number(i, "ep"), time = csv.number(i, "latency_us");
   const auto tp = csv.has("tp") ? csv.number(i, "tp") : std::optional(1.0);
   const auto exponent = exponent_of(csv.text(i, "distribution"));
   if (!tokens || !hidden || !inter || !top_k || !experts || !ep || !time || !tp || !(*time > 0)) return "missing value";
@@ -151,11 +165,13 @@ std::string add_row(Reading& reading, MoeCounts& counts, const Csv& csv, std::si
   if (mapped) row.load.element_rows = *tokens * *top_k;
   row.working_set = working_set(row.op, row.load);
   reading.data.coordinates.push_back({std::log2(std::max(1.0, row.load.tokens)),
-                                      std::log2(std::max(1.0, weights_hit(row.op, row.load).in(byte)))});
+                                      std::log2(std::max(1.0, weights_hit(row.op, row.load).in(byte))),
+                                      std::log2(row.op.inter)});
   reading.family->rows.push_back(row);
   reading.data.observations.measured.push_back(*time);
   reading.data.size.push_back(*tokens);
-  reading.data.group.push_back(reading.shapes.try_emplace(shape, static_cast<int>(reading.shapes.size())).first->second);
+  reading.data.group.push_back(
+      reading.shapes.try_emplace(shape, static_cast<int>(reading.shapes.size())).first->second);
   const std::tuple cut{shape, *tp, *ep};
   reading.cut.push_back(reading.cuts.try_emplace(cut, static_cast<int>(reading.cuts.size())).first->second);
   return {};
@@ -179,8 +195,9 @@ FamilyData finished(Reading reading) {
   for (const Parameter& p : data.parameters) start.push_back(p.start);
   data.starts = {with(start, {{load, 160}, {k_step, 20}, {tensor, 0.9}, {row_passes, 2.5}}),
                  with(start, {{load, 40}, {k_step, 200}, {tensor, 0.4}, {leak, 0.6}})};
-  data.surface.axes = {"tokens", "weight bytes hit"};
-  data.surface.knots = {{0, 2, 4, 6, 9, 14}, {18, 23, 27, 35}};
+  // Kernels are chosen by tokens and by the narrower side of an expert.
+  data.surface.axes = {"tokens", "weight bytes hit", "inter"};
+  data.surface.knots = {{0, 2, 4, 6, 9, 14}, {18, 23, 27, 35}, {5, 9, 13}};
   data.observations.predicted = [rows = reading.family](std::span<const double> v, std::size_t i) {
     return predicted_us(*rows, v, i);
   };

@@ -1,10 +1,12 @@
-// Measured expert layers of serving stacks as families: `gpu,framework,kernel,dtype,num_tokens,hidden_size,inter_size,topk,
-// num_experts,ep,distribution,latency_us`, with `tp` (one rank of a layer) or with `phase` (DeepEP with large groups).
+// Measured expert layers of serving stacks as families:
+// `gpu,framework,kernel,dtype,num_tokens,hidden_size,inter_size,topk, num_experts,ep,distribution,latency_us`, with
+// `tp` (one rank of a layer) or with `phase` (DeepEP with large groups).
 //
-// Source: NVIDIA aiconfigurator database (docs/guide/measurements.md). Operation "moe_op", library = the kernel's name; of
-// DeepEP rows with its phase: "deepepmoe-context" is an eager prefill whose floor is the host's launches, "-generation" a
-// masked decode inside a graph. num_tokens are those of the whole group; what one rank does with them is fit/moe_counts.
-// Groups of the cross-validation are model shapes; where fewer than three were measured, the cuts (tp, ep) of a shape.
+// Source: NVIDIA aiconfigurator database (docs/guide/measurements.md). Operation "moe_op", library = the kernel's name;
+// of DeepEP rows with its phase: "deepepmoe-context" is an eager prefill whose floor is the host's launches,
+// "-generation" a masked decode inside a graph. num_tokens are those of the whole group; what one rank does with them
+// is fit/moe_counts. Groups of the cross-validation are model shapes; where fewer than three were measured, the cuts
+// (tp, ep) of a shape.
 #pragma once
 
 #include <span>

@@ -14,7 +14,7 @@ constexpr double kWidestRouting = 64;  // tokens that one block still routes
 // Device, fit and formats as plain numbers: seconds, bytes.
 struct Rates {
   double multiprocessors, largest_tile;
-  double math;                 // of a multiply-add on one multiprocessor
+  double math;  // of a multiply-add on one multiprocessor
   double bandwidth;
   double load, k_step, epilogue;
   double row_bytes, weight_bytes;  // of one element
@@ -56,8 +56,13 @@ Best grouped(const Grouped& g, const MoeLoad& load, const Rates& r, const MoeOpF
 }
 
 GroupedTerms terms(const Best& b) {
-  return {.tile_m = b.tile_m, .tile_n = b.tile_n, .tiles = b.tiles, .waves = b.waves, .tensor = b.tensor * second,
-          .memory = b.memory * second, .time = std::max(0.0, b.time) * second};
+  return {.tile_m = b.tile_m,
+          .tile_n = b.tile_n,
+          .tiles = b.tiles,
+          .waves = b.waves,
+          .tensor = b.tensor * second,
+          .memory = b.memory * second,
+          .time = std::max(0.0, b.time) * second};
 }
 
 // Permute, activation, reduction; rows of other ranks are only zeroed and skipped.
@@ -127,7 +132,11 @@ MoeOpTerms moe_op_terms(const MoeOp& op, const MoeLoad& load, const Gpu& gpu, co
 
 OpCost cost(const MoeOp& op, const MoeLoad& load, const Gpu& gpu, const MoeOpFit& fit) {
   const MoeOpTerms t = moe_op_terms(op, load, gpu, fit);
-  OpCost cost{.flops = t.flops, .bytes = t.bytes, .time = t.time, .spread = fit.spread, .bound_by = "tensor",
+  OpCost cost{.flops = t.flops,
+              .bytes = t.bytes,
+              .time = t.time,
+              .spread = fit.spread,
+              .bound_by = "tensor",
               .source = fit.source};
   const Seconds products = t.up.time + t.down.time;
   if (t.up.memory + t.down.memory > t.up.tensor + t.down.tensor) cost.bound_by = "HBM";

@@ -6,8 +6,8 @@
 //     Y = bytes of the experts hit and of the rows / (memory BW), or what the busy multiprocessors can load
 //   elementwise = (row passes x bytes of permute and activation + token passes x bytes in and out) / BW
 //   overhead = ceil(T/S) token + ceil(rows/S) row + experts x expert + routing min(1, (T-1)/63)
-// Only experts that were hit are read and computed: that is the one thing to get right. Loads: routing/sampler, or measured
-// ones. Source: structure as fitted on 67,000 measured layers (docs/theory/moe-op.md); unit: seconds, bytes.
+// Only experts that were hit are read and computed: that is the one thing to get right. Loads: routing/sampler, or
+// measured ones. Source: structure as fitted on 67,000 measured layers (docs/theory/moe-op.md); unit: seconds, bytes.
 #pragma once
 
 #include <array>
@@ -21,7 +21,7 @@ namespace moeline {
 
 // The layer as one rank holds it.
 struct MoeOp {
-  double hidden = 0, inter = 0;   // inter after the tensor-parallel cut
+  double hidden = 0, inter = 0;  // inter after the tensor-parallel cut
   bool gated = true;
   DType activations = DType::bf16;  // as the tensor cores read them; decides their peak
   double weight_bits = 16;          // per weight, scales included
@@ -31,11 +31,11 @@ struct MoeOp {
 // What the router sends to this rank. Expected values need not be whole.
 struct MoeLoad {
   static constexpr std::array<double, 6> kHeights{8, 16, 32, 64, 128, 256};
-  double tokens = 0;            // that enter the op (all of the group, or those that were sent here)
-  double tokens_here = 0;       // of them, with an expert on this rank
-  double rows = 0;              // pairs of token and local expert
-  double element_rows = 0;      // rows the element-wise kernels touch; some stacks touch those of other ranks too
-  double hit = 0, experts = 0;  // local experts with rows, and all
+  double tokens = 0;              // that enter the op (all of the group, or those that were sent here)
+  double tokens_here = 0;         // of them, with an expert on this rank
+  double rows = 0;                // pairs of token and local expert
+  double element_rows = 0;        // rows the element-wise kernels touch; some stacks touch those of other ranks too
+  double hit = 0, experts = 0;    // local experts with rows, and all
   std::array<double, 6> tiles{};  // sum over experts of ceil(rows / height)
 };
 

@@ -10,8 +10,8 @@
 namespace moeline {
 namespace {
 
-// Adds `amount` rows one by one to the least loaded of `loads` (lowest number first) while they are below `most`; returns
-// what found no place. Done level by level: rows that raise a whole level are counted, not walked.
+// Adds `amount` rows one by one to the least loaded of `loads` (lowest number first) while they are below `most`;
+// returns what found no place. Done level by level: rows that raise a whole level are counted, not walked.
 std::int64_t pour(std::span<std::int64_t> loads, std::int64_t amount, std::int64_t most) {
   while (amount > 0) {
     const std::int64_t lowest = *std::min_element(loads.begin(), loads.end());
@@ -82,7 +82,8 @@ double power_law_draw(double low, double high, double exponent, double uniform) 
 Loads balanced_loads(const TokenBatch& batch) { return loads_of(balanced_kinds(batch), batch.experts); }
 
 Loads power_law_loads(const TokenBatch& batch, double exponent, Random& random) {
-  MOELINE_EXPECT(batch.tokens > 0 && batch.ranks > 0 && batch.experts % batch.ranks == 0 && batch.top_k <= batch.experts);
+  MOELINE_EXPECT(batch.tokens > 0 && batch.ranks > 0 && batch.experts % batch.ranks == 0 &&
+                 batch.top_k <= batch.experts);
   const std::int64_t rows = batch.tokens * batch.top_k;
   const bool many = rows > batch.experts;
   const double low = many ? 1 : 0.01, high = many ? std::max(1.0000001, 0.8 * static_cast<double>(batch.tokens)) : 2;
@@ -182,7 +183,8 @@ TokenKinds group_limited(const TokenBatch& batch, const TokenKinds& wishes, std:
 Loads loads_of(const TokenKinds& kinds, std::int64_t experts) {
   Loads loads(static_cast<std::size_t>(experts));
   for (std::size_t place = 0; place < kinds.experts.size(); ++place) {
-    loads[static_cast<std::size_t>(kinds.experts[place])] += kinds.tokens[place / static_cast<std::size_t>(kinds.top_k)];
+    loads[static_cast<std::size_t>(kinds.experts[place])] +=
+        kinds.tokens[place / static_cast<std::size_t>(kinds.top_k)];
   }
   return loads;
 }
