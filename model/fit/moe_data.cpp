@@ -97,6 +97,13 @@ RoutedAs routed_as(const std::string& kernel, const Shape& shape, std::int64_t r
   return RoutedAs::wished;
 }
 
+// With an expert map the activation and the reduction run over the rows of all ranks: Triton's and vLLM's Marlin
+// kernels.
+bool maps_experts(const std::string& kernel) {
+  return kernel.find("triton") != std::string::npos ||
+         (kernel.starts_with("vllm") && kernel.find("marlin") != std::string::npos);
+}
+
 struct Row {
   MoeOp op;
   MoeLoad load;
@@ -160,9 +167,7 @@ std::string add_row(Reading& reading, MoeCounts& counts, const Csv& csv, std::si
   const RoutedAs routed = routed_as(key.library, shape, batch.ranks);
   Row row{MoeOp{*hidden, *inter / *tp, is_gated(shape), format.activations, format.weight_bits},
           counts.of(batch, *exponent, routed), 0};
-  // With an expert map, Triton's activation and reduction run over the rows of all ranks.
-  const bool mapped = key.library.find("triton") != std::string::npos && routed != RoutedAs::folded;
-  if (mapped) row.load.element_rows = *tokens * *top_k;
+  if (maps_experts(key.library) && routed != RoutedAs::folded) row.load.element_rows = *tokens * *top_k;
   row.working_set = working_set(row.op, row.load);
   reading.data.coordinates.push_back({std::log2(std::max(1.0, row.load.tokens)),
                                       std::log2(std::max(1.0, weights_hit(row.op, row.load).in(byte))),
