@@ -1,5 +1,6 @@
 #include "fit/attention_data.hpp"
 
+#include "fit/device_names.hpp"
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -87,15 +88,15 @@ DecodeShape decode_row(const Shape& s, bool latent, DType cache) {
 
 void read_row(const Csv& csv, std::size_t i, bool latent, FamilyBuilder<PrefillRow>& prefill,
               FamilyBuilder<DecodeShape>& decode) {
-  std::string device(csv.text(i, "gpu")), library(csv.text(i, "framework"));
-  std::replace(device.begin(), device.end(), '_', '-');
+  const std::string device = device_name(csv.text(i, "gpu"));
+  std::string library(csv.text(i, "framework"));
   library = library.substr(0, library.find('-'));
   const std::string layer(csv.text(i, "dtype") == "fp8" ? "fp8" : "bf16");
   const DType cache = dtype_of(csv.text(i, "kv_dtype"));
   const bool whole = csv.text(i, "phase") == "prefill";
   const FamilyKey key{device, std::string(latent ? "mla_" : "") + (whole ? "prefill" : "decode"), library,
                       layer + "/" + std::string(name(cache))};
-  const bool reread = latent && device.starts_with("b");
+  const bool reread = latent && is_blackwell(device);
   const DecodeKernels kernels{.latent = latent, .reread = reread, .vector = !latent};
   FamilyData& data = whole ? prefill.data(key, device, prefill_parameters())
                            : decode.data(key, device, decode_parameters(kernels));

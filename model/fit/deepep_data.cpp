@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <memory>
 
+#include "fit/device_names.hpp"
 #include "spec/catalogue.hpp"
 #include "spec/cluster.hpp"
 
@@ -166,8 +167,7 @@ std::vector<FamilyData> families_of(const Csv& csv, bool normal) {
   for (std::size_t i = 0; i < csv.rows(); ++i) {
     const std::optional<Row> row = row_at(csv, i, normal);
     if (!row) continue;
-    std::string device(csv.text(i, "gpu"));
-    std::replace(device.begin(), device.end(), '_', '-');
+    const std::string device = device_name(csv.text(i, "gpu"));
     const std::string skip = reason_to_skip(*row, normal, csv.text(i, "fw_version"));
     for (const bool out : {true, false}) {
       const FamilyKey key{device, operation_of(normal, row->nodes > 1, out), "deepep", out ? "fp8" : "bf16"};

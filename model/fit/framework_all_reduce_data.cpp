@@ -6,6 +6,7 @@
 #include <cmath>
 #include <memory>
 
+#include "fit/device_names.hpp"
 #include "spec/catalogue.hpp"
 #include "spec/cluster.hpp"
 
@@ -95,8 +96,7 @@ std::vector<FamilyData> framework_all_reduce_families(const Csv& csv) {
   std::map<FamilyKey, std::pair<std::shared_ptr<Calls>, FamilyData>> families;
   std::map<std::string, Machine> machines;
   for (std::size_t i = 0; i < csv.rows(); ++i) {
-    std::string device(csv.text(i, "gpu"));
-    std::replace(device.begin(), device.end(), '_', '-');
+    const std::string device = device_name(csv.text(i, "gpu"));
     const FamilyKey key{device, "framework_all_reduce", std::string(csv.text(i, "framework")), "bf16"};
     const std::optional<AllReduceLibrary> library = library_of(key.library);
     auto& [calls, data] = families[key];

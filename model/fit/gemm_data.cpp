@@ -8,6 +8,7 @@
 #include <memory>
 #include <set>
 
+#include "fit/device_names.hpp"
 #include "gpu/gemm.hpp"
 #include "spec/catalogue.hpp"
 #include "spec/cluster.hpp"
@@ -39,7 +40,7 @@ struct Beside {
   bool rows = false, scales = false, single = false;
 };
 Beside beside(const FamilyKey& key) {
-  const bool blackwell = key.device.starts_with("b");
+  const bool blackwell = is_blackwell(key.device);
   return {.rows = key.dtype != "bfloat16" && !(key.dtype == "fp8" && key.library == "trtllm"),
           .scales = blackwell && key.dtype == "fp8_block",
           .single = blackwell && key.dtype == "fp8" && key.library == "vllm"};
@@ -164,7 +165,7 @@ GemmFit gemm_fit(const FamilyKey& key, const std::vector<double>& v) {
   fit.resident = v[At::resident];
   if (key.dtype == "fp8_block") fit.tiles = TileSet::deepgemm;
   if (key.dtype == "nvfp4") fit.tiles = TileSet::cutlass;
-  if (key.dtype == "fp8_block" && key.device.starts_with("b")) fit.tiles = TileSet::cutlass;
+  if (key.dtype == "fp8_block" && is_blackwell(key.device)) fit.tiles = TileSet::cutlass;
   fit.source = Source::fitted;
   return fit;
 }
@@ -195,8 +196,7 @@ std::vector<FamilyData> gemm_families(const Csv& csv) {
   std::map<FamilyKey, std::pair<std::shared_ptr<Family>, FamilyData>> families;
   std::map<FamilyKey, std::map<std::pair<double, double>, int>> groups;
   for (std::size_t i = 0; i < csv.rows(); ++i) {
-    std::string device(csv.text(i, "gpu"));
-    std::replace(device.begin(), device.end(), '_', '-');
+    const std::string device = device_name(csv.text(i, "gpu"));
     const std::string dtype(csv.text(i, "dtype")), library(csv.text(i, "framework"));
     const FamilyKey key{device, "gemm", library, dtype};
     auto& [family, data] = families[key];

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "error.hpp"
+#include "fit/device_names.hpp"
 #include "fit/gemm_data.hpp"
 #include "fit/nccl_data.hpp"
 #include "fit/training_gemm_data.hpp"
@@ -82,8 +83,7 @@ void add_record(Entries& entries, std::string_view line, const std::string& wher
   const Json json = parse_json(line, where);
   ObjectReader record(json, where);
   const std::string op = record.string("op"), dtype = record.string("dtype");
-  std::string device = record.string("device");
-  std::ranges::replace(device, '_', '-');
+  const std::string device = device_name(record.string("device"));
   const std::string backend = record.string("backend");
   ObjectReader seconds = record.object("seconds");
   const Seconds measured = seconds.number("median", 1e-12, 1e6) * second;
