@@ -18,6 +18,8 @@
 namespace moeline {
 namespace {
 
+constexpr std::size_t kFewest = 20;  // rows of a family worth a page; fewer can be checked
+
 struct Request {
   std::vector<std::string> files;
   std::string folder, plots, source, sources;
@@ -122,7 +124,12 @@ int fit_files(const Request& request) {
   std::map<std::string, std::vector<FamilyFit>> by_device;
   std::map<std::string, std::vector<AccuracyPanel>> by_operation;
   for (const auto& [family, source] : all) {
-    if (family.observations.measured.empty()) continue;
+    if (family.check_only || family.observations.measured.size() < kFewest) {
+      fmt::print("{} · {} · {} · {}: {} rows, nothing fitted{}\n", family.key.device, family.key.operation, family.key.library,
+                 family.key.dtype, family.observations.measured.size(), family.observations.measured.empty() ? "" : ": can be checked");
+      for (const auto& [reason, count] : family.skipped) fmt::print("  {} rows left out: {}\n", count, reason);
+      continue;
+    }
     progress.begin(family);
     FamilyFit page = fit_family(family);
     progress.end(family);

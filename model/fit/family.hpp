@@ -31,6 +31,7 @@ struct FamilyData {
   std::vector<std::vector<double>> coordinates;  // where a row sits on it, log2
   std::string domain;                            // "m 1..65536, n 128..65536, k 128..65536"
   std::map<std::string, std::size_t> skipped;    // reason -> rows
+  bool check_only = false;  // too few rows or kinds of call to fit a page: compared with one, never fitted
 };
 
 // Held-out rows whose predicted time lies at or above an edge and below the next one's.

@@ -184,6 +184,9 @@ void experts_backward(StepBuilder& b, const DecoderContext& c, const Routed& r) 
   if (!c.recipe.fused_activation || !is_quantised(type)) gradient("quantise gradient", 2 * r.rows * r.width);
   b.weight(r.groups * 2 * r.width * hidden, type);
   b.add("expert GEMM", "gate+up dgrad", product(c, r.groups, r.rows_each, hidden, 2 * r.width));
+  if (c.recipe.kernels == Kernels::megablocks) {  // gate's and up's share of dX, from products of their own
+    b.add("expert activation", "sum of gate and up", Elementwise{bf16(2 * r.rows * hidden), bf16(r.rows * hidden)});
+  }
   input_again(r.rows * hidden);
   if (c.recipe.quantised_dispatch) {
     b.add("dequantise", "rows to bf16", Elementwise{bytes(type, r.rows * hidden), bf16(r.rows * hidden)});
