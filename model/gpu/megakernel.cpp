@@ -7,12 +7,13 @@
 namespace moeline {
 namespace {
 
-// Grouped FP8 rate of a kernel written for B200 (cursor.com/blog/kernels, 2025-08), and its share of the dense peak there.
+// Grouped FP8 rate of a kernel written for B200 (cursor.com/blog/kernels, 2025-08), and its share of the dense peak
+// there.
 constexpr double kRate = 2650.0 / 4500;
 // Read off two of the eight published rows: V4-Flash at 1 token gives the start, at 32,768 the leak.
 constexpr Seconds kStart = 23 * microsecond;
 constexpr double kLeak = 0.31;
-constexpr double kTileRows = 64;      // finest of the kernel's row tiles
+constexpr double kTileRows = 64;       // finest of the kernel's row tiles
 constexpr double kNarrowestTile = 16;  // rows below which products stream weights and no more
 
 }  // namespace

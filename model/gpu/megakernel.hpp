@@ -3,11 +3,13 @@
 //   t = start + max(X, M, N) + leak (the two smaller)
 //   X = 6 H I rows / F    rows: of the hottest rank, each expert's padded by half a tile on average
 //   M = weights of experts hit / (share of HBM)      N = T k H (dispatch + combine bytes) / link
-//   minibatch  T >= 2 C 128 256 / min(2 I, H)        two waves of 128 x 256 tiles over C multiprocessors in every product
-// Weights of experts whose rows do not fill the narrowest tile stream as warp decode does. gamma of the hottest of R ranks:
-// 1 + sqrt(2 ln R (1 - 1/R) / rows of a rank). Push or pull changes what signalling costs, not the payload.
-// Sources: deepseek-ai/DeepGEMM pull request 316 (Mega MoE, FP8 rows x FP4 weights, MIT); cursor.com/blog/mixture-of-kittens,
-// 2026-08 (minibatch rule, signalling); which figures are inputs: docs/theory/mxfp8.md.
+//   minibatch  T >= 2 C 128 256 / min(2 I, H)        two waves of 128 x 256 tiles over C multiprocessors in every
+//   product
+// Weights of experts whose rows do not fill the narrowest tile stream as warp decode does. gamma of the hottest of R
+// ranks: 1 + sqrt(2 ln R (1 - 1/R) / rows of a rank). Push or pull changes what signalling costs, not the payload.
+// Sources: deepseek-ai/DeepGEMM pull request 316 (Mega MoE, FP8 rows x FP4 weights, MIT);
+// cursor.com/blog/mixture-of-kittens, 2026-08 (minibatch rule, signalling); which figures are inputs:
+// docs/theory/mxfp8.md.
 #pragma once
 
 #include "gpu/warp_decode.hpp"
