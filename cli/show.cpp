@@ -146,7 +146,8 @@ Shown shown_recipe(const std::string& name) {
             {"both_ways", r.both_ways},
             {"fused_activation", r.fused_activation},
             {"fused_permute", r.fused_permute},
-            {"quantised_dispatch", r.quantised_dispatch}};
+            {"quantised_dispatch", r.quantised_dispatch},
+            {"megakernel", r.megakernel}};
   std::string page = r.name + "\n" + fact_lines(json);
   const auto operand = [](const Operand& o) {
     return fmt::format("{} {}{}", o.tensor, moeline::name(o.format),

@@ -32,6 +32,15 @@ void add_minibatch(std::vector<Anchor>& list) {
   const char* source = "cursor.com/blog/mixture-of-kittens, 2026-08";
   list.push_back({"megakernel minibatch", "Kimi K2.5: least tokens", 2368, smallest_minibatch(148, 7168, 2048),
                   "tokens", false, 0.005, source});
+  struct Row {
+    double rows, ms;
+  };
+  const auto slowdown = [](double rows) { return last_wave(minibatch_waves(rows, 148, 7168, 2048)); };
+  for (const Row& row :
+       {Row{512, 5.981}, Row{1024, 4.669}, Row{1536, 3.981}, Row{2048, 3.666}, Row{3072, 3.447}, Row{4096, 3.473}}) {
+    list.push_back({"megakernel minibatch", fmt::format("Kimi K2.5: {} rows over 2,560", row.rows), row.ms / 3.425,
+                    slowdown(row.rows) / slowdown(2560), "x", false, 0.12, source});
+  }
 }
 
 void add_warp(std::vector<Anchor>& list, const AnchorMachine& b200) {

@@ -1,7 +1,7 @@
 // How long does an expert layer take whose exchange, products, activation and combine are one kernel?
 //
 //   t = start + max(X, M, N) + leak (the two smaller)
-//   X = 6 H I rows / F    rows: of the hottest rank, each expert's padded by half a tile on average
+//   X = 6 H I rows / F (1 + 1/(2 waves))     rows: of the hottest rank, each expert's padded by half a tile on average
 //   M = weights of experts hit / (share of HBM)      N = T k H (dispatch + combine bytes) / link
 //   minibatch  T >= 2 C 128 256 / min(2 I, H)        two waves of 128 x 256 tiles over C multiprocessors in every
 //   product
@@ -12,6 +12,7 @@
 // docs/theory/mxfp8.md.
 #pragma once
 
+#include "gpu/roofline.hpp"
 #include "gpu/warp_decode.hpp"
 
 namespace moeline {
@@ -23,6 +24,9 @@ struct Megakernel {
   double tokens = 0;  // of one rank
   double ranks = 8;
   DType weight = DType::mxfp4, dispatched = DType::mxfp8, combined = DType::bf16;
+  double overload = 0;  // of the hottest rank; 0: that of a random router
+  double products = 1;  // times the forward arithmetic
+  Bytes gradients;      // of weights, read and written
 };
 
 struct MegakernelTerms {
@@ -31,7 +35,13 @@ struct MegakernelTerms {
 };
 MegakernelTerms megakernel_terms(const Megakernel& kernel, const Gpu& gpu, BytesPerSecond link);
 
-// Least tokens of a minibatch that fill the device twice in both products.
+// As an op of a layer, over the tier that holds the group; a bound where the machine is not calibrated.
+OpCost cost(const FusedExperts& experts, const Machine& machine);
+
+// Waves of 128 x 256 tiles that a minibatch of rows gives the narrower product, and what its half-empty last one costs.
+double minibatch_waves(double rows, double multiprocessors, double hidden, double width);
+double last_wave(double waves);
+// Least rows of a minibatch that fill the device twice in both products.
 double smallest_minibatch(double multiprocessors, double hidden, double width);
 // Signals of one exchange with up to 71 peers of a rack.
 Seconds signalling(Direction direction);

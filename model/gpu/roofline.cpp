@@ -4,6 +4,7 @@
 
 #include "gpu/attention.hpp"
 #include "gpu/gemm.hpp"
+#include "gpu/megakernel.hpp"
 #include "gpu/quantise.hpp"
 #include "net/collectives.hpp"
 
@@ -76,6 +77,7 @@ OpCost cost(const Work& work, const Machine& machine) {
     OpCost operator()(const Elementwise& w) const { return cost(w, machine); }
     OpCost operator()(const Quantize& w) const { return cost(w, machine); }
     OpCost operator()(const Relayout& w) const { return cost(w, machine); }
+    OpCost operator()(const FusedExperts& w) const { return cost(w, machine); }
     OpCost operator()(const Permute& w) const { return cost(w, machine); }
   };
   return std::visit(Visitor{machine}, work);

@@ -194,10 +194,26 @@ void experts_backward(StepBuilder& b, const DecoderContext& c, const Routed& r) 
   b.add("expert GEMM", "gate+up wgrad", wgrad(c, r, 2 * r.width, hidden));
 }
 
+FusedExperts one_kernel(const DecoderContext& c, const MoeFfn& moe, const Routed& r, bool backward) {
+  return {.tokens = c.shard_tokens(), .experts = real(moe.experts), .top_k = real(moe.top_k), .hidden = real(c.model.hidden),
+          .width = real(moe.width), .weight = c.recipe.expert, .dispatched = backward ? DType::bf16 : c.recipe.dispatch_wire,
+          .combined = backward ? DType::bf16 : c.recipe.combine_wire, .group = expert_group(c.parallelism),
+          .overload = r.overload, .backward = backward};
+}
+bool in_one_kernel(const DecoderContext& c) { return c.recipe.megakernel && exchanges(c) && c.parallelism.etp == 1; }
+
 // Softmax or sigmoid scores in fp32, read a few times by top-k and its auxiliary losses.
 Elementwise top_k_pass(double tokens, const MoeFfn& moe) {
   const double scores = tokens * real(moe.experts);
   return {bytes(DType::fp32, 2 * scores), bytes(DType::fp32, scores)};
+}
+
+void router_backward(StepBuilder& b, const DecoderContext& c, const MoeFfn& moe) {
+  const double hidden = real(c.model.hidden), shard = c.shard_tokens(), experts = real(moe.experts);
+  b.add("router", "top-k", top_k_pass(shard, moe));
+  b.add("router", "logits dgrad", Gemm{.m = shard, .n = hidden, .k = experts, .operands = c.recipe.router});
+  b.add("router", "logits wgrad", Gemm{.m = experts, .n = hidden, .k = shard, .operands = c.recipe.router,
+                                       .output = c.train.gradient, .accumulate = true});
 }
 
 void moe_forward(StepBuilder& b, const DecoderContext& c, const MoeFfn& moe) {
@@ -206,6 +222,11 @@ void moe_forward(StepBuilder& b, const DecoderContext& c, const MoeFfn& moe) {
   const bool beside = c.train.overlap.contains(Overlap::shared_expert) && exchanges(c);
   b.add("router", "logits", Gemm{.m = shard, .n = real(moe.experts), .k = hidden, .operands = c.recipe.router}, Part::moe);
   b.add("router", "top-k", top_k_pass(shard, moe), Part::moe);
+  if (in_one_kernel(c)) {
+    shared_forward(b, c, moe);
+    b.add("expert megakernel", "dispatch + experts + combine", one_kernel(c, moe, r, false), Part::moe);
+    return;
+  }
   if (!beside) shared_forward(b, c, moe);
   if (c.recipe.quantised_dispatch) {  // one copy per token, not per row
     b.quantise({.name = "quantise tokens", .elements = shard * hidden, .type = c.recipe.expert}, StepBuilder::Copies::rows,
@@ -232,8 +253,13 @@ void moe_forward(StepBuilder& b, const DecoderContext& c, const MoeFfn& moe) {
 }
 
 void moe_backward(StepBuilder& b, const DecoderContext& c, const MoeFfn& moe) {
-  const double hidden = real(c.model.hidden), shard = c.shard_tokens(), experts = real(moe.experts);
   const Routed r = routed(c, moe);
+  if (in_one_kernel(c)) {
+    b.add("expert megakernel", "combine + experts + dispatch", one_kernel(c, moe, r, true));
+    if (moe.shared_width > 0) dense_backward(b, c, real(moe.shared_width), kShared);
+    router_backward(b, c, moe);
+    return;
+  }
   b.add("permute", "unpermute", permutation(c, r, false));
   if (exchanges(c)) b.add("combine", "combine backward", exchange(c, moe, DType::bf16, r.overload, Flow::to_experts));
   etp_collective(b, c, r, CollectiveKind::all_gather);
@@ -252,10 +278,7 @@ void moe_backward(StepBuilder& b, const DecoderContext& c, const MoeFfn& moe) {
   if (moe.shared_width > 0) dense_backward(b, c, real(moe.shared_width), kShared);
   b.join(dispatched);
   b.add("permute", "permute", permutation(c, r, true));
-  b.add("router", "top-k", top_k_pass(shard, moe));
-  b.add("router", "logits dgrad", Gemm{.m = shard, .n = hidden, .k = experts, .operands = c.recipe.router});
-  b.add("router", "logits wgrad", Gemm{.m = experts, .n = hidden, .k = shard, .operands = c.recipe.router,
-                                       .output = c.train.gradient, .accumulate = true});
+  router_backward(b, c, moe);
 }
 
 }  // namespace

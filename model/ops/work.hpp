@@ -99,7 +99,18 @@ struct TokenExchange {
   bool combine = false;  // rows flow back to their tokens: combine, or the backward of dispatch
 };
 
+// Dispatch, experts and combine of one rank in one kernel; backward is reverse combine, dgrad, wgrad and reverse dispatch.
+struct FusedExperts {
+  double tokens = 0;           // of one rank, before routing
+  double experts = 0, top_k = 0, hidden = 0, width = 0;
+  DType weight = DType::mxfp8;
+  DType dispatched = DType::mxfp8, combined = DType::bf16;  // on the wire
+  Group group;
+  double overload = 1;
+  bool backward = false;
+};
+
 using Work = std::variant<Gemm, GroupedGemm, AttentionCore, StateScan, Elementwise, Quantize, Relayout, Permute, Collective,
-                          TokenExchange>;
+                          TokenExchange, FusedExperts>;
 
 }  // namespace moeline

@@ -49,6 +49,12 @@ std::vector<Recipe> recipes() {
   fused.scales = ScaleLayout::in_place;
   fused.fused_activation = true;
   list.push_back(fused);
+  // One kernel a direction: rows are quantised while they are dispatched.
+  Recipe mega = fused;
+  mega.name = "mxfp8_megakernel";
+  mega.dispatch_wire = DType::mxfp8;
+  mega.megakernel = true;
+  list.push_back(mega);
   // Forms for tensor cores without block scales: exponents of 4 blocks folded into one 1 x 128 scale; operands expanded
   // to bf16; partial sums of 32 scaled by CUDA cores.
   list.push_back(quantised("mxfp8_folded", DType::fp8_block, DType::bf16, false));
@@ -170,6 +176,7 @@ Recipe read_recipe(const Json& json, const std::string& where) {
   recipe.fused_activation = reader.boolean_or("fused_activation", recipe.fused_activation);
   recipe.fused_permute = reader.boolean_or("fused_permute", recipe.fused_permute);
   recipe.quantised_dispatch = reader.boolean_or("quantised_dispatch", recipe.quantised_dispatch);
+  recipe.megakernel = reader.boolean_or("megakernel", recipe.megakernel);
   reader.finish();
   if (recipe.quantised_dispatch && recipe.dispatch_wire != recipe.expert) {
     throw SpecError(

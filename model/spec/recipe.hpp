@@ -50,6 +50,7 @@ struct Recipe {
   bool fused_permute = false;     // sorting rows by expert quantises them, where no exchange lies between
   bool quantised_dispatch =
       false;                  // rows are quantised before they travel; wgrad of their expert products is then bf16
+  bool megakernel = false;        // dispatch, experts and combine are one kernel, where rows are exchanged
   double software_block = 0;  // elements along k whose scale the CUDA cores apply to partial sums; 0: none
   bool dequantised = false;   // copies are expanded to bf16 in front of every product
 };
