@@ -33,7 +33,6 @@ constexpr Precision kBf16{"BF16", DType::bf16, false, false}, kCurrent{"FP8 curr
 
 struct Bench {
   AnchorMachine machine;
-  double sustained;  // how far the power limit throttles
 
   double product(const Layer& l, Pass pass, DType type) const {
     const double m = pass == wgrad ? l.out : kTokens;
@@ -41,7 +40,7 @@ struct Bench {
     const double k = pass == fprop ? l.in : pass == dgrad ? l.out : kTokens;
     const Gemm gemm{.m = m, .n = n, .k = k, .operands = type};
     const Machine device = machine.machine();
-    return gemm_terms(gemm, device.gpu, adapted(gemm, device), {.sustained = sustained}).time.in(millisecond);
+    return gemm_terms(gemm, device.gpu, adapted(gemm, device)).time.in(millisecond);
   }
   double quantise(double elements, const Precision& p) const {
     if (p.type == DType::bf16) return 0;
@@ -78,8 +77,7 @@ void add_column(std::vector<Anchor>& list, const std::string& device, const Benc
 }
 
 void add_b300(std::vector<Anchor>& list) {
-  // 1,100 W throttle less than the B200s whose pages are borrowed; read off BF16 Fprop.
-  const Bench b300{AnchorMachine("b300-sxm"), 0.45};
+  const Bench b300{AnchorMachine("b300-sxm")};
   add_column(list, "B300", b300, kBf16, true, {4.196, 4.290, 4.272, 12.758}, true);
   add_column(list, "B300", b300, kCurrent, true, {2.879, 3.063, 3.205, 9.147});
   add_column(list, "B300", b300, kDelayed, true, {2.486, 2.621, 2.695, 7.802});
@@ -104,7 +102,7 @@ void add_b300(std::vector<Anchor>& list) {
 }
 
 void add_h200(std::vector<Anchor>& list) {
-  Bench nvl{AnchorMachine("h200-sxm"), 1};
+  Bench nvl{AnchorMachine("h200-sxm")};
   nvl.machine.scale_peaks(835.5 / 989.4);  // H200 NVL datasheet over SXM: its clock
   add_column(list, "H200 NVL", nvl, kBf16, true, {10.653, 10.813, 10.548, 32.014});
   add_column(list, "H200 NVL", nvl, kCurrent, true, {6.503, 6.795, 6.987, 20.285});
