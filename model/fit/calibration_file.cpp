@@ -163,9 +163,7 @@ void check_parameters(const FamilyFit& page, const std::string& origin) {
   for (const CatalogueEntry& entry : calibration_catalogue()) {
     const std::string name(entry.name);
     for (const FamilyFit& known : read_pages(parse_json(entry.text, name), name)) {
-      const bool quantised =
-          known.key.operation != "gemm" || (known.key.dtype == "bfloat16") == (page.key.dtype == "bfloat16");
-      if (known.key.operation == page.key.operation && quantised && names(known) == names(page)) return;
+      if (known.key.operation == page.key.operation && names(known) == names(page)) return;
     }
   }
   throw SpecError(origin + "#/families",

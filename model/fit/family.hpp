@@ -39,8 +39,8 @@ struct SizeClass {
   double above_us = 0;
   std::size_t n = 0;
   double mean = 0, bias = 0;  // of predicted / measured - 1
-  Band spread;                // of log(measured / predicted)
-  double coverage = 0;        // share inside the band, which was taken from the other folds
+  Band spread;                // of log(measured / predicted), stretched until folds cover each other
+  double coverage = 0;        // share of rows inside the band that the other folds gave, so stretched
 };
 
 struct FamilyFit {
