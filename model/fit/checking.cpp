@@ -34,7 +34,7 @@ std::size_t class_of(const std::vector<SizeClass>& classes, double predicted_us)
 
 }  // namespace
 
-Checked check_rows(const FamilyData& rows, const std::vector<Page>& pages) {
+Checked check_rows(const FamilyData& rows, const std::vector<Page>& pages, Conditions conditions) {
   Checked result{.key = rows.key, .skipped = rows.skipped};
   const Page* page = page_for(rows, pages);
   if (page == nullptr) {
@@ -43,7 +43,7 @@ Checked check_rows(const FamilyData& rows, const std::vector<Page>& pages) {
     return result;
   }
   result.page = *page;
-  result.ratios = log_ratios(rows, page->fit);
+  result.ratios = log_ratios(rows, page->fit, conditions);
   result.errors = summarise(result.ratios);
   result.classes = page->fit.classes;
   if (result.classes.empty()) result.classes.push_back({.spread = page->fit.spread});

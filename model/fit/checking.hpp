@@ -28,7 +28,7 @@ struct Checked {
 // if there is none. `pages` are candidates, best first.
 const Page* page_for(const FamilyData& rows, const std::vector<Page>& pages);
 
-Checked check_rows(const FamilyData& rows, const std::vector<Page>& pages);
+Checked check_rows(const FamilyData& rows, const std::vector<Page>& pages, Conditions conditions = Conditions::benchmark);
 
 // Candidates for a device named as measurements name it: its own pages, its relatives', then strangers' (another
 // generation, at least 25 % spread).

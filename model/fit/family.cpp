@@ -186,10 +186,11 @@ FamilyFit fit_family(const FamilyData& data) {
   return page;
 }
 
-std::vector<double> log_ratios(const FamilyData& data, const FamilyFit& page) {
+std::vector<double> log_ratios(const FamilyData& data, const FamilyFit& page, Conditions conditions) {
+  const Predictor& predicted = conditions == Conditions::step && data.in_step ? data.in_step : data.observations.predicted;
   std::vector<double> ratios;
   for (std::size_t row = 0; row < data.observations.measured.size(); ++row) {
-    ratios.push_back(log_ratio(data, page.fit.values, row) +
+    ratios.push_back(std::log(predicted(page.fit.values, row) / data.observations.measured[row]) +
                      (page.surface.empty() ? 0 : page.surface.at(data.coordinates[row])));
   }
   return ratios;
