@@ -123,15 +123,20 @@ double beside_us(const Family& f, const Row& r, const GemmFit& fit, std::span<co
   return time;
 }
 
-double predicted_us(const Family& f, std::span<const double> v, std::size_t index) {
-  const Row& r = f.rows[index];
-  const GemmFit fit = gemm_fit(f.key, {v.begin(), v.end()});
+GemmConditions repeated(const Family& f, const Row& r, const GemmFit& fit) {
   const double l2 = f.gpu.l2_capacity.value.in(byte);
   const double usable = fit.resident * l2;
   GemmConditions conditions;
   conditions.miss = std::clamp((r.working_set - usable / 2) / usable, 0.0, 1.0);
   const double loop = r.loop_flops / f.gpu.dense_peak.of(f.type)->value.in(flop_per_second);
   conditions.sustained = std::clamp(std::log10(loop / 5e-3) / 1.5, 0.0, 1.0);
+  return conditions;
+}
+
+double predicted_us(const Family& f, std::span<const double> v, std::size_t index, bool in_step) {
+  const Row& r = f.rows[index];
+  const GemmFit fit = gemm_fit(f.key, {v.begin(), v.end()});
+  const GemmConditions conditions = in_step ? GemmConditions{} : repeated(f, r, fit);
   const GemmTerms terms = gemm_terms(Gemm{.m = r.m, .n = r.n, .k = r.k, .operands = f.type}, f.gpu, fit, conditions);
   return terms.time.in(microsecond) + beside_us(f, r, fit, v);
 }
@@ -186,7 +191,7 @@ FamilyData gemm_family(const FamilyKey& key, DType format, const std::vector<Gem
     data.domain = range("m", family->rows, &Row::m) + ", " + range("n", family->rows, &Row::n) + ", " +
                   range("k", family->rows, &Row::k);
   }
-  data.observations.predicted = [family](std::span<const double> v, std::size_t i) { return predicted_us(*family, v, i); };
+  data.observations.predicted = [family](std::span<const double> v, std::size_t i) { return predicted_us(*family, v, i, false); };
   return data;
 }
 
@@ -230,11 +235,18 @@ std::vector<FamilyData> gemm_families(const Csv& csv) {
   std::vector<FamilyData> list;
   for (auto& [key, entry] : families) {
     auto& [family, data] = entry;
-    if (family->rows.size() < 50) continue;
+    data.check_only = family->rows.size() < 50;
+    if (family->rows.empty()) {
+      list.push_back(std::move(data));
+      continue;
+    }
     data.domain = range("m", family->rows, &Row::m) + ", " + range("n", family->rows, &Row::n) + ", " +
                   range("k", family->rows, &Row::k);
     data.observations.predicted = [rows = family](std::span<const double> v, std::size_t index) {
-      return predicted_us(*rows, v, index);
+      return predicted_us(*rows, v, index, false);
+    };
+    data.in_step = [rows = family](std::span<const double> v, std::size_t index) {
+      return predicted_us(*rows, v, index, true);
     };
     std::vector<double> second_start;
     for (const Parameter& p : data.parameters) second_start.push_back(p.start);

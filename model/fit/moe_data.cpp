@@ -116,12 +116,12 @@ struct Family {
   std::vector<Row> rows;
 };
 
-double predicted_us(const Family& f, std::span<const double> v, std::size_t index) {
+double predicted_us(const Family& f, std::span<const double> v, std::size_t index, bool in_step) {
   const Row& r = f.rows[index];
   const MoeOpFit fit = moe_op_fit(v);
   const double usable = fit.resident * f.gpu.l2_capacity.value.in(byte);
   const MoeConditions repeated{.miss = std::clamp((r.working_set - usable / 2) / usable, 0.0, 1.0)};
-  return moe_op_terms(r.op, r.load, f.gpu, fit, repeated).time.in(microsecond);
+  return moe_op_terms(r.op, r.load, f.gpu, fit, in_step ? MoeConditions{} : repeated).time.in(microsecond);
 }
 
 double working_set(const MoeOp& op, const MoeLoad& load) {
@@ -205,7 +205,10 @@ FamilyData finished(Reading reading) {
   data.surface.axes = {"tokens", "weight bytes hit", "inter"};
   data.surface.knots = {{0, 2, 4, 6, 9, 14}, {18, 23, 27, 35}, {5, 9, 13}};
   data.observations.predicted = [rows = reading.family](std::span<const double> v, std::size_t i) {
-    return predicted_us(*rows, v, i);
+    return predicted_us(*rows, v, i, false);
+  };
+  data.in_step = [rows = reading.family](std::span<const double> v, std::size_t i) {
+    return predicted_us(*rows, v, i, true);
   };
   return std::move(data);
 }
