@@ -217,7 +217,8 @@ Footprint footprint(const MemoryContext& c, const StageContent& stage) {
   Footprint footprint;
   footprint.parts = {
       {"weights", in_bf16 * bf16(sharded(3))},
-      {"quantised_weights", local.quantised > 0 && kept ? copies * bytes(quantised, local.quantised) * (sharded(3) / sharded(4)) : Bytes{}},
+      {"quantised_weights",
+       local.quantised > 0 && kept ? copies * bytes(quantised, local.quantised) * (sharded(3) / sharded(4)) : Bytes{}},
       {"gradients", bytes(c.train.gradient, sharded(2))},
       {"optimizer", sharded(1) * optimizer_bytes_per_parameter(c.train.optimizer)},
       {"activations", activations(c, stage)},
