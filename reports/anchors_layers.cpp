@@ -9,7 +9,7 @@ namespace moeline {
 namespace {
 
 constexpr const char* kReadme = "pytorch/ao torchao/prototype/moe_training/README.md, BSD-3";
-constexpr const char* kPost = "cursor.com/blog/kernels, 2025-08, table 5";
+constexpr const char* kPost = "cursor.com/blog/kernels, 2025-08, table 5; shape inferred from tables 3 and 5";
 
 // As its benchmark builds it: one expert a token, one shared expert of the same width in bf16, loss around it.
 struct TorchaoLayer {

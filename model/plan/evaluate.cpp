@@ -68,7 +68,7 @@ Outcome evaluate_layer(const Scenario& s, const LayerWorkload& workload, const M
 }
 
 // Format whose dense peak MFU is measured against: that of the experts, which do most of the arithmetic.
-DType mfu_format(const Scenario& s) { return s.recipe.expert; }
+DType mfu_format(const Scenario& s) { return multiplied(s.recipe, s.recipe.expert); }
 
 void add_rates(const Scenario& s, const TrainWorkload& train, const Gpu& gpu, TrainEvaluation& result) {
   const double tokens = static_cast<double>(train.global_batch) * static_cast<double>(train.sequence);
