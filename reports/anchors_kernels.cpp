@@ -71,7 +71,7 @@ void add_torchao_kernels(std::vector<Anchor>& list, const AnchorMachine& b200) {
   add("dgrad: grouped GEMM", 1683.4, product(g, rows / g, k, n, DType::mxfp8));
   add("wgrad: quantise dY transposed", 141.5, quantiser(y, true));
   add("wgrad: quantise A transposed", 472.2, quantiser(x, true));
-  add("wgrad: grouped GEMM (its ratio to forward is input)", 2103.3, product(g, n, k, rows / g, DType::mxfp8, true));
+  add("wgrad: grouped GEMM (its ratio to forward)", 2103.3, product(g, n, k, rows / g, DType::mxfp8, true), true);
   const char* scales = "TorchAO scale relayouts, DeepSeek-V3 shape";
   table = scales;
   add("forward: A", 29.7, relayout(x, false), true);
