@@ -38,6 +38,7 @@ struct DecodeFit {
   double shortest_chunk = 1;      // tokens; a cache is split no finer
   double most_chunks = kHard;     // of one sequence and kv head
   Seconds combine;                // second pass over split results
+  Seconds combine_chunk;          // more for every chunk: one block reads them one after the other
   double partial_memory = kHard;  // of HBM bandwidth, for split results; neutral: they stay in L2
   double whole_waves = 0;         // 0: chunks share multiprocessors evenly, 1: in whole waves
   double overlap = kHard;

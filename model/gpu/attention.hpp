@@ -48,6 +48,8 @@ struct DecodeTerms {
   double chunks = 0, waves = 0;  // per sequence and kv head; per multiprocessor
   double hit = 0;                // share of the cache found in L2
   bool vector_kernel = false;
+  bool clustered = false;        // chunks reduced inside a cluster, not by way of memory
+  double value_split = 1;        // blocks that share the values of one chunk
   Bytes cache;
   Flops flops;
   Seconds tensor, walk, vector, memory, ramp, queries, combine;
