@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 #include <map>
 
 namespace moeline {
@@ -203,12 +202,24 @@ std::vector<FamilyData> attention_families(FamilyBuilder<PrefillRow>& prefill, F
   const std::map<std::string, double> whole{{"tensor", 0.9}, {"overlap", 3}, {"tile", 0.5}};
   const std::map<std::string, double> single{
       {"ramp", 20}, {"ramp_rate", 3000}, {"l2_speed", 1.3}, {"shortest_chunk", 300}};
-  std::size_t at = prefills;
+  std::size_t at = 0;
+  prefill.each([&](const auto& rows) {
+    FamilyData& data = list[at++];
+    data.surface.axes = {"tokens", "sequences x heads"};
+    data.surface.knots = {{4, 7, 9, 10.5, 12, 13.5, 15}, {0, 3, 5, 7, 9, 12}};
+    for (const PrefillRow& row : rows) {
+      const auto x = prefill_coordinates(row.core);
+      data.coordinates.emplace_back(x.begin(), x.end());
+    }
+  });
   decode.each([&](const auto& rows) {
     FamilyData& data = list[at++];
     data.surface.axes = {"cached tokens", "caches", "heads per cache"};
     data.surface.knots = {{6, 9, 12, 15, 17}, {0, 4, 8, 12}, {0, 3, 6}};
-    for (const DecodeShape& r : rows) data.coordinates.push_back({std::log2(r.keys), std::log2(r.sequences*r.kv_heads), std::log2(r.heads/r.kv_heads)});
+    for (const DecodeShape& row : rows) {
+      const auto x = decode_coordinates(row);
+      data.coordinates.emplace_back(x.begin(), x.end());
+    }
   });
   for (std::size_t i = 0; i < list.size(); ++i) list[i].starts = {second_start(list[i], i < prefills ? whole : single)};
   return list;

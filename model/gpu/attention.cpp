@@ -96,7 +96,12 @@ PrefillTerms prefill_terms(const AttentionCore& a, const Gpu& gpu, const Prefill
   t.around = passing(context.around, gpu, fit);
   const Seconds launch = a.backward ? fit.launch_backward : fit.launch;
   t.time = launch + t.around + smooth_max(main, t.memory, std::isinf(overlap) ? kHard : kMemoryOverlap);
+  if (fit.surface && !a.backward && a.window <= 0) t.time *= std::exp(fit.surface->at(prefill_coordinates(a)));
   return t;
+}
+
+std::array<double, 2> prefill_coordinates(const AttentionCore& a) {
+  return {std::log2(a.keys), std::log2(a.sequences * a.heads)};
 }
 
 OpCost attention_cost(const AttentionCore& a, const Gpu& gpu, const PrefillFit& fit, const PrefillContext& context) {
@@ -227,7 +232,12 @@ DecodeTerms decode_terms(const DecodeShape& s, const Gpu& gpu, const DecodeFit& 
                 partial / (fit.partial_memory * gpu.hbm_bandwidth.value);
   }
   t.time = fit.launch + t.combine + t.ramp + t.queries + smooth_max(work, t.memory, p);
+  if (fit.surface) t.time *= std::exp(fit.surface->at(decode_coordinates(s)));
   return t;
+}
+
+std::array<double, 3> decode_coordinates(const DecodeShape& s) {
+  return {std::log2(s.keys), std::log2(s.sequences * s.kv_heads), std::log2(s.heads / s.kv_heads)};
 }
 
 OpCost decode_cost(const DecodeShape& s, const Gpu& gpu, const DecodeFit& fit, bool cold) {

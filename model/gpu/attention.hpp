@@ -9,6 +9,8 @@
 // docs/theory/attention.md.
 #pragma once
 
+#include <array>
+
 #include "cost/attention_fit.hpp"
 #include "cost/op_cost.hpp"
 #include "ops/work.hpp"
@@ -62,6 +64,12 @@ PrefillTerms prefill_terms(const AttentionCore& attention, const Gpu& gpu, const
 
 // `cold`: the cache comes from HBM, as in a step whose weights evict it; a benchmark loop finds small caches in L2.
 DecodeTerms decode_terms(const DecodeShape& shape, const Gpu& gpu, const DecodeFit& fit, bool cold = true);
+
+// Where a prefill kernel sits on the correction surface of its page: log2 of keys, and of sequences x heads.
+std::array<double, 2> prefill_coordinates(const AttentionCore& attention);
+
+// Where a decode kernel sits on the correction surface of its page: log2 of tokens, caches and heads of one cache.
+std::array<double, 3> decode_coordinates(const DecodeShape& shape);
 
 OpCost attention_cost(const AttentionCore& attention, const Gpu& gpu, const PrefillFit& fit,
                       const PrefillContext& context = {});
