@@ -2,7 +2,7 @@
 //
 //   prefill   t = launch + around + max4( maxp(longest tile, work / multiprocessors) sagging, bytes / (memory BW) )
 //   backward  the same over tiles of keys, five products for two, at its own share of the tensor rate
-//   decode    t = launch + split + ramp + maxp( products, walk along a chunk, vector kernel, cache / (memory BW) )
+//   decode    t = launch + combine + ramp + maxp( products, walk along a chunk, vector kernel, cache / (memory BW) )
 // maxp(a, b) = (a^p + b^p)^(1/p): 1 adds, infinity is max. Assumes fused kernels: scores never reach memory. A causal
 // sequence ends with its longest tile, and no other multiprocessor can help: few heads of long sequences are slow.
 // Source: fits of ai-dynamo/aiconfigurator@095f58a and MooreThreads/SimuMax@4dcaae5, Apache-2.0;

@@ -47,7 +47,7 @@ struct DeepEpLowLatency {
 DeepEpTerms deepep_terms(const DeepEpLowLatency& exchange, const DeepEpLowLatencyFit& fit);
 
 // Where an exchange sits on the correction surface of its page: log2 of tokens, bytes that a token sends or takes back, and
-// multiprocessors (normal) or blocks' experts (low latency).
+// multiprocessors (normal) or experts (low latency).
 std::array<double, 3> deepep_coordinates(const DeepEpNormal& exchange);
 std::array<double, 3> deepep_coordinates(const DeepEpLowLatency& exchange);
 
