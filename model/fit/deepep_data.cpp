@@ -87,7 +87,8 @@ double normal_us(const Family& f, std::span<const double> v, std::size_t index) 
 }
 
 double low_latency_us(const Family& f, std::span<const double> v, std::size_t index) {
-  return deepep_terms(low_latency_exchange(f, f.rows[index]), deepep_low_latency_fit(f.key, {v.begin(), v.end()})).time.in(microsecond);
+  const DeepEpLowLatencyFit fit = deepep_low_latency_fit(f.key, {v.begin(), v.end()});
+  return deepep_terms(low_latency_exchange(f, f.rows[index]), fit).time.in(microsecond);
 }
 
 std::shared_ptr<Family> family_of(const FamilyKey& key) {
