@@ -4,8 +4,10 @@
 #pragma once
 
 #include <limits>
+#include <memory>
 
 #include "cost/op_cost.hpp"
+#include "cost/surface.hpp"
 #include "units.hpp"
 
 namespace moeline {
@@ -25,6 +27,7 @@ struct PrefillFit {
   double overlap = kHard, overlap_backward = kHard;
   double sag = 0;                          // time added by a full chip that runs long and loses clock
   Seconds sag_after = 1500 * microsecond;  // half of it has come by then
+  std::shared_ptr<const Surface> surface;  // over prefill_coordinates; forward, without a window
   Spread spread;
   Source source = Source::bound;
 };
@@ -36,8 +39,8 @@ struct DecodeFit {
   double tensor = 1;              // of the dense peak
   Seconds token, chunk;           // one multiprocessor walking one cached token; fixed cost of a chunk
   double shortest_chunk = 1;      // tokens; a cache is split no finer
-  double most_chunks = kHard;     // of one sequence and kv head
   Seconds combine;                // second pass over split results
+  Seconds combine_chunk;          // more for every chunk: one block reads them one after the other
   double partial_memory = kHard;  // of HBM bandwidth, for split results; neutral: they stay in L2
   double whole_waves = 0;         // 0: chunks share multiprocessors evenly, 1: in whole waves
   double overlap = kHard;
@@ -49,6 +52,7 @@ struct DecodeFit {
   Seconds vector_token;     // one block of theirs walking one cached token
   Seconds vector_combine;   // their second pass over split results
   double l2_speed = 1, l2_share = 1, l2_sharpness = 8;  // benchmarks only: cache found in L2
+  std::shared_ptr<const Surface> surface;               // over decode_coordinates
   Spread spread;
   Source source = Source::bound;
 };

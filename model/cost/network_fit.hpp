@@ -4,7 +4,10 @@
 // Source of fitted values: ai-dynamo/aiconfigurator@095f58a, Apache-2.0; docs/theory/collectives-measured.md.
 #pragma once
 
+#include <memory>
+
 #include "cost/op_cost.hpp"
+#include "cost/surface.hpp"
 #include "units.hpp"
 
 namespace moeline {
@@ -52,6 +55,7 @@ struct DeepEpFit {
   SecondsPerByte row_byte, copy_byte, node_byte;
   double link = 1, wire = 1;  // shares of NVLink and of the NIC
   double overlap = 8;
+  std::shared_ptr<const Surface> surface;  // of the page, over the coordinates of its exchange
   Spread spread;
   Source source = Source::bound;
 };
@@ -62,6 +66,7 @@ struct DeepEpLowLatencyFit {
   SecondsPerByte copy_byte;
   double link = 1, wire = 1;
   double overlap = 8;
+  std::shared_ptr<const Surface> surface;  // of the page, over the coordinates of its exchange
   Spread spread;
   Source source = Source::bound;
 };
@@ -74,6 +79,7 @@ struct MnnvlFit {
   SecondsPerByte channel_byte;
   double link = 1, decay = 0;  // share of the link; lost per 8 ranks
   double overlap = 8;
+  std::shared_ptr<const Surface> surface;  // of the page, over the coordinates of its exchange
   Spread spread;
   Source source = Source::bound;
 };

@@ -96,8 +96,9 @@ void read_row(const Csv& csv, std::size_t i, bool latent, FamilyBuilder<PrefillR
   const bool whole = csv.text(i, "phase") == "prefill";
   const FamilyKey key{device, std::string(latent ? "mla_" : "") + (whole ? "prefill" : "decode"), library,
                       layer + "/" + std::string(name(cache))};
-  const bool reread = latent && is_blackwell(device);
-  const DecodeKernels kernels{.latent = latent, .reread = reread, .vector = !latent};
+  const bool blackwell = is_blackwell(device);
+  const DecodeKernels kernels{
+      .latent = latent, .reread = latent && blackwell, .vector = !latent, .blackwell = blackwell};
   FamilyData& data = whole ? prefill.data(key, device, prefill_parameters())
                            : decode.data(key, device, decode_parameters(kernels));
   const std::optional<Shape> s = shape_of(csv, i, latent);
@@ -121,11 +122,17 @@ std::vector<Parameter> prefill_parameters() {
 }
 
 std::vector<Parameter> decode_parameters(DecodeKernels kernels) {
+  // TensorRT-LLM's launch code for Blackwell splits at twice a step of 256 tokens and reckons that reducing a chunk takes as
+  // long as walking 128 tokens, of about 1 ns each. Latent products reach what FlashMLA publishes for Hopper, 0.67 of peak.
+  const Parameter shortest = kernels.blackwell ? Parameter{"shortest_chunk", "tokens", 512, 32, 2048, 2}
+                                               : Parameter{"shortest_chunk", "tokens", 128, 32, 2048, 0.4};
+  const Parameter combine_chunk = kernels.blackwell ? Parameter{"combine_chunk", "us", 0.13, 0.001, 1, 1}
+                                                    : Parameter{"combine_chunk", "us", 0.05, 0.001, 1, 0.4};
   std::vector<Parameter> list{
       {"launch", "us", 9, 2, 30},               {"memory", "of HBM", 0.92, 0.4, 1.0, 5},
-      {"tensor", "of peak", 0.5, 0.05, 1.0, 0.6}, {"token", "ns", 1, 0.1, 100, 0.4},
-      {"chunk", "us", kernels.latent ? 4.0 : 0.5, 0.01, 10, 0.2}, {"shortest_chunk", "tokens", 128, 32, 2048, 0.4},
-      {"most_chunks", "", 24, 4, 160, 0.5},     {"combine", "us", 1, 0.01, 15, 0.4},
+      {"tensor", "of peak", kernels.latent ? 0.7 : 0.5, 0.05, 1.0, 0.6}, {"token", "ns", 1, 0.1, 100, 0.4},
+      {"chunk", "us", kernels.latent ? 4.0 : 0.5, 0.01, 10, 0.2}, shortest,
+      {"combine", "us", 1, 0.01, 15, 0.4},      combine_chunk,
       {"whole_waves", "share", 0.8, 0.05, 1, 0.4}, {"overlap", "exponent", 4, 1, 12, 0.5},
       {"ramp", "us", 8, 0.05, 40, 0.4},         {"ramp_rate", "GB/s", 4000, 300, 100000, 0.4},
       {"query_memory", "of HBM", 0.3, 0.01, 1, 0.4}, {"l2_speed", "of HBM", 4, 1, 12, 0.5},
@@ -173,8 +180,8 @@ DecodeFit decode_fit(const FamilyKey& key, const std::vector<double>& v) {
   fit.token = v[i++] * nanosecond;
   fit.chunk = v[i++] * microsecond;
   fit.shortest_chunk = v[i++];
-  fit.most_chunks = v[i++];
   fit.combine = v[i++] * microsecond;
+  fit.combine_chunk = v[i++] * microsecond;
   fit.whole_waves = v[i++];
   fit.overlap = v[i++];
   fit.ramp = v[i++] * microsecond;
@@ -202,6 +209,25 @@ std::vector<FamilyData> attention_families(FamilyBuilder<PrefillRow>& prefill, F
   const std::map<std::string, double> whole{{"tensor", 0.9}, {"overlap", 3}, {"tile", 0.5}};
   const std::map<std::string, double> single{
       {"ramp", 20}, {"ramp_rate", 3000}, {"l2_speed", 1.3}, {"shortest_chunk", 300}};
+  std::size_t at = 0;
+  prefill.each([&](const auto& rows) {
+    FamilyData& data = list[at++];
+    data.surface.axes = {"tokens", "sequences x heads"};
+    data.surface.knots = {{4, 7, 9, 10.5, 12, 13.5, 15}, {0, 3, 5, 7, 9, 12}};
+    for (const PrefillRow& row : rows) {
+      const auto x = prefill_coordinates(row.core);
+      data.coordinates.emplace_back(x.begin(), x.end());
+    }
+  });
+  decode.each([&](const auto& rows) {
+    FamilyData& data = list[at++];
+    data.surface.axes = {"cached tokens", "caches", "heads per cache"};
+    data.surface.knots = {{6, 9, 12, 15, 17}, {0, 4, 8, 12}, {0, 3, 6}};
+    for (const DecodeShape& row : rows) {
+      const auto x = decode_coordinates(row);
+      data.coordinates.emplace_back(x.begin(), x.end());
+    }
+  });
   for (std::size_t i = 0; i < list.size(); ++i) list[i].starts = {second_start(list[i], i < prefills ? whole : single)};
   return list;
 }

@@ -36,6 +36,13 @@ F marked(F fit, const Page& page) {
   return fit;
 }
 
+template <class F>
+F corrected(F fit, const Page& page) {
+  fit = marked(std::move(fit), page);
+  if (!page.fit.surface.empty()) fit.surface = std::make_shared<const Surface>(page.fit.surface);
+  return fit;
+}
+
 // Pages are in order of their lenders.
 const Page* nearer(const Page* a, const Page* b) {
   if (a == nullptr || b == nullptr) return a == nullptr ? b : a;
@@ -130,7 +137,7 @@ void assemble_gemm(Calibration& calibration, const std::vector<Page>& pages) {
 void assemble_attention(Calibration& calibration, const std::vector<Page>& pages) {
   const Page* training = find_page(pages, "attention_backward");
   const auto with_backward = [&](const Page& page) {
-    PrefillFit fit = marked(prefill_fit(page.fit.key, page.fit.fit.values), page);
+    PrefillFit fit = corrected(prefill_fit(page.fit.key, page.fit.fit.values), page);
     if (training == nullptr) return fit;
     const PrefillFit back = prefill_fit(training->fit.key, training->fit.fit.values);
     fit.launch_backward = fit.launch;
@@ -161,12 +168,12 @@ void assemble_network(Calibration& calibration, const std::vector<Page>& pages) 
         std::pair{"deepep_nodes_dispatch", &deepep.nodes_dispatch},
         std::pair{"deepep_nodes_combine", &deepep.nodes_combine}}) {
     const Page* page = find_page(pages, operation);
-    if (page != nullptr) *fit = marked(deepep_fit(page->fit.key, page->fit.fit.values), *page);
+    if (page != nullptr) *fit = corrected(deepep_fit(page->fit.key, page->fit.fit.values), *page);
   }
   for (const auto& [operation, fit] : {std::pair{"mnnvl_dispatch", &calibration.mnnvl.dispatch},
                                        std::pair{"mnnvl_combine", &calibration.mnnvl.combine}}) {
     const Page* page = find_page(pages, operation, "trtllm-one-sided");
-    if (page != nullptr) *fit = marked(mnnvl_fit(page->fit.fit.values), *page);
+    if (page != nullptr) *fit = corrected(mnnvl_fit(page->fit.fit.values), *page);
   }
 }
 

@@ -71,20 +71,24 @@ struct Family {
   std::vector<Row> rows;
 };
 
+DeepEpNormal normal_exchange(const Family& f, const Row& r) {
+  return {.tokens = r.tokens, .row = deepep_row(r.hidden, direction_of(f.key)), .ranks = r.ranks,
+          .ranks_hit = r.reach.ranks, .nodes = r.nodes, .nodes_hit = r.reach.nodes, .multiprocessors = r.sms,
+          .link = f.link, .nic = f.nic};
+}
+DeepEpLowLatency low_latency_exchange(const Family& f, const Row& r) {
+  return {.tokens = r.tokens, .row = deepep_low_latency_row(r.hidden, direction_of(f.key)), .top_k = r.top_k,
+          .experts = r.experts, .ranks = r.ranks, .nodes = r.nodes, .multiprocessors = f.multiprocessors, .link = f.link,
+          .nic = f.nic};
+}
+
 double normal_us(const Family& f, std::span<const double> v, std::size_t index) {
-  const Row& r = f.rows[index];
-  const DeepEpNormal exchange{.tokens = r.tokens, .row = deepep_row(r.hidden, direction_of(f.key)), .ranks = r.ranks,
-                              .ranks_hit = r.reach.ranks, .nodes = r.nodes, .nodes_hit = r.reach.nodes,
-                              .multiprocessors = r.sms, .link = f.link, .nic = f.nic};
-  return deepep_terms(exchange, deepep_fit(f.key, {v.begin(), v.end()})).time.in(microsecond);
+  return deepep_terms(normal_exchange(f, f.rows[index]), deepep_fit(f.key, {v.begin(), v.end()})).time.in(microsecond);
 }
 
 double low_latency_us(const Family& f, std::span<const double> v, std::size_t index) {
-  const Row& r = f.rows[index];
-  const DeepEpLowLatency exchange{.tokens = r.tokens, .row = deepep_low_latency_row(r.hidden, direction_of(f.key)),
-                                  .top_k = r.top_k, .experts = r.experts, .ranks = r.ranks, .nodes = r.nodes,
-                                  .multiprocessors = f.multiprocessors, .link = f.link, .nic = f.nic};
-  return deepep_terms(exchange, deepep_low_latency_fit(f.key, {v.begin(), v.end()})).time.in(microsecond);
+  const DeepEpLowLatencyFit fit = deepep_low_latency_fit(f.key, {v.begin(), v.end()});
+  return deepep_terms(low_latency_exchange(f, f.rows[index]), fit).time.in(microsecond);
 }
 
 std::shared_ptr<Family> family_of(const FamilyKey& key) {
@@ -157,6 +161,14 @@ void add(Families& families, const FamilyKey& key, bool normal, const Row& row, 
 void finish(std::pair<std::shared_ptr<Family>, FamilyData>& entry, bool normal) {
   auto& [family, data] = entry;
   if (!family->rows.empty()) data.domain = domain_of(family->rows);
+  data.surface.axes = {"tokens", "bytes of a token", normal ? "SMs" : "experts"};
+  data.surface.knots = normal ? std::vector<std::vector<double>>{{0, 3, 6, 8, 10, 12, 17}, {13, 15, 17}, {2, 3.5, 5}}
+                              : std::vector<std::vector<double>>{{0, 3, 6, 8, 10}, {14, 17}, {4, 9}};
+  for (const Row& row : family->rows) {
+    const auto x = normal ? deepep_coordinates(normal_exchange(*family, row))
+                          : deepep_coordinates(low_latency_exchange(*family, row));
+    data.coordinates.emplace_back(x.begin(), x.end());
+  }
   data.observations.predicted = [rows = family, normal](std::span<const double> v, std::size_t index) {
     return normal ? normal_us(*rows, v, index) : low_latency_us(*rows, v, index);
   };

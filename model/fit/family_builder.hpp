@@ -71,6 +71,11 @@ class FamilyBuilder {
       list.push_back(std::move(data));
     }
   }
+  // Calls visit(rows) for every family, in the order that finish lists them.
+  template <class Visit>
+  void each(Visit visit) const {
+    for (const auto& [key, entry] : families_) visit(entry.first->rows);
+  }
 
  private:
   std::map<FamilyKey, std::pair<std::shared_ptr<MeasuredRows<Row>>, FamilyData>> families_;

@@ -108,6 +108,8 @@ std::vector<FamilyData> mnnvl_families(const Csv& csv) {
       family = std::make_shared<Family>(Family{bandwidth, {}});
       data.key = key;
       data.parameters = parameters(key);
+      data.surface.axes = {"tokens", "ranks"};
+      data.surface.knots = {{0, 3, 6, 8, 10, 12, 16}, {1, 3, 6}};
     }
     std::optional<MnnvlExchange> exchange = exchange_at(csv, i);
     const std::optional<double> t = csv.number(i, "latency_us");
@@ -122,6 +124,8 @@ std::vector<FamilyData> mnnvl_families(const Csv& csv) {
       data.observations.measured.push_back(*t);
       data.group.push_back(static_cast<int>(std::log2(exchange->ranks)));
       data.size.push_back(exchange->tokens);
+      const auto x = mnnvl_coordinates(*exchange);
+      data.coordinates.emplace_back(x.begin(), x.end());
       family->rows.push_back(*exchange);
     }
   }

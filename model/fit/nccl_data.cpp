@@ -38,8 +38,9 @@ std::vector<Parameter> parameters() {
           {"simple_link", "of the link", 0.8, 0.3, 1},
           {"simple_overlap", "exponent", 2, 1, 6},
           {"own_copy", "ring steps", 0.6, 0.05, 1.5},
-          {"switch_floor", "us", 70, 5, 200},
-          {"switch_link", "of the link", 0.6, 0.15, 1.2},
+          // Only long messages take the switch, so short ones must not decide it: firmer than the others.
+          {"switch_floor", "us", 70, 5, 200, 3},
+          {"switch_link", "of the link", 0.6, 0.15, 1.2, 5},
           {"switch_overlap", "exponent", 1.5, 1, 4},
           {"exchange_low", "us", 8, 2, 30},
           {"exchange_low_bandwidth", "GB/s per peer", 7, 1, 100},

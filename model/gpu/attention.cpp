@@ -15,7 +15,11 @@ constexpr double kL2Share = 0.7, kL2Sharpness = 4;  // what fits L2, and how sha
 // Query heads per kv head that tensor-core decode kernels take at once; above the first number a vector kernel runs.
 constexpr double kGroup = 32, kLatentGroup = 64;
 constexpr double kVectorChunk = 256;  // tokens that a vector kernel does not split
-constexpr double kNarrowLatentGroup = 16;  // latent kernel of Blackwell below 64 heads: run twice for 32
+// Latent kernels of Blackwell as TensorRT-LLM 1.3 (fmhaKernels.h, Apache-2.0) chooses them: a narrow one for few heads or
+// short chunks, whose chunks are reduced in the shared memory of a cluster of up to 16, and a wide one.
+constexpr double kNarrowLatentGroup = 16, kNarrowLatentHeads = 32;
+constexpr double kNarrowChunk = 1024, kNarrowStep = 256;
+constexpr double kLargestCluster = 16, kCrowdedCluster = 8;
 
 double steps(double tokens) { return std::ceil(tokens / kStep - 1e-9); }
 
@@ -92,7 +96,12 @@ PrefillTerms prefill_terms(const AttentionCore& a, const Gpu& gpu, const Prefill
   t.around = passing(context.around, gpu, fit);
   const Seconds launch = a.backward ? fit.launch_backward : fit.launch;
   t.time = launch + t.around + smooth_max(main, t.memory, std::isinf(overlap) ? kHard : kMemoryOverlap);
+  if (fit.surface && !a.backward && a.window <= 0) t.time *= std::exp(fit.surface->at(prefill_coordinates(a)));
   return t;
+}
+
+std::array<double, 2> prefill_coordinates(const AttentionCore& a) {
+  return {std::log2(a.keys), std::log2(a.sequences * a.heads)};
 }
 
 OpCost attention_cost(const AttentionCore& a, const Gpu& gpu, const PrefillFit& fit, const PrefillContext& context) {
@@ -130,8 +139,15 @@ bool vector_kernel(const DecodeShape& s, const Gpu& gpu) {
   return group < 1.5 || small;
 }
 
+double multiprocessors(const Gpu& gpu) { return static_cast<double>(gpu.multiprocessors.value); }
+
 bool narrow_latent(const DecodeShape& s, const Gpu& gpu) {
-  return s.latent && blackwell(gpu) && s.heads > kNarrowLatentGroup && s.heads < kLatentGroup;
+  if (!s.latent || !blackwell(gpu)) return false;
+  if (s.heads <= kNarrowLatentHeads) return true;
+  const double parts = s.sequences * std::ceil(s.heads / kNarrowLatentGroup - 1e-9);
+  if (parts > multiprocessors(gpu)) return false;
+  const double chunks = std::min(std::ceil(s.keys / kNarrowStep), std::max(1.0, std::floor(multiprocessors(gpu) / parts)));
+  return std::ceil(s.keys / chunks) <= kNarrowChunk;
 }
 
 Bytes cached(const DecodeShape& s) {
@@ -140,22 +156,35 @@ Bytes cached(const DecodeShape& s) {
 }
 
 // Query rows a tile of the tensor cores is padded to.
-double padded_group(const DecodeShape& s) {
+// Blackwell's multiply 128 rows at once: a pair of blocks fills them with 128 heads, one block alone half.
+double padded_group(const DecodeShape& s, const Gpu& gpu) {
+  if (s.latent && blackwell(gpu) && !narrow_latent(s, gpu) && s.heads <= kLatentGroup) return 2 * kLatentGroup;
   if (s.latent) return kLatentGroup;
   return std::min(kGroup, std::max(8.0, std::exp2(std::ceil(std::log2(s.heads / s.kv_heads)))));
 }
 
+// Heads that one block takes at once.
+double tile_of(const DecodeShape& s, const Gpu& gpu) {
+  return narrow_latent(s, gpu) ? kNarrowLatentGroup : s.latent ? kLatentGroup : kGroup;
+}
+
 // A cache is split until the chip is full, but not finer than pays.
 void split_cache(DecodeTerms& t, const DecodeShape& s, const Gpu& gpu, const DecodeFit& fit) {
-  const double sms = static_cast<double>(gpu.multiprocessors.value);
-  const double tile = narrow_latent(s, gpu) ? kNarrowLatentGroup : s.latent ? kLatentGroup : kGroup;
-  const double group = t.vector_kernel ? s.heads / s.kv_heads : std::ceil(s.heads / s.kv_heads / tile - 1e-9);
+  const double sms = multiprocessors(gpu);
+  const double group = t.vector_kernel ? s.heads / s.kv_heads : std::ceil(s.heads / s.kv_heads / tile_of(s, gpu) - 1e-9);
   const double parts = s.sequences * s.kv_heads * group;
   const double shortest = t.vector_kernel ? kVectorChunk : fit.shortest_chunk;
-  const double most = t.vector_kernel ? kHard : fit.most_chunks;
-  t.chunks = std::clamp(std::floor(sms / parts), 1.0, std::max(1.0, std::min(most, s.keys / shortest)));
+  const double pays = blackwell(gpu) ? std::ceil(s.keys / shortest - 1e-9) : s.keys / shortest;
+  t.chunks = std::clamp(std::floor(sms / parts), 1.0, std::max(1.0, pays));
   const double even = std::max(1.0, parts * t.chunks / sms);
   t.waves = (1 - fit.whole_waves) * even + fit.whole_waves * std::ceil(even - 1e-9);
+  t.clustered = narrow_latent(s, gpu) && t.chunks > 1.01 && t.chunks <= kLargestCluster;
+  if (!narrow_latent(s, gpu)) return;
+  // Blocks to spare split the latent values among them; large clusters of such blocks run one after the other where they
+  // would take more than half of the chip.
+  const double blocks = parts * t.chunks;
+  t.value_split = 4 * blocks <= sms ? 4 : 2 * blocks <= sms ? 2 : 1;
+  if (t.clustered && t.chunks >= kCrowdedCluster && t.value_split > 1 && 2 * t.value_split * blocks > sms) t.waves *= 2;
 }
 
 Seconds stream(DecodeTerms& t, const Gpu& gpu, const DecodeFit& fit, bool cold) {
@@ -177,17 +206,17 @@ DecodeTerms decode_terms(const DecodeShape& s, const Gpu& gpu, const DecodeFit& 
   DecodeTerms t;
   t.vector_kernel = fit.vector_element > Seconds{} && vector_kernel(s, gpu);  // libraries without one price none
   split_cache(t, s, gpu, fit);
-  const double sms = static_cast<double>(gpu.multiprocessors.value), chunk = s.keys / t.chunks;
+  const double sms = multiprocessors(gpu), chunk = s.keys / t.chunks;
   t.flops = 2 * s.sequences * s.heads * s.keys * (s.qk_dim + s.value_dim) * flop;
   t.cache = cached(s);
-  if (narrow_latent(s, gpu)) t.cache *= 1 + fit.reread;
+  if (narrow_latent(s, gpu) && s.heads > kNarrowLatentGroup && s.heads <= kNarrowLatentHeads) t.cache *= 1 + fit.reread;
   t.memory = stream(t, gpu, fit, cold);
   if (t.vector_kernel) {
     const double elements = s.sequences * s.heads * s.keys * (s.qk_dim + s.value_dim);
     t.vector = smooth_max(elements * fit.vector_element, chunk * fit.vector_token, fit.overlap);
     if (t.chunks > 1.01) t.combine = fit.vector_combine;
   } else {
-    const Flops padded = t.waves * chunk * padded_group(s) * 2 * (s.qk_dim + s.value_dim) * flop;
+    const Flops padded = t.waves * chunk * padded_group(s, gpu) * 2 * (s.qk_dim + s.value_dim / t.value_split) * flop;
     t.tensor = padded / (fit.tensor / sms * gpu.dense_peak.of(s.products)->value);
     t.walk = t.waves * (chunk * fit.token + fit.chunk);
     t.ramp = smooth_min(t.cache / fit.ramp_rate, fit.ramp);
@@ -198,10 +227,16 @@ DecodeTerms decode_terms(const DecodeShape& s, const Gpu& gpu, const DecodeFit& 
   const Seconds work = smooth_max(smooth_max(t.tensor, t.walk, p), t.vector, p);
   if (t.chunks > 1.01 && !t.vector_kernel) {  // partial results go out in fp32 and come back
     const Bytes partial = bytes(DType::fp32, 2 * s.sequences * s.heads * t.chunks * s.value_dim);
-    t.combine = fit.combine + partial / (fit.partial_memory * gpu.hbm_bandwidth.value);
+    t.combine = fit.combine + (t.clustered ? Seconds{} : t.chunks * fit.combine_chunk) +
+                partial / (fit.partial_memory * gpu.hbm_bandwidth.value);
   }
   t.time = fit.launch + t.combine + t.ramp + t.queries + smooth_max(work, t.memory, p);
+  if (fit.surface) t.time *= std::exp(fit.surface->at(decode_coordinates(s)));
   return t;
+}
+
+std::array<double, 3> decode_coordinates(const DecodeShape& s) {
+  return {std::log2(s.keys), std::log2(s.sequences * s.kv_heads), std::log2(s.heads / s.kv_heads)};
 }
 
 OpCost decode_cost(const DecodeShape& s, const Gpu& gpu, const DecodeFit& fit, bool cold) {

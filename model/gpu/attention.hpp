@@ -2,12 +2,14 @@
 //
 //   prefill   t = launch + around + max4( maxp(longest tile, work / multiprocessors) sagging, bytes / (memory BW) )
 //   backward  the same over tiles of keys, five products for two, at its own share of the tensor rate
-//   decode    t = launch + split + ramp + maxp( products, walk along a chunk, vector kernel, cache / (memory BW) )
+//   decode    t = launch + combine + ramp + maxp( products, walk along a chunk, vector kernel, cache / (memory BW) )
 // maxp(a, b) = (a^p + b^p)^(1/p): 1 adds, infinity is max. Assumes fused kernels: scores never reach memory. A causal
 // sequence ends with its longest tile, and no other multiprocessor can help: few heads of long sequences are slow.
 // Source: fits of ai-dynamo/aiconfigurator@095f58a and MooreThreads/SimuMax@4dcaae5, Apache-2.0;
 // docs/theory/attention.md.
 #pragma once
+
+#include <array>
 
 #include "cost/attention_fit.hpp"
 #include "cost/op_cost.hpp"
@@ -48,6 +50,8 @@ struct DecodeTerms {
   double chunks = 0, waves = 0;  // per sequence and kv head; per multiprocessor
   double hit = 0;                // share of the cache found in L2
   bool vector_kernel = false;
+  bool clustered = false;        // chunks reduced inside a cluster, not by way of memory
+  double value_split = 1;        // blocks that share the values of one chunk
   Bytes cache;
   Flops flops;
   Seconds tensor, walk, vector, memory, ramp, queries, combine;
@@ -60,6 +64,12 @@ PrefillTerms prefill_terms(const AttentionCore& attention, const Gpu& gpu, const
 
 // `cold`: the cache comes from HBM, as in a step whose weights evict it; a benchmark loop finds small caches in L2.
 DecodeTerms decode_terms(const DecodeShape& shape, const Gpu& gpu, const DecodeFit& fit, bool cold = true);
+
+// Where a prefill kernel sits on the correction surface of its page: log2 of keys, and of sequences x heads.
+std::array<double, 2> prefill_coordinates(const AttentionCore& attention);
+
+// Where a decode kernel sits on the correction surface of its page: log2 of tokens, caches and heads of one cache.
+std::array<double, 3> decode_coordinates(const DecodeShape& shape);
 
 OpCost attention_cost(const AttentionCore& attention, const Gpu& gpu, const PrefillFit& fit,
                       const PrefillContext& context = {});

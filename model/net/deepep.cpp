@@ -47,6 +47,7 @@ DeepEpTerms deepep_terms(const DeepEpNormal& e, const DeepEpFit& fit) {
   terms.link = e.tokens * e.ranks_hit * e.row * ((domain - 1) / domain) / (fit.link * e.link);
   terms.wire = on_wire(e.tokens * e.nodes_hit, e.row, e.nodes, fit.wire, e.nic);
   terms.time = terms.fixed + terms.fill + three(terms.multiprocessors, terms.link, terms.wire, fit.overlap);
+  if (fit.surface) terms.time *= std::exp(fit.surface->at(deepep_coordinates(e)));
   return terms;
 }
 
@@ -61,7 +62,15 @@ DeepEpTerms deepep_terms(const DeepEpLowLatency& e, const DeepEpLowLatencyFit& f
   terms.link = copies / e.nodes * e.row * ((domain - 1) / domain) / (fit.link * e.link);
   terms.wire = on_wire(copies, e.row, e.nodes, fit.wire, e.nic);
   terms.time = terms.fixed + three(terms.multiprocessors, terms.link, terms.wire, fit.overlap);
+  if (fit.surface) terms.time *= std::exp(fit.surface->at(deepep_coordinates(e)));
   return terms;
+}
+
+std::array<double, 3> deepep_coordinates(const DeepEpNormal& e) {
+  return {std::log2(e.tokens), std::log2(e.ranks_hit * e.row.in(byte)), std::log2(e.multiprocessors)};
+}
+std::array<double, 3> deepep_coordinates(const DeepEpLowLatency& e) {
+  return {std::log2(e.tokens), std::log2(e.top_k * e.row.in(byte)), std::log2(e.experts)};
 }
 
 Bytes deepep_row(double hidden, DeepEpDirection direction) {

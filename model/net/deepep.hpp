@@ -12,6 +12,8 @@
 // docs/theory/collectives-measured.md.
 #pragma once
 
+#include <array>
+
 #include "cost/network_fit.hpp"
 #include "ops/work.hpp"
 #include "units.hpp"
@@ -43,6 +45,11 @@ struct DeepEpLowLatency {
   BytesPerSecond link, nic;
 };
 DeepEpTerms deepep_terms(const DeepEpLowLatency& exchange, const DeepEpLowLatencyFit& fit);
+
+// Where an exchange sits on the correction surface of its page: log2 of tokens, bytes that a token sends or takes back, and
+// multiprocessors (normal) or experts (low latency).
+std::array<double, 3> deepep_coordinates(const DeepEpNormal& exchange);
+std::array<double, 3> deepep_coordinates(const DeepEpLowLatency& exchange);
 
 // Bytes of one row: FP8 with an FP32 scale per 128 elements outwards, BF16 back; low latency adds 16 bytes outwards.
 enum class DeepEpDirection { dispatch, combine };

@@ -21,8 +21,11 @@ MnnvlTerms mnnvl_terms(const MnnvlExchange& e, const MnnvlFit& fit) {
   terms.channel = e.tokens * e.ranks_hit / e.ranks * (fit.row * e.tensors + e.row * fit.channel_byte);
   terms.link = crossing(e) / (fit.link * e.link) * (1 + fit.decay * e.ranks / kTray);
   terms.time = terms.fixed + terms.tokens + overlapped(terms.channel, terms.link, fit.overlap);
+  if (fit.surface) terms.time *= std::exp(fit.surface->at(mnnvl_coordinates(e)));
   return terms;
 }
+
+std::array<double, 2> mnnvl_coordinates(const MnnvlExchange& e) { return {std::log2(e.tokens), std::log2(e.ranks)}; }
 
 OpCost cost(const MnnvlExchange& e, const MnnvlFit& fit) {
   const MnnvlTerms terms = mnnvl_terms(e, fit);

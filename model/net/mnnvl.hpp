@@ -9,6 +9,8 @@
 // ai-dynamo/aiconfigurator@095f58a (Apache-2.0); docs/theory/collectives-measured.md.
 #pragma once
 
+#include <array>
+
 #include "cost/network_fit.hpp"
 #include "units.hpp"
 
@@ -26,6 +28,9 @@ struct MnnvlTerms {
   Seconds fixed, tokens, channel, link;
   Seconds time;
 };
+
+// Where an exchange sits on the correction surface of its page: log2 of tokens and ranks.
+std::array<double, 2> mnnvl_coordinates(const MnnvlExchange& exchange);
 
 MnnvlTerms mnnvl_terms(const MnnvlExchange& exchange, const MnnvlFit& fit);
 OpCost cost(const MnnvlExchange& exchange, const MnnvlFit& fit);

@@ -135,7 +135,6 @@ TEST_CASE("decode takes longer over longer caches", "[unit]") {
   fit.launch = 8 * microsecond;
   fit.token = 2 * nanosecond;
   fit.shortest_chunk = 128;
-  fit.most_chunks = 24;
   fit.combine = 1 * microsecond;
   double before = 0;
   DecodeShape s = decode();
@@ -164,4 +163,45 @@ TEST_CASE("one sequence is split over the chip, many are not", "[unit]") {
   CHECK(decode_terms(s, h100(), {}).chunks == 1);  // 64 x 8 parts for 132 multiprocessors
   s.sequences = 1;
   CHECK(decode_terms(s, h100(), {}).chunks == 16);  // 132 / 8, whole
+}
+
+TEST_CASE("Blackwell's latent kernel is narrow for short chunks and wide for long ones", "[unit]") {
+  Gpu gpu = h100();
+  gpu.architecture = "sm_100";
+  DecodeShape s{.sequences = 1, .heads = 128, .kv_heads = 1, .keys = 2048, .qk_dim = 576, .value_dim = 512, .latent = true};
+  DecodeFit fit;
+  fit.shortest_chunk = 512;
+  const DecodeTerms narrow = decode_terms(s, gpu, fit);  // 8 tiles of 16 heads leave 132/8 blocks: 2048/512 chunks
+  CHECK(narrow.chunks == 4);
+  CHECK(narrow.clustered);
+  CHECK(narrow.value_split == 4);  // 32 blocks: a quarter of the chip
+  s.keys = 131072;                 // 16 chunks would be of 8192
+  const DecodeTerms wide = decode_terms(s, gpu, fit);
+  CHECK(wide.chunks == 66);  // two tiles of 64 heads
+  CHECK_FALSE(wide.clustered);
+  CHECK(wide.value_split == 1);
+}
+
+TEST_CASE("chunks that meet in memory are reduced one after the other", "[unit]") {
+  DecodeShape s = decode();
+  s.sequences = 1;
+  DecodeFit fit;
+  const Seconds without = decode_terms(s, h100(), fit).time;
+  fit.combine_chunk = 0.5 * microsecond;
+  const Seconds reduced = decode_terms(s, h100(), fit).time;
+  REQUIRE_THAT((reduced - without).in(microsecond), WithinRel(16 * 0.5, 1e-9));  // 132/8 chunks, whole
+}
+
+TEST_CASE("the page's correction reaches prefill forward and decode", "[unit]") {
+  const auto tenth = std::make_shared<const Surface>(Surface{{"a", "b"}, {{0, 1}, {0, 1}}, {0.1, 0.1, 0.1, 0.1}});
+  PrefillFit prefill;
+  prefill.surface = tenth;
+  AttentionCore a = causal(64, 4096);
+  REQUIRE_THAT(prefill_terms(a, h100(), prefill).time.in(microsecond) / microseconds(a), WithinRel(std::exp(0.1), 1e-9));
+  a.backward = true;
+  REQUIRE_THAT(prefill_terms(a, h100(), prefill).time.in(microsecond), WithinRel(microseconds(a), 1e-12));
+  DecodeFit fit;
+  const Seconds without = decode_terms(decode(), h100(), fit).time;
+  fit.surface = std::make_shared<const Surface>(Surface{{"a", "b", "c"}, {{0, 1}, {0, 1}, {0, 1}}, std::vector<double>(8, 0.1)});
+  REQUIRE_THAT(decode_terms(decode(), h100(), fit).time / without, WithinRel(std::exp(0.1), 1e-9));
 }

@@ -1,6 +1,7 @@
 #include "net/deepep.hpp"
 
 #include <catch2/catch.hpp>
+#include <cmath>
 
 using namespace moeline;
 using Catch::WithinRel;
@@ -101,4 +102,13 @@ TEST_CASE("more tokens never take less time", "[unit]") {
     CHECK(now > before);
     before = now;
   }
+}
+
+TEST_CASE("a page's correction reaches the exchange", "[unit]") {
+  DeepEpFit fit;
+  const Seconds without = deepep_terms(one_node(4096), fit).time;
+  fit.surface = std::make_shared<const Surface>(Surface{{"a", "b", "c"}, {{0, 1}, {0, 1}, {0, 1}}, std::vector<double>(8, 0.1)});
+  REQUIRE_THAT(deepep_terms(one_node(4096), fit).time / without, WithinRel(std::exp(0.1), 1e-9));
+  // 5 ranks of 7000 bytes, 20 multiprocessors
+  CHECK(deepep_coordinates(one_node(4096)) == std::array{std::log2(4096.0), std::log2(35000.0), std::log2(20.0)});
 }
