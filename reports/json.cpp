@@ -58,6 +58,28 @@ Json cost_json(const TrainEvaluation& train, const Scenario& s) {
   return cost;
 }
 
+Json wafer_json(const WaferAnswer& w) {
+  Json out{{"mode", name(w.mode)},
+           {"g", w.plan.tiles()},
+           {"attention_tile", w.plan.tile},
+           {"attention_tile_at_most", w.limits.tile_cap},
+           {"g_at_most_in_sram", w.limits.tiles_in_memory},
+           {"g_at_most_in_batch", w.limits.tiles_in_batch},
+           {"micro_batch_tokens", w.tokens},
+           {"keep_inputs", name(w.plan.keep)},
+           {"scores", name(w.plan.scores)},
+           {"break_even_tokens_dense", w.break_even_dense},
+           {"break_even_tokens", w.break_even_model}};
+  if (w.expert_tokens) {
+    out["break_even_tokens_per_expert"] = *w.break_even_expert;
+    out["tokens_per_expert"] = *w.expert_tokens;
+  }
+  out["stream_seconds"] = w.stream.in(second);
+  out["exposed_stream_seconds"] = w.exposed_stream.in(second);
+  out["bound_by"] = w.binds;
+  return out;
+}
+
 Json train_json(const TrainEvaluation& train, const Evaluation& evaluation, const Scenario& s) {
   Json out{{"kind", "train"}, {"feasible", true}};
   out["step_time_seconds"] = Json{{"value", train.step.value.in(second)}, {"p10", train.step.p10.in(second)}, {"p90", train.step.p90.in(second)}};
@@ -66,7 +88,13 @@ Json train_json(const TrainEvaluation& train, const Evaluation& evaluation, cons
   out["model_tflops_per_device"] = train.model_rate.in(teraflop_per_second);
   out["mfu"] = train.mfu;
   out["mfu_peak"] = train.mfu_format;
+  out["tokens_per_second_per_kilowatt"] = train.tokens_per_second_per_kilowatt;
+  out["power_per_device_watts"] = train.power_per_device.in(watt);
+  out["communication"] = Json{{"seconds", train.communication.in(second)},
+                              {"exposed_seconds", train.exposed_communication.in(second)},
+                              {"exposed_share", train.exposed_communication / train.step.value}};
   out["memory"] = memory_json(train);
+  if (train.wafer) out["wafer"] = wafer_json(*train.wafer);
   out["micro_batches"] = train.micro_batches;
   out["busiest_stage"] = train.busiest_stage;
   out["stage_layers"] = train.stage_layers;

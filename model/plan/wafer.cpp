@@ -17,13 +17,8 @@ double real(std::int64_t value) { return static_cast<double>(value); }
 // A stream that shows by less than this share of the step does not hold it back.
 constexpr double kNoticed = 0.02;
 
-// The ends of the range. Quickest: peaks and lines in full. Slowest: the constants under which this model gives the one
-// published pair of absolute rates (reports/studies/batch-tiling).
+// The ends of the range: peaks and lines in full, and kPublishedPair.
 constexpr WaferConduct kPeaks{.efficiency = 1};
-const WaferConduct kPublishedPair{.efficiency = 0.2,
-                                  .line_efficiency = 1,
-                                  .layer_overhead = 3200 * microsecond,
-                                  .tile_overhead = 300 * microsecond};
 
 struct Candidate {
   TilePlan plan;
@@ -34,28 +29,56 @@ struct Candidate {
 class Chooser {
  public:
   Chooser(const Scenario& scenario, const WaferOptions& options, const SramContext& memory, std::int64_t sequences)
-      : options_(options), memory_(memory), capacity_(memory_capacity(scenario.cluster.device)), sequences_(sequences) {}
+      : options_(options),
+        memory_(memory),
+        capacity_(memory_capacity(scenario.cluster.device)),
+        sequences_(sequences) {}
 
-  // The quickest cut by `price`, or why there is none.
+  // The quickest cut by `price`, or why there is none. Scores are stored whole while a single tile of them fits.
   template <class Price>
   std::variant<Candidate, Infeasible> best(Price price) const {
     std::optional<Candidate> best;
     std::optional<Infeasible> why;
     std::vector<KeepInputs> ways{options_.keep_inputs};
-    if (options_.keep_inputs == KeepInputs::automatic) ways = {KeepInputs::sram, KeepInputs::offload, KeepInputs::recompute};
+    if (options_.keep_inputs == KeepInputs::automatic)
+      ways = {KeepInputs::sram, KeepInputs::offload, KeepInputs::recompute};
     for (const KeepInputs way : ways) {
-      TilePlan plan{.keep = way, .scores = Scores::materialised, .keep_internals = options_.keep_internals,
+      TilePlan plan{.keep = way,
+                    .scores = Scores::materialised,
+                    .keep_internals = options_.keep_internals,
                     .accumulate_on_wafer = options_.accumulate_on_wafer};
       if (options_.scores == Scores::blockwise) plan.scores = Scores::blockwise;
-      TileLimits limits = tile_limits(memory_, plan, capacity_, options_.attention_tile, sequences_);
-      if (options_.scores == Scores::automatic && problem(plan, limits)) {
+      std::optional<Infeasible> overflow = try_tiles(plan, price, best);
+      if (overflow && options_.scores == Scores::automatic) {
         plan.scores = Scores::blockwise;
-        limits = tile_limits(memory_, plan, capacity_, options_.attention_tile, sequences_);
+        overflow = try_tiles(plan, price, best);
       }
+      if (overflow && (!why || overflow->need < why->need)) why = overflow;
+    }
+    if (best) return *best;
+    return *why;
+  }
+
+ private:
+  // Prices every cut of `plan` that fits; none: why the least demanding does not.
+  template <class Price>
+  std::optional<Infeasible> try_tiles(TilePlan plan, Price price, std::optional<Candidate>& best) const {
+    std::optional<Infeasible> why;
+    bool any = false;
+    const std::int64_t cap = tile_limits(memory_, plan, capacity_, 0, sequences_).tile_cap;
+    std::vector<std::int64_t> tiles_of{options_.attention_tile};
+    if (options_.attention_tile == 0) {  // a large B takes SRAM from G: halve it down to one sequence
+      tiles_of.clear();
+      for (std::int64_t b = cap; b >= 1; b /= 2) tiles_of.push_back(b);
+      if (tiles_of.empty()) tiles_of.push_back(0);
+    }
+    for (const std::int64_t tile : tiles_of) {
+      const TileLimits limits = tile_limits(memory_, plan, capacity_, tile, sequences_);
       if (auto overflow = problem(plan, limits)) {
-        if (!why || overflow->need < why->need) why = overflow;
+        why = overflow;  // the last is the smallest tile
         continue;
       }
+      any = true;
       for (const std::int64_t tiles : counts(limits)) {
         plan.tile = limits.tile;
         plan.sequences = std::min(real(tiles * limits.tile), real(sequences_));
@@ -63,11 +86,9 @@ class Chooser {
         if (!best || time < (1 - 1e-12) * best->time) best = Candidate{plan, limits, time};
       }
     }
-    if (best) return *best;
-    return *why;
+    return any ? std::nullopt : why;
   }
 
- private:
   std::vector<std::int64_t> counts(const TileLimits& limits) const {
     if (options_.tiles > 0) return {options_.tiles};
     return tile_candidates(std::min(limits.tiles_in_memory, limits.tiles_in_batch), limits.tile, sequences_);
@@ -78,21 +99,22 @@ class Chooser {
     plan.tile = std::max<std::int64_t>(1, limits.tile);
     plan.sequences = real(tiles * plan.tile);
     if (options_.tiles > limits.tiles_in_batch && limits.tile > 0) {
-      return Infeasible{fmt::format("g={} tiles of {} sequences are more than the {} sequences of a step on one system", tiles,
-                                    limits.tile, sequences_),
+      return Infeasible{fmt::format("g={} tiles of {} sequences are more than the {} sequences of a step on one system",
+                                    tiles, limits.tile, sequences_),
                         "raise global_batch, or lower workload/wafer/g or attention_tile"};
     }
     if (limits.tile > 0 && tiles <= limits.tiles_in_memory) return std::nullopt;
     const Footprint need = sram(memory_, plan);
     const auto largest = std::max_element(need.parts.begin(), need.parts.end(),
                                           [](const MemoryPart& a, const MemoryPart& b) { return a.bytes < b.bytes; });
-    const std::string advice = limits.tiles_in_memory > 0
-                                   ? fmt::format("the largest g that fits is {}", limits.tiles_in_memory)
-                               : limits.tile_cap > 0 ? fmt::format("the largest attention_tile that fits is {}", limits.tile_cap)
-                                                     : "no g fits: choose a shorter sequence or keep_inputs offload";
-    return Infeasible{fmt::format("out of SRAM: g={} tiles of {} sequences need {} of {}, most of it {} ({})", tiles, plan.tile,
-                                  format(need.total()), format(capacity_), largest->name, format(largest->bytes)),
-                      advice, need.total(), capacity_};
+    const std::string advice =
+        limits.tiles_in_memory > 0 ? fmt::format("the largest g that fits is {}", limits.tiles_in_memory)
+        : limits.tile_cap > 0      ? fmt::format("the largest attention_tile that fits is {}", limits.tile_cap)
+                                   : "no g fits: choose a shorter sequence or keep_inputs offload";
+    return Infeasible{
+        fmt::format("out of SRAM: g={} tiles of {} sequences need {} of {}, most of it {} ({})", tiles, plan.tile,
+                    format(need.total()), format(capacity_), largest->name, format(largest->bytes)),
+        advice, need.total(), capacity_};
   }
 
   const WaferOptions& options_;
@@ -114,11 +136,12 @@ std::optional<Infeasible> check_cluster(const Scenario& s, const TrainWorkload& 
   if (!s.cluster.external_memory || !s.cluster.external_memory->capacity) return std::nullopt;
   // fp32 master weights and moments, a 16-bit copy to stream, the sum of gradients.
   const double all = real(parameters(s.model).main);
-  const Bytes need = all * optimizer_bytes_per_parameter(train.optimizer) + bytes(DType::bf16, all) + bytes(DType::fp32, all);
+  const Bytes need =
+      all * optimizer_bytes_per_parameter(train.optimizer) + bytes(DType::bf16, all) + bytes(DType::fp32, all);
   const Bytes have = s.cluster.external_memory->capacity->value;
   if (need <= have) return std::nullopt;
-  return Infeasible{fmt::format("the model and its optimiser states take {} of external memory, which holds {}", format(need),
-                                format(have)),
+  return Infeasible{fmt::format("the model and its optimiser states take {} of external memory, which holds {}",
+                                format(need), format(have)),
                     "use adam_bf16_states, or a larger external memory", need, have};
 }
 
@@ -129,17 +152,29 @@ const MoeFfn* any_moe(const ModelSpec& model) {
   return nullptr;
 }
 
-std::string binding_side(const WaferAnswer& a, Seconds step, Seconds fixed, bool moe) {
-  if (a.exposed_stream < kNoticed * step) return fixed > 0.5 * step ? "fixed costs of layers and tiles" : "compute";
+// Which side holds the step: arithmetic, what is fixed, or a stream, and what would have to give for more tokens under
+// it.
+std::string binding_side(const WaferAnswer& a, const TrainEvaluation& result, bool moe) {
+  Seconds fixed;
+  BreakdownRow most;
+  for (const BreakdownRow& row : result.breakdown.rows()) {
+    if (row.bound_by == "overhead") fixed += row.exposed;
+    const bool once = row.name == "fill" || row.name == "drain" || row.name == "optimizer";
+    if (row.lane == Lane::network && !once && row.exposed > most.exposed) most = row;
+  }
+  const Seconds step = result.step.value;
+  if (max(a.exposed_stream, fixed) < kNoticed * step) return "compute";
+  if (fixed > a.exposed_stream) return fixed > 0.5 * step ? "fixed costs of layers and tiles" : "compute";
+  if (most.name.starts_with("layer inputs")) return "layer-input offload: it grows with the batch as compute does";
   const std::string stream = moe ? "expert stream" : "weight stream";
   const double g = a.plan.tiles();
   if (g == 1 && a.tiles_given && a.plan.tile == a.limits.tile_cap) {
     return fmt::format("attention memory: SRAM holds {} of attention, too few rows for the {}",
                        a.plan.tile == 1 ? "one sequence" : fmt::format("{} sequences", a.plan.tile), stream);
   }
-  if (a.tiles_given) return fmt::format("{}: more than {:.0f} tiles would help", stream, g);
+  if (a.tiles_given) return fmt::format("{}: a larger g would help", stream);
   if (g >= real(a.limits.tiles_in_memory)) return fmt::format("{}: SRAM holds no more than {:.0f} tiles", stream, g);
-  return fmt::format("{}: a step gives one system no more than {:.0f} tokens", stream, a.tokens);
+  return fmt::format("{}: a step gives one system no more than {:.0f} tokens at once", stream, a.tokens);
 }
 
 void describe(WaferAnswer& a, const Scenario& s, const WaferStep& step, const TrainEvaluation& result) {
@@ -152,14 +187,12 @@ void describe(WaferAnswer& a, const Scenario& s, const WaferStep& step, const Tr
     a.break_even_expert = break_even_rows(balance);
     a.expert_tokens = a.tokens * real(moe->top_k) / real(moe->experts);
   }
-  Seconds fixed;
   for (const BreakdownRow& row : result.breakdown.rows()) {
-    if (row.bound_by == "overhead") fixed += row.exposed;
     if (row.lane != Lane::network) continue;
     a.stream += row.seconds;
     a.exposed_stream += row.exposed;
   }
-  a.binds = binding_side(a, result.step.value, fixed, moe != nullptr);
+  a.binds = binding_side(a, result, moe != nullptr);
 }
 
 // Layers of each kind, as one stage; what every answer has.
@@ -184,8 +217,11 @@ TrainEvaluation streamed(const Scenario& s, const TrainWorkload& train, const Wa
   result.step.p90 = max(result.step.value, slow);
   result.micro_batches = static_cast<std::int64_t>(std::ceil(real(sequences) / chosen.plan.sequences));
   result.memory = sram(step.memory(), chosen.plan);
-  result.wafer = WaferAnswer{.plan = chosen.plan, .limits = chosen.limits, .tiles_given = train.wafer.tiles > 0,
-                             .conduct = step.array().conduct, .tokens = chosen.plan.sequences * real(train.sequence)};
+  result.wafer = WaferAnswer{.plan = chosen.plan,
+                             .limits = chosen.limits,
+                             .tiles_given = train.wafer.tiles > 0,
+                             .conduct = step.array().conduct,
+                             .tokens = chosen.plan.sequences * real(train.sequence)};
   describe(*result.wafer, s, step, result);
   return result;
 }
@@ -206,13 +242,21 @@ std::variant<TrainEvaluation, Infeasible> resident(const Scenario& s, const Trai
   const auto layers = static_cast<double>(s.model.layers.size());
   const ResidentTerms terms = resident_terms(step.sequence_time(), real(sequences), layers);
   result.breakdown.add(step.sequence_breakdown(), real(sequences));
-  result.breakdown.add({.name = "pipeline fill", .phase = "pipeline", .seconds = terms.fill, .exposed = terms.fill,
-                        .bound_by = "schedule", .source = Source::assumed, .largest = terms.fill});
+  result.breakdown.add({.name = "pipeline fill",
+                        .phase = "pipeline",
+                        .seconds = terms.fill,
+                        .exposed = terms.fill,
+                        .bound_by = "schedule",
+                        .source = Source::assumed,
+                        .largest = terms.fill});
   result.step.value = terms.work + terms.fill;
   result.step.p10 = result.step.value * step.array().conduct.efficiency;
-  result.step.p90 = max(result.step.value, result.step.value * (step.array().conduct.efficiency / kPublishedPair.efficiency));
+  result.step.p90 =
+      max(result.step.value, result.step.value * (step.array().conduct.efficiency / kPublishedPair.efficiency));
   result.micro_batches = sequences;
-  result.wafer = WaferAnswer{.mode = WaferMode::resident, .plan = {.keep = KeepInputs::sram}, .conduct = step.array().conduct,
+  result.wafer = WaferAnswer{.mode = WaferMode::resident,
+                             .plan = {.keep = KeepInputs::sram},
+                             .conduct = step.array().conduct,
                              .tokens = real(train.sequence)};
   describe(*result.wafer, s, step, result);
   return result;
@@ -235,7 +279,8 @@ std::variant<TrainEvaluation, Infeasible> answer(const Scenario& s, const TrainW
   return streamed(s, train, step, *stream, sequences);
 }
 
-void add_rows(const Step& step, std::string_view phase, const CoreArray& array, LayerEvaluation& result, Seconds& compute) {
+void add_rows(const Step& step, std::string_view phase, const CoreArray& array, LayerEvaluation& result,
+              Seconds& compute) {
   for (const Op& op : step) {
     const OpCost c = cost(op.work, array);
     result.rows.push_back({op.name, op.group, phase, op.lane, c, c.time});
@@ -256,15 +301,17 @@ std::optional<Infeasible> check_wafer_scenario(const Scenario& s, std::vector<Wa
   const Wafer& wafer = std::get<Wafer>(s.cluster.device);
   for (const DType type : {s.recipe.linear, s.recipe.expert, s.recipe.router, s.recipe.head}) {
     if (!wafer.dense_peak.of(type)) {
-      return Infeasible{fmt::format("{} has no {} path, which recipe {} needs", wafer.name, tensor_path(type), s.recipe.name),
-                        "choose --recipe bf16"};
+      return Infeasible{
+          fmt::format("{} has no {} path, which recipe {} needs", wafer.name, tensor_path(type), s.recipe.name),
+          "choose --recipe bf16"};
     }
   }
   const Parallelism& p = s.parallelism;
   if (p.tp * p.pp * p.vpp * p.ep * p.etp * p.cp > 1) {
-    warnings.push_back({"parallelism_ignored",
-                        "tp, pp, vpp, ep, etp and cp mean nothing on a wafer and are ignored: every system runs the whole model",
-                        "workload/wafer says how a step is cut there"});
+    warnings.push_back(
+        {"parallelism_ignored",
+         "tp, pp, vpp, ep, etp and cp mean nothing on a wafer and are ignored: every system runs the whole model",
+         "workload/wafer says how a step is cut there"});
   }
   return std::nullopt;
 }
@@ -274,10 +321,11 @@ std::variant<TrainEvaluation, Infeasible> evaluate_wafer_train(const Scenario& s
   auto result = answer(s, train);
   if (const TrainEvaluation* train_result = std::get_if<TrainEvaluation>(&result)) {
     const WaferConduct& c = train_result->wafer->conduct;
-    warnings.push_back({"wafer_assumed",
-                        fmt::format("the cores are taken to reach {:.0f} % of their peak; nothing published measures it",
-                                    100 * c.efficiency),
-                        "the range ends where constants that give the published batch-tiling rates would put the step"});
+    warnings.push_back(
+        {"wafer_assumed",
+         fmt::format("the cores are taken to reach {:.0f} % of their peak; nothing published measures it",
+                     100 * c.efficiency),
+         "the range ends where constants that give the published batch-tiling rates would put the step"});
   }
   return result;
 }
@@ -293,12 +341,14 @@ std::variant<LayerEvaluation, Infeasible> evaluate_wafer_layer(const Scenario& s
   if (options.keep_inputs == KeepInputs::automatic) options.keep_inputs = KeepInputs::offload;
   const auto whole = static_cast<std::int64_t>(std::ceil(sequences));
   // All tokens in one micro-batch: the largest G that holds them, however many tiles that is.
-  const auto chosen = Chooser(s, options, memory, whole).best([](const TilePlan& plan) { return 1 / plan.sequences * second; });
+  const auto chosen =
+      Chooser(s, options, memory, whole).best([](const TilePlan& plan) { return 1 / plan.sequences * second; });
   if (const Infeasible* why = std::get_if<Infeasible>(&chosen)) return *why;
   TilePlan plan = std::get<Candidate>(chosen).plan;
   if (plan.sequences < sequences && options.tiles == 0) {
     return Infeasible{fmt::format("out of SRAM: {} tokens do not fit one micro-batch", layer.tokens),
-                      fmt::format("the largest g that fits is {:.0f}, {:.0f} tokens", plan.tiles(), plan.sequences * memory.sequence)};
+                      fmt::format("the largest g that fits is {:.0f}, {:.0f} tokens", plan.tiles(),
+                                  plan.sequences * memory.sequence)};
   }
   plan.sequences = sequences;
   const DecoderContext context{s.model, one, s.recipe, s.routing, sequences, real(train.sequence), train};
@@ -328,9 +378,11 @@ std::variant<LayerEvaluation, Infeasible> evaluate_wafer_layer(const Scenario& s
       return shown;
     };
     add_stream("weight stream", phase, load.weights_in, t.weights_in, share(t.weights_in, true), "stream in", result);
-    add_stream("gradient stream", phase, load.gradients_out, t.gradients_out, share(t.gradients_out, false), "stream out", result);
+    add_stream("gradient stream", phase, load.gradients_out, t.gradients_out, share(t.gradients_out, false),
+               "stream out", result);
     add_stream("layer inputs back", phase, load.inputs_in, t.inputs_in, share(t.inputs_in, true), "stream in", result);
-    add_stream("layer inputs out", phase, load.inputs_out, t.inputs_out, share(t.inputs_out, false), "stream out", result);
+    add_stream("layer inputs out", phase, load.inputs_out, t.inputs_out, share(t.inputs_out, false), "stream out",
+               result);
     add_stream("fixed costs", phase, {}, t.overhead, t.overhead, "overhead", result);
     (forward ? result.forward : result.backward) = t.time();
   }

@@ -17,7 +17,8 @@ TrainWorkload without_gpu_switches(TrainWorkload train) {
   return train;
 }
 
-// The streams of one kind of pass. The longer direction exposes what compute does not cover: weights or gradients first.
+// The streams of one kind of pass. The longer direction exposes what compute does not cover: weights or gradients
+// first.
 void add_stream_rows(const PassTerms& t, std::string_view phase, double count, const PassLoad& load, Breakdown& rows) {
   struct Row {
     std::string_view name;
@@ -35,14 +36,25 @@ void add_stream_rows(const PassTerms& t, std::string_view phase, double count, c
     if (!(row.time > Seconds{})) continue;
     const Seconds shown = row.in == inward ? min(row.time, exposed) : Seconds{};
     exposed -= shown;
-    rows.add({.name = row.name, .phase = phase, .lane = Lane::network, .seconds = row.time, .exposed = shown,
-              .bytes = row.bytes, .bound_by = row.in ? "stream in" : "stream out", .source = Source::assumed,
+    rows.add({.name = row.name,
+              .phase = phase,
+              .lane = Lane::network,
+              .seconds = row.time,
+              .exposed = shown,
+              .bytes = row.bytes,
+              .bound_by = row.in ? "stream in" : "stream out",
+              .source = Source::assumed,
               .largest = row.time},
              count);
   }
   if (t.overhead > Seconds{}) {
-    rows.add({.name = "fixed costs of layers and tiles", .phase = phase, .seconds = t.overhead, .exposed = t.overhead,
-              .bound_by = "overhead", .source = Source::assumed, .largest = t.overhead},
+    rows.add({.name = "fixed costs of layers and tiles",
+              .phase = phase,
+              .seconds = t.overhead,
+              .exposed = t.overhead,
+              .bound_by = "overhead",
+              .source = Source::assumed,
+              .largest = t.overhead},
              count);
   }
 }
@@ -54,17 +66,26 @@ PassCost pass_cost(const Step& step, const CoreArray& array, std::string_view ph
   for (const Op& op : step) {
     const OpCost c = cost(op.work, array);
     pass.time += c.time;
-    pass.breakdown.add({.name = op.group, .phase = phase.empty() ? name(op.phase) : phase, .lane = op.lane,
-                        .seconds = c.time, .exposed = c.time, .flops = c.flops, .bytes = c.bytes,
-                        .bound_by = c.bound_by, .source = c.source, .largest = c.time});
+    pass.breakdown.add({.name = op.group,
+                        .phase = phase.empty() ? name(op.phase) : phase,
+                        .lane = op.lane,
+                        .seconds = c.time,
+                        .exposed = c.time,
+                        .flops = c.flops,
+                        .bytes = c.bytes,
+                        .bound_by = c.bound_by,
+                        .source = c.source,
+                        .largest = c.time});
   }
   return pass;
 }
 
 WaferStep::WaferStep(const Scenario& scenario, const TrainWorkload& train, const WaferConduct& conduct)
-    : s_(scenario), train_(without_gpu_switches(train)),
+    : s_(scenario),
+      train_(without_gpu_switches(train)),
       context_{scenario.model, one_, scenario.recipe, scenario.routing, 1, real(train.sequence), train_},
-      array_{std::get<Wafer>(scenario.cluster.device), conduct}, lines_(wafer_lines(scenario.cluster, conduct)),
+      array_{std::get<Wafer>(scenario.cluster.device), conduct},
+      lines_(wafer_lines(scenario.cluster, conduct)),
       memory_{scenario.model, real(train.sequence), DType::bf16, train.wafer.gradient_wire, 0} {
   price_parts();
   count_internals();
@@ -74,8 +95,11 @@ void WaferStep::price_parts() {
   const ModelSpec& model = s_.model;
   const double hidden = real(model.hidden), table = hidden * real(model.vocabulary), modules = real(train_.mtp_layers);
   const auto add = [&](const Step& forward, const Step& backward, double count, double parameters) -> WaferPart& {
-    parts_.push_back({.forward = pass_cost(forward, array_), .again = pass_cost(forward, array_, "recompute"),
-                      .backward = pass_cost(backward, array_), .count = count, .parameters = parameters,
+    parts_.push_back({.forward = pass_cost(forward, array_),
+                      .again = pass_cost(forward, array_, "recompute"),
+                      .backward = pass_cost(backward, array_),
+                      .count = count,
+                      .parameters = parameters,
                       .gradients = parameters});
     return parts_.back();
   };
@@ -87,7 +111,8 @@ void WaferStep::price_parts() {
     if (count == 0) continue;
     const LayerKind& kind = model.kinds[k];
     add(layer_forward(context_, kind), layer_backward(context_, kind), static_cast<double>(count),
-        real(layer_parameters(model, kind).total())).layer = true;
+        real(layer_parameters(model, kind).total()))
+        .layer = true;
   }
   add(embedding_forward(context_), embedding_backward(context_), 1, table).read_in_backward = false;
   // The head's gradient is sent once: with the embedding's where they are one table.
@@ -119,8 +144,12 @@ std::array<PassLoad, 3> WaferStep::loads(const WaferPart& part, const TilePlan& 
   const Bytes weights = bytes(memory_.weight, part.parameters);
   const Bytes kept = part.layer ? offloaded(memory_, plan) : Bytes{};
   const bool inside = part.layer && !plan.keep_internals;  // backward computes a layer's forward again
-  PassLoad load{.weights_in = weights, .inputs_in = {}, .inputs_out = {}, .gradients_out = {},
-                .compute = plan.sequences * part.forward.time, .tiles = part.layer ? plan.tiles() : 0,
+  PassLoad load{.weights_in = weights,
+                .inputs_in = {},
+                .inputs_out = {},
+                .gradients_out = {},
+                .compute = plan.sequences * part.forward.time,
+                .tiles = part.layer ? plan.tiles() : 0,
                 .layers = part.layer ? 1.0 : 0.0};
   const PassLoad again = load;
   PassLoad backward = load;
@@ -153,12 +182,19 @@ Seconds WaferStep::micro_batch(const TilePlan& plan, bool sends_gradients, Break
 
 Seconds WaferStep::outer(const TilePlan& plan, Breakdown* rows) const {
   const double first = parts_.front().parameters;
-  const OuterTerms terms = outer_terms(bytes(memory_.weight, first), bytes(memory_.gradient, first), micro_batch(plan, true, nullptr),
-                                       real(parameters(s_.model).main), lines_, s_.cluster.external_memory);
+  const OuterTerms terms =
+      outer_terms(bytes(memory_.weight, first), bytes(memory_.gradient, first), micro_batch(plan, true, nullptr),
+                  real(parameters(s_.model).main), lines_, s_.cluster.external_memory);
   const auto once = [&](std::string_view name, std::string_view phase, Seconds time, std::string_view bound) {
     if (rows == nullptr || !(time > Seconds{})) return;
-    rows->add({.name = name, .phase = phase, .lane = Lane::network, .seconds = time, .exposed = time, .bound_by = bound,
-               .source = Source::assumed, .largest = time});
+    rows->add({.name = name,
+               .phase = phase,
+               .lane = Lane::network,
+               .seconds = time,
+               .exposed = time,
+               .bound_by = bound,
+               .source = Source::assumed,
+               .largest = time});
   };
   once("fill", "forward", terms.fill, "stream in");
   once("drain", "backward", terms.drain, "stream out");

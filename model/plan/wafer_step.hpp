@@ -1,8 +1,8 @@
 // What does one optimiser step on one wafer cost, once it is decided how the batch is cut?
 //
 //   step = sum over micro-batches, layers and passes of max(stream, compute) + fixed costs, + fill + drain
-// Every op's time on the core array is proportional to the sequences it sees, so each layer kind is priced once, for one
-// sequence, and every cut of the batch is a sum of products.
+// Every op's time on the core array is proportional to the sequences it sees, so each layer kind is priced once, for
+// one sequence, and every cut of the batch is a sum of products.
 #pragma once
 
 #include <array>
@@ -30,7 +30,7 @@ struct WaferPart {
   double count = 1;
   double parameters = 0, gradients = 0;
   bool layer = false;
-  bool read_in_backward = true;       // false: the embedding's table
+  bool read_in_backward = true;  // false: the embedding's table
 };
 
 class WaferStep {
@@ -59,7 +59,7 @@ class WaferStep {
 
   const Scenario& s_;
   const Parallelism one_{};
-  TrainWorkload train_;           // without what only GPUs do
+  TrainWorkload train_;  // without what only GPUs do
   DecoderContext context_;
   CoreArray array_;
   WaferLines lines_;

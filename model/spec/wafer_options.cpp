@@ -1,7 +1,7 @@
 #include "spec/wafer_options.hpp"
 
-#include <array>
 #include <fmt/format.h>
+#include <array>
 #include <nlohmann/json.hpp>
 
 namespace moeline {
@@ -63,6 +63,10 @@ WaferOptions read_wafer_options(ObjectReader reader) {
     options.gradient_wire = reader.one_of("gradient_wire", {"bf16", "fp32"}) == "fp32" ? DType::fp32 : DType::bf16;
   }
   WaferConduct& conduct = options.conduct;
+  reader.skip("conduct");
+  if (reader.has("conduct") && reader.one_of("conduct", {"assumed", "published_pair"}) == "published_pair") {
+    conduct = kPublishedPair;
+  }
   conduct.efficiency = reader.number_or("efficiency", 1e-3, 1, conduct.efficiency);
   conduct.line_efficiency = reader.number_or("line_efficiency", 1e-3, 1, conduct.line_efficiency);
   read_overhead(reader, "layer_overhead", conduct.layer_overhead);

@@ -14,9 +14,9 @@ namespace moeline {
 
 // What a weight stream meets: arithmetic that is achieved, a line that is achieved, bytes a weight takes on it.
 struct StreamBalance {
-  FlopsPerSecond rate;        // F eta
-  BytesPerSecond input;       // BW_in
-  Bytes weight;               // b_w
+  FlopsPerSecond rate;   // F eta
+  BytesPerSecond input;  // BW_in
+  Bytes weight;          // b_w
 };
 
 Seconds stream_time(const StreamBalance& balance, double parameters);

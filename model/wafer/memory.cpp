@@ -16,10 +16,10 @@ constexpr double kDenseSlices = 16;
 constexpr double kBytesPerScore = 4 + 4 + 2;
 
 struct HeadShape {
-  double groups;        // heads that are computed together when blockwise
-  double width;         // elements of queries, keys, values and output per token
-  double score_heads;   // 0: none
-  double window;        // keys a query sees at most; 0: all
+  double groups;       // heads that are computed together when blockwise
+  double width;        // elements of queries, keys, values and output per token
+  double score_heads;  // 0: none
+  double window;       // keys a query sees at most; 0: all
 };
 
 HeadShape head_shape(const GroupedQueryAttention& a) {
@@ -78,7 +78,8 @@ double recompute_stretch(double layers) { return std::ceil(std::sqrt(layers)); }
 Bytes offloaded(const SramContext& c, const TilePlan& plan) {
   if (plan.keep != KeepInputs::offload) return {};
   const double tokens = plan.sequences * c.sequence;
-  const double internals = plan.keep_internals ? tokens * c.internal_bytes / real(static_cast<std::int64_t>(c.model.layers.size())) : 0;
+  const double internals =
+      plan.keep_internals ? tokens * c.internal_bytes / real(static_cast<std::int64_t>(c.model.layers.size())) : 0;
   return bf16(tokens * real(c.model.hidden)) + internals * byte;
 }
 

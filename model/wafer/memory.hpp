@@ -9,8 +9,9 @@
 //   working_tensors     residual, normalised copy, layer output, its gradient: 4 T h; router scores
 //   expert_buffers      rows of one expert (or of one slice of a dense FFN): 2 (2h + 3f) T k/E, forward and gradient
 //   attention_tile      B (8 (queries, keys, values, output) S + n S^2 x 10)
-// T = G B S tokens. Scores as a whole tile (published: B is set by attention's peak memory, quadratic in S): fp32 scores
-// and gradient, bf16 probabilities. Blockwise: no scores, one key-value group of heads at a time. The list is ours.
+// T = G B S tokens. Scores as a whole tile (published: B is set by attention's peak memory, quadratic in S): fp32
+// scores and gradient, bf16 probabilities. Blockwise: no scores, one key-value group of heads at a time. The list is
+// ours.
 #pragma once
 
 #include "memory/footprint.hpp"
@@ -21,22 +22,22 @@ namespace moeline {
 
 // How a micro-batch is cut: G tiles of B sequences, and where things wait. No field is automatic any more.
 struct TilePlan {
-  std::int64_t tile = 1;           // B
-  double sequences = 1;            // of one micro-batch, at most G x B
+  std::int64_t tile = 1;  // B
+  double sequences = 1;   // of one micro-batch, at most G x B
   KeepInputs keep = KeepInputs::sram;
   Scores scores = Scores::blockwise;
   bool keep_internals = false;
   bool accumulate_on_wafer = false;
 
-  double tiles() const;            // G
+  double tiles() const;  // G
 };
 
 struct SramContext {
   const ModelSpec& model;
   double sequence = 4096;
-  DType weight = DType::bf16;        // as streamed
-  DType gradient = DType::bf16;      // as sent out
-  double internal_bytes = 0;         // kept per token over all layers, beside layer inputs
+  DType weight = DType::bf16;    // as streamed
+  DType gradient = DType::bf16;  // as sent out
+  double internal_bytes = 0;     // kept per token over all layers, beside layer inputs
 };
 
 Footprint sram(const SramContext& context, const TilePlan& plan);

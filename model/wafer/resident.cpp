@@ -18,7 +18,8 @@ Footprint resident_sram(const SramContext& c, Optimizer optimizer) {
       {"gradients", bytes(c.gradient, all)},
       {"optimizer", all * optimizer_bytes_per_parameter(optimizer)},
       {"kept_inputs", layers * layers * input},
-      {"working_tensors", layers * (layer.of("working_tensors") + layer.of("expert_buffers") + layer.of("attention_tile"))},
+      {"working_tensors",
+       layers * (layer.of("working_tensors") + layer.of("expert_buffers") + layer.of("attention_tile"))},
   };
   return footprint;
 }

@@ -24,15 +24,19 @@ struct Visitor {
   const CoreArray& array;
 
   OpCost product(Flops flops, Bytes operands) const {
-    return {.flops = flops, .bytes = operands, .time = flops / array.rate(), .bound_by = "cores", .source = Source::assumed};
+    return {.flops = flops,
+            .bytes = operands,
+            .time = flops / array.rate(),
+            .bound_by = "cores",
+            .source = Source::assumed};
   }
   OpCost pass(Bytes moved) const {
-    return {.bytes = moved, .time = moved / array.wafer.sram_bandwidth.value, .bound_by = "SRAM", .source = Source::bound};
+    return {
+        .bytes = moved, .time = moved / array.wafer.sram_bandwidth.value, .bound_by = "SRAM", .source = Source::bound};
   }
 
   OpCost operator()(const Gemm& w) const {
-    return product(2 * w.m * w.n * w.k * flop,
-                   bytes(w.operands, w.m * w.k + w.k * w.n) + bytes(w.output, w.m * w.n));
+    return product(2 * w.m * w.n * w.k * flop, bytes(w.operands, w.m * w.k + w.k * w.n) + bytes(w.output, w.m * w.n));
   }
   OpCost operator()(const GroupedGemm& w) const {
     return product(2 * w.groups * w.m * w.n * w.k * flop,

@@ -1,7 +1,7 @@
 // What does one op cost on the core array of a wafer?
 //
-//   products     t = flops / (F eta)         SRAM feeds two operands and takes a result every cycle: it never binds them
-//   passes       t = bytes / SRAM bandwidth  norms, activations, rows moved by the expert mask
+//   products     t = flops / (F eta)         SRAM feeds two operands and takes a result every cycle: it never binds
+//   them passes       t = bytes / SRAM bandwidth  norms, activations, rows moved by the expert mask
 // The op list is that of the GPUs. Experts run one after another over all E, each on its T k / E rows: the sum of their
 // arithmetic is that of the rows. Nothing is exchanged between devices inside a layer. Ours; eta is assumed.
 #pragma once

@@ -3,9 +3,9 @@
 //   in        ▒weights▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒ inputs back ▒
 //   out       ▒gradients▒▒▒▒▒▒                            t = max(in, out, compute) + t_layer + G t_tile
 //   compute   ███████████████████████████
-// The three run side by side: the next layer's weights arrive while this one computes. What the maximum hides is what the
-// breakdown shows as hidden. Every system of a cluster sees the same stream (the tree copies weights on the way out and
-// adds gradients on the way in), so t does not depend on how many there are; once a step the tree's depth is felt:
+// The three run side by side: the next layer's weights arrive while this one computes. What the maximum hides is what
+// the breakdown shows as hidden. Every system of a cluster sees the same stream (the tree copies weights on the way out
+// and adds gradients on the way in), so t does not depend on how many there are; once a step the tree's depth is felt:
 //   t_fill  = first layer in + depth x hop                  nothing to compute yet
 //   t_drain = last gradient out + depth x hop + optimiser beyond what backward covered
 // Execution order published (weight streaming white papers, Model Zoo documentation); the times are ours.
@@ -23,8 +23,8 @@ namespace moeline {
 struct PassLoad {
   Bytes weights_in, inputs_in, inputs_out, gradients_out;
   Seconds compute;
-  double tiles = 1;     // attention tiles; 0 where there is no attention
-  double layers = 1;    // 0 for embedding and head, which have no layer overhead
+  double tiles = 1;   // attention tiles; 0 where there is no attention
+  double layers = 1;  // 0 for embedding and head, which have no layer overhead
 };
 
 // The same as times; what is explained is what was computed.
@@ -55,8 +55,8 @@ PassTerms pass_terms(const PassLoad& load, const WaferLines& lines, const WaferC
 struct OuterTerms {
   Seconds fill, drain, optimizer;
 };
-// `first` are the bytes of the first thing streamed in, `last` of the last gradient out; `backward` is the time that hides
-// the optimiser, `parameters` what it updates.
+// `first` are the bytes of the first thing streamed in, `last` of the last gradient out; `backward` is the time that
+// hides the optimiser, `parameters` what it updates.
 OuterTerms outer_terms(Bytes first, Bytes last, Seconds backward, double parameters, const WaferLines& lines,
                        const std::optional<ExternalMemory>& memory);
 

@@ -36,7 +36,8 @@ TileLimits tile_limits(const SramContext& context, TilePlan plan, Bytes capacity
   limits.tile = tile > 0 ? std::min(tile, sequences) : limits.tile_cap;
   if (limits.tile == 0) return limits;
   limits.tiles_in_batch = (sequences + limits.tile - 1) / limits.tile;
-  limits.tiles_in_memory = largest(1 << 20, [&](std::int64_t g) { return fits(context, plan, limits.tile, g * limits.tile, capacity); });
+  limits.tiles_in_memory =
+      largest(1 << 20, [&](std::int64_t g) { return fits(context, plan, limits.tile, g * limits.tile, capacity); });
   return limits;
 }
 
