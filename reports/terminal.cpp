@@ -128,11 +128,14 @@ std::string memory_line(const TrainEvaluation& train, const Ink& ink) {
 
 // What the machine draws, and what talking costs: a GPU's network, a wafer's streams.
 std::string power_line(const TrainEvaluation& train) {
-  const Seconds step = train.step.value;
-  return fmt::format("  power    {} tok/s/kW at {} a device   {} exposed {:.1f} %, hidden {:.1f} % of the step\n",
-                     format_count(std::llround(train.tokens_per_second_per_kilowatt)), format(train.power_per_device),
-                     train.wafer ? "streams" : "network", 100 * (train.exposed_communication / step),
-                     100 * ((train.communication - train.exposed_communication) / step));
+  const Seconds all = train.communication, exposed = train.exposed_communication;
+  std::string out = fmt::format("  power    {} tok/s/kW at {} a device", format_count(std::llround(train.tokens_per_second_per_kilowatt)),
+                                format(train.power_per_device));
+  if (all > Seconds{}) {
+    out += fmt::format("; {} exposed {:.1f} % of the step, {:.0f} % of it hidden", train.wafer ? "streaming" : "network",
+                       100 * (exposed / train.step.value), 100 * (1 - exposed / all));
+  }
+  return out + "\n";
 }
 
 std::string wafer_lines_text(const WaferAnswer& wafer) {

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "plan/wafer_step.hpp"
+#include "units_text.hpp"
 #include "wafer/break_even.hpp"
 #include "wafer/resident.hpp"
 
@@ -163,8 +164,9 @@ std::string binding_side(const WaferAnswer& a, const TrainEvaluation& result, bo
     if (row.lane == Lane::network && !once && row.exposed > most.exposed) most = row;
   }
   const Seconds step = result.step.value;
-  if (max(a.exposed_stream, fixed) < kNoticed * step) return "compute";
-  if (fixed > a.exposed_stream) return fixed > 0.5 * step ? "fixed costs of layers and tiles" : "compute";
+  if (a.exposed_stream < max(fixed, kNoticed * step)) {
+    return fixed > step - fixed - a.exposed_stream ? "fixed costs of layers and tiles" : "compute";
+  }
   if (most.name.starts_with("layer inputs")) return "layer-input offload: it grows with the batch as compute does";
   const std::string stream = moe ? "expert stream" : "weight stream";
   const double g = a.plan.tiles();
@@ -173,8 +175,10 @@ std::string binding_side(const WaferAnswer& a, const TrainEvaluation& result, bo
                        a.plan.tile == 1 ? "one sequence" : fmt::format("{} sequences", a.plan.tile), stream);
   }
   if (a.tiles_given) return fmt::format("{}: a larger g would help", stream);
-  if (g >= real(a.limits.tiles_in_memory)) return fmt::format("{}: SRAM holds no more than {:.0f} tiles", stream, g);
-  return fmt::format("{}: a step gives one system no more than {:.0f} tokens at once", stream, a.tokens);
+  if (g >= real(a.limits.tiles_in_batch)) {
+    return fmt::format("{}: a step gives one system no more than {} tokens", stream, format_count(std::llround(a.tokens)));
+  }
+  return fmt::format("{}: SRAM holds no more than {:.0f} tiles", stream, g);
 }
 
 void describe(WaferAnswer& a, const Scenario& s, const WaferStep& step, const TrainEvaluation& result) {

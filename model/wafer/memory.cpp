@@ -9,9 +9,10 @@ namespace {
 double real(std::int64_t value) { return static_cast<double>(value); }
 Bytes bf16(double elements) { return bytes(DType::bf16, elements); }
 
-// Slices of its width that a dense FFN is computed in, as experts are. Chosen so that the micro-batches of the vendor's
-// Model Zoo fit this list on a CS-3 (tests/anchors/wafer_published_test.cpp); how it is really sliced is not published.
-constexpr double kDenseSlices = 16;
+// A dense FFN is computed in slices of its width, an expert on no more than this share of the tokens at once. Chosen so
+// that the micro-batches of the vendor's Model Zoo fit this list on a CS-3 (tests/anchors/wafer_published_test.cpp);
+// how it is really sliced is not published.
+constexpr double kSlices = 16;
 // fp32 scores, their fp32 gradient, bf16 probabilities.
 constexpr double kBytesPerScore = 4 + 4 + 2;
 
@@ -43,10 +44,11 @@ Bytes attention_tile(const Attention& attention, double sequence, Scores scores)
 // Rows of one expert, or of one slice of a dense FFN, in and out with what lies between.
 Bytes expert_buffers(const Ffn& ffn, double hidden, double tokens) {
   if (const MoeFfn* moe = std::get_if<MoeFfn>(&ffn)) {
-    const double routed = tokens * real(moe->top_k) / real(moe->experts) * (2 * hidden + 3 * real(moe->width));
-    return 2 * bf16(std::max(routed, tokens * 3 * real(moe->shared_width) / kDenseSlices));
+    const double share = std::min(real(moe->top_k) / real(moe->experts), 1 / kSlices);
+    const double routed = tokens * share * (2 * hidden + 3 * real(moe->width));
+    return 2 * bf16(std::max(routed, tokens * 3 * real(moe->shared_width) / kSlices));
   }
-  return 2 * bf16(tokens * 3 * real(std::get<DenseFfn>(ffn).width) / kDenseSlices);
+  return 2 * bf16(tokens * 3 * real(std::get<DenseFfn>(ffn).width) / kSlices);
 }
 
 double largest_matrix(const ModelSpec& model, const LayerKind& kind) {

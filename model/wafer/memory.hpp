@@ -7,8 +7,8 @@
 //   kept_internals      what backward needs inside layers, unless it is computed again
 //   gradient_sum        all gradients in fp32, where micro-batches are accumulated on the wafer
 //   working_tensors     residual, normalised copy, layer output, its gradient: 4 T h; router scores
-//   expert_buffers      rows of one expert (or of one slice of a dense FFN): 2 (2h + 3f) T k/E, forward and gradient
-//   attention_tile      B (8 (queries, keys, values, output) S + n S^2 x 10)
+//   expert_buffers      rows of one expert, forward and gradient: 2 (2h + 3f) T min(k/E, 1/16); a dense FFN, 16 slices:
+//   2 (3f/16) T attention_tile      B (8 (queries, keys, values, output) S + n S^2 x 10)
 // T = G B S tokens. Scores as a whole tile (published: B is set by attention's peak memory, quadratic in S): fp32
 // scores and gradient, bf16 probabilities. Blockwise: no scores, one key-value group of heads at a time. The list is
 // ours.

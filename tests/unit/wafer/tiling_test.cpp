@@ -78,9 +78,9 @@ TEST_CASE("too many tiles are infeasible, and the largest number that fits is na
   const Infeasible why =
       on_cs2(R"({"g": 500, "attention_tile": 1, "scores": "materialised", "keep_inputs": "offload"})").infeasible();
   CHECK_THAT(why.reason, Contains("out of SRAM: g=500 tiles of 1 sequences"));
-  CHECK_THAT(why.advice, Contains("the largest g that fits is 74"));
+  CHECK_THAT(why.advice, Contains("the largest g that fits is 77"));
   CHECK(*why.need > *why.have);
-  CHECK(on_cs2(R"({"g": 74, "attention_tile": 1, "scores": "materialised", "keep_inputs": "offload"})").runs());
+  CHECK(on_cs2(R"({"g": 77, "attention_tile": 1, "scores": "materialised", "keep_inputs": "offload"})").runs());
 }
 
 TEST_CASE("an attention tile beyond the SRAM is infeasible, and the largest is named", "[unit]") {
