@@ -50,8 +50,8 @@ Json cost_json(const TrainEvaluation& train, const Scenario& s) {
     cost["per_step"] = step;
     cost["per_million_tokens"] = step / tokens * 1e6;
   }
-  if (s.cluster.node && s.cluster.node->power_per_device) {
-    const Joules energy = s.cluster.node->power_per_device->value * devices * train.step.value;
+  if (train.wafer || (s.cluster.node && s.cluster.node->power_per_device)) {  // a wafer's figure is that of its system
+    const Joules energy = train.power_per_device * devices * train.step.value;
     cost["kilowatt_hours_per_step"] = energy.in(kilowatt_hour);
     cost["tokens_per_joule"] = tokens / energy.in(joule);
   }
@@ -60,7 +60,7 @@ Json cost_json(const TrainEvaluation& train, const Scenario& s) {
 
 Json wafer_json(const WaferAnswer& w) {
   Json out{{"mode", name(w.mode)},
-           {"g", w.plan.tiles()},
+           {"g", std::llround(w.plan.tiles())},
            {"attention_tile", w.plan.tile},
            {"attention_tile_at_most", w.limits.tile_cap},
            {"g_at_most_in_sram", w.limits.tiles_in_memory},
@@ -74,6 +74,7 @@ Json wafer_json(const WaferAnswer& w) {
     out["break_even_tokens_per_expert"] = *w.break_even_expert;
     out["tokens_per_expert"] = *w.expert_tokens;
   }
+  out["efficiency"] = w.conduct.efficiency;
   out["stream_seconds"] = w.stream.in(second);
   out["exposed_stream_seconds"] = w.exposed_stream.in(second);
   out["bound_by"] = w.binds;
@@ -117,6 +118,7 @@ Json layer_json(const LayerEvaluation& layer, const Evaluation& evaluation, cons
   Json out{{"kind", "layer"}, {"feasible", true}};
   out["forward_seconds"] = layer.forward.in(second);
   out["backward_seconds"] = layer.backward.in(second);
+  if (layer.wafer) out["wafer"] = wafer_json(*layer.wafer);
   out["breakdown"] = Json::array();
   for (const LayerRow& row : layer.rows) {
     Json json = row_json(row.name, row.phase, row.lane, row.cost.time, row.exposed, layer.forward + layer.backward,

@@ -179,6 +179,7 @@ std::string label(const LayerRow& row) {
 std::string layer_screen(const LayerEvaluation& layer, const Ink& ink) {
   std::string out = fmt::format("  forward  {}      backward  {}\n\n", ink.bold(format(layer.forward)),
                                 ink.bold(format(layer.backward)));
+  if (layer.wafer) out.insert(out.size() - 1, wafer_lines_text(*layer.wafer));
   const Seconds total = layer.forward + layer.backward;
   double longest = 1e-9;
   std::size_t names = kNames;

@@ -56,6 +56,7 @@ struct LayerEvaluation {
   Seconds forward, backward;
   std::vector<LayerRow> rows;
   std::string kind;                   // "MoE layer", "dense layer"
+  std::optional<WaferAnswer> wafer{};  // of wafers only
 };
 
 struct Evaluation {

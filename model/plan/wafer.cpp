@@ -176,27 +176,32 @@ std::string binding_side(const WaferAnswer& a, const TrainEvaluation& result, bo
   }
   if (a.tiles_given) return fmt::format("{}: a larger g would help", stream);
   if (g >= real(a.limits.tiles_in_batch)) {
-    return fmt::format("{}: a step gives one system no more than {} tokens", stream, format_count(std::llround(a.tokens)));
+    return fmt::format("{}: a step gives one system no more than {} tokens", stream,
+                       format_count(std::llround(a.tokens)));
   }
-  return fmt::format("{}: SRAM holds no more than {:.0f} tiles", stream, g);
+  return fmt::format("{}: SRAM holds no more than {} tokens at once", stream, format_count(std::llround(a.tokens)));
 }
 
-void describe(WaferAnswer& a, const Scenario& s, const WaferStep& step, const TrainEvaluation& result) {
+// Break-even tokens beside the tokens that are there; tiling and tokens are set.
+void add_balance(WaferAnswer& a, const Scenario& s, const CoreArray& array, const WaferLines& lines) {
   const ModelParameters count = parameters(s.model);
-  const StreamBalance balance{step.array().rate(), step.lines().input, bytes(DType::bf16, 1)};
+  const StreamBalance balance{array.rate(), lines.input, bytes(DType::bf16, 1)};
   a.break_even_dense = break_even_rows(balance);
   a.break_even_model = break_even_tokens(balance, real(count.main), real(count.active));
-  const MoeFfn* moe = any_moe(s.model);
-  if (moe != nullptr) {
+  if (const MoeFfn* moe = any_moe(s.model)) {
     a.break_even_expert = break_even_rows(balance);
     a.expert_tokens = a.tokens * real(moe->top_k) / real(moe->experts);
   }
+}
+
+void describe(WaferAnswer& a, const Scenario& s, const WaferStep& step, const TrainEvaluation& result) {
+  add_balance(a, s, step.array(), step.lines());
   for (const BreakdownRow& row : result.breakdown.rows()) {
     if (row.lane != Lane::network) continue;
     a.stream += row.seconds;
     a.exposed_stream += row.exposed;
   }
-  a.binds = binding_side(a, result, moe != nullptr);
+  a.binds = binding_side(a, result, any_moe(s.model) != nullptr);
 }
 
 // Layers of each kind, as one stage; what every answer has.
@@ -348,7 +353,8 @@ std::variant<LayerEvaluation, Infeasible> evaluate_wafer_layer(const Scenario& s
   const auto chosen =
       Chooser(s, options, memory, whole).best([](const TilePlan& plan) { return 1 / plan.sequences * second; });
   if (const Infeasible* why = std::get_if<Infeasible>(&chosen)) return *why;
-  TilePlan plan = std::get<Candidate>(chosen).plan;
+  const Candidate& cut = std::get<Candidate>(chosen);
+  TilePlan plan = cut.plan;
   if (plan.sequences < sequences && options.tiles == 0) {
     return Infeasible{fmt::format("out of SRAM: {} tokens do not fit one micro-batch", layer.tokens),
                       fmt::format("the largest g that fits is {:.0f}, {:.0f} tokens", plan.tiles(),
@@ -363,6 +369,11 @@ std::variant<LayerEvaluation, Infeasible> evaluate_wafer_layer(const Scenario& s
   const LayerKind& kind = moe != s.model.kinds.end() ? *moe : s.model.kinds.front();
   LayerEvaluation result;
   result.kind = moe != s.model.kinds.end() ? "MoE layer" : "dense layer";
+  WaferAnswer answer{.plan = plan,
+                     .limits = cut.limits,
+                     .tiles_given = options.tiles > 0,
+                     .conduct = array.conduct,
+                     .tokens = real(layer.tokens)};
   for (const bool forward : {true, false}) {
     const std::string_view phase = forward ? "forward" : "backward";
     PassLoad load{.tiles = plan.tiles()};
@@ -389,7 +400,12 @@ std::variant<LayerEvaluation, Infeasible> evaluate_wafer_layer(const Scenario& s
                result);
     add_stream("fixed costs", phase, {}, t.overhead, t.overhead, "overhead", result);
     (forward ? result.forward : result.backward) = t.time();
+    answer.stream += t.in() + t.out();
+    answer.exposed_stream += t.exposed_stream();
+    answer.binds += fmt::format("{}{} ({})", forward ? "" : ", ", t.bound_by(), phase);
   }
+  add_balance(answer, s, array, lines);
+  result.wafer = std::move(answer);
   return result;
 }
 

@@ -40,6 +40,20 @@ double rate(int experts, int top_k, const char* g) {
 
 }  // namespace
 
+TEST_CASE("profiles of wafers keep bits apart from bytes and dense from sparse", "[anchors]") {
+  for (const char* name : {"cs-2", "cs-3"}) {
+    const Document document = find_hardware(name, name);
+    const Cluster cluster = read_cluster(document.json, document.origin);
+    const Wafer& wafer = std::get<Wafer>(cluster.device);
+    CHECK(wafer.input_bandwidth.value == 1200 * gigabit_per_second);  // 1.2 Tbit/s
+    CHECK(wafer.output_bandwidth.value == wafer.input_bandwidth.value);
+    // A multiply-add per lane, core and cycle: 7.48 PFLOP/s of the 7.5, 15.84 of the 15.6
+    const double lanes = static_cast<double>(wafer.cores.value * wafer.simd_width.value) * wafer.clock.value.in(hertz);
+    CHECK_THAT(wafer.dense_peak.bf16->value.in(flop_per_second), WithinRel(2 * lanes, 0.02));
+    CHECK(wafer.sparse_peak.bf16->value > 7.9 * wafer.dense_peak.bf16->value);
+  }
+}
+
 TEST_CASE("break-even tokens on CS-2 and CS-3 are those of the table", "[anchors]") {
   struct Row {
     double petaflops, gigabytes, dense_30, dense_50, moe_30, moe_50;  // thousands of tokens at 30 and 50 % of peak
