@@ -17,7 +17,7 @@ namespace {
 
 struct Request {
   std::vector<std::string> files;
-  std::string calibration = "auto", output = "table";
+  std::string calibration = "auto", conditions = "benchmark", output = "table";
 };
 
 // Pages of a calibration file of one's own; those measured on another device than the rows' are strangers.
@@ -31,6 +31,7 @@ std::vector<Page> pages_from(const std::string& path, const std::string& device)
 }
 
 int check_files(const Request& request) {
+  const Conditions conditions = request.conditions == "step" ? Conditions::step : Conditions::benchmark;
   std::vector<CheckedFile> checked;
   std::map<std::string, std::vector<Page>> pages;
   for (const MeasurementFile& file : measurement_files(request.files)) {
@@ -42,7 +43,7 @@ int check_files(const Request& request) {
           entry->second = request.calibration == "auto" ? pages_for_device(family.key.device)
                                                         : pages_from(request.calibration, family.key.device);
         }
-        result.families.push_back(check_rows(family, entry->second));
+        result.families.push_back(check_rows(family, entry->second, conditions));
       }
     } catch (const SpecError& error) {
       if (file.named) throw;
@@ -66,6 +67,9 @@ void add_check(CLI::App& app, Action& action) {
   command->add_option("files", request->files, "measurement files (CSV or JSONL), or folders of them")->required();
   command->add_option("--calibration", request->calibration,
                       "auto, or a calibration file to check instead of those carried");
+  take_one_of(command->add_option("--conditions", request->conditions,
+                                  "benchmark: as the rows were timed; step: operands from HBM and sustained clocks, as predictions are made"),
+              {"benchmark", "step"});
   take_one_of(command->add_option("-o,--output", request->output, "how to write the answer; table if left out"),
               {"table", "json"});
   command->callback([=, &action] { action = [=] { return check_files(*request); }; });

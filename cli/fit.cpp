@@ -7,9 +7,13 @@
 #include <filesystem>
 #include <fstream>
 #include <memory>
+#include <numeric>
+#include <optional>
 
 #include "cli/commands.hpp"
 #include "cli/measurement_files.hpp"
+#include "fit/checking.hpp"
+#include "fit/few_points.hpp"
 #include "fit/measurement.hpp"
 #include "fit/pages.hpp"
 #include "reports/accuracy_plot.hpp"
@@ -17,6 +21,8 @@
 
 namespace moeline {
 namespace {
+
+constexpr std::size_t kFewest = 20;  // rows of a family worth a page; fewer can be checked
 
 struct Request {
   std::vector<std::string> files;
@@ -88,7 +94,7 @@ struct Task {
 };
 
 // The device's file as it was: pages fitted now replace those of the same key, the others stay.
-Json device_file(const std::string& folder, const std::string& device, const std::vector<FamilyFit>& fitted) {
+std::string device_file(const std::string& folder, const std::string& device, const std::vector<FamilyFit>& fitted) {
   const std::string path = folder + "/" + device + ".json";
   std::map<std::string, Json> pages;  // by key, so that the order does not depend on which files were fitted first
   const auto put = [&](const FamilyFit& page) {
@@ -98,9 +104,24 @@ Json device_file(const std::string& folder, const std::string& device, const std
     for (const FamilyFit& page : read_pages(parse_json(read_file(path), path), path)) put(page);
   }
   for (const FamilyFit& page : fitted) put(page);
-  Json families = Json::array();
+  std::vector<Json> families;
   for (auto& [key, page] : pages) families.push_back(std::move(page));
-  return Json{{"device", device}, {"families", families}};
+  return page_file_text(device, families);
+}
+
+// Rows too few for a page of their own move the scale factors of a relative's: launch, tensor, memory, load.
+std::optional<FamilyFit> scaled(const FamilyData& family, const std::string& source) {
+  constexpr std::size_t kFewestScaled = 12;  // fewer can end up worse than the relative's page as it is
+  if (family.key.operation != "gemm" || family.observations.measured.size() < kFewestScaled) return std::nullopt;
+  const std::vector<Page> pages = pages_for_device(family.key.device);
+  const Page* base = page_for(family, pages);
+  if (base == nullptr) return std::nullopt;
+  std::vector<std::size_t> rows(family.observations.measured.size());
+  std::iota(rows.begin(), rows.end(), std::size_t{0});
+  FamilyFit page = few_point_page(base->fit, family, rows);
+  const FamilyKey& from = base->fit.key;
+  page.source = fmt::format("{}; scaled from {} {} {} ({})", source, from.device, from.library, from.dtype, base->fit.source);
+  return page;
 }
 
 int fit_files(const Request& request) {
@@ -122,7 +143,16 @@ int fit_files(const Request& request) {
   std::map<std::string, std::vector<FamilyFit>> by_device;
   std::map<std::string, std::vector<AccuracyPanel>> by_operation;
   for (const auto& [family, source] : all) {
-    if (family.observations.measured.empty()) continue;
+    if (family.check_only || family.observations.measured.size() < kFewest) {
+      fmt::print("{} · {} · {} · {}: {} rows, nothing fitted{}\n", family.key.device, family.key.operation, family.key.library,
+                 family.key.dtype, family.observations.measured.size(), family.observations.measured.empty() ? "" : ": can be checked");
+      for (const auto& [reason, count] : family.skipped) fmt::print("  {} rows left out: {}\n", count, reason);
+      if (const std::optional<FamilyFit> page = scaled(family, source)) {
+        fmt::print("{}", page_text(*page));
+        by_device[page->key.device].push_back(*page);
+      }
+      continue;
+    }
     progress.begin(family);
     FamilyFit page = fit_family(family);
     progress.end(family);
@@ -134,7 +164,7 @@ int fit_files(const Request& request) {
   }
   if (!request.folder.empty()) {
     for (const auto& [device, pages] : by_device) {
-      write_whole(request.folder + "/" + device + ".json", device_file(request.folder, device, pages).dump(1) + "\n");
+      write_whole(request.folder + "/" + device + ".json", device_file(request.folder, device, pages));
     }
   }
   write_plots(request.plots, by_operation);

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 
 namespace moeline {
@@ -41,18 +42,36 @@ std::string accuracy_table(const std::vector<FamilyFit>& pages) {
   return out;
 }
 
+namespace {
+
+// The class with the largest bias, and the least and most that a class's band holds.
+struct BySize {
+  double bias = 0, least = 1, most = 0;
+};
+
+BySize by_size(const FamilyFit& page) {
+  BySize worst;
+  for (const SizeClass& c : page.classes) {
+    if (std::abs(c.bias) > std::abs(worst.bias)) worst.bias = c.bias;
+    worst.least = std::min(worst.least, c.coverage);
+    worst.most = std::max(worst.most, c.coverage);
+  }
+  return worst;
+}
+
+}  // namespace
+
 std::string accuracy_markdown(const std::vector<FamilyFit>& pages) {
   std::string out =
-      "| device | operation | library | format | rows | fitted mean | held-out mean | median | p90 | bias | inside "
-      "p10-p90 | next decade |\n"
-      "| --- | --- | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n";
+      "| device | operation | library | format | rows | fitted | held out: mean | median | p90 | bias | worst bias of a size class | inside "
+      "p10-p90, all and by size | next decade |\n| --- | --- | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n";
   for (const FamilyFit& page : pages) {
     const ErrorSummary& e = page.held_out;
-    out += fmt::format(
-        "| {} | {} | {} | {} | {} | {:.1f} % | {:.1f} % | {:.1f} % | {:.1f} % | {:+.1f} % | {:.0f} % | {} |\n",
-        page.key.device, page.key.operation, page.key.library, page.key.dtype, e.n, 100 * page.fitted.mean,
-        100 * e.mean, 100 * e.median, 100 * e.p90, 100 * e.bias, 100 * page.coverage,
-        page.next_decade.n == 0 ? "-" : fmt::format("{:.1f} %", 100 * page.next_decade.mean));
+    const BySize worst = by_size(page);
+    out += fmt::format("| {} | {} | {} | {} | {} | {:.1f} % | {:.1f} % | {:.1f} % | {:.1f} % | {:+.1f} % | {:+.1f} % | {:.0f} %, {:.0f}-{:.0f} | {} |\n",
+                       page.key.device, page.key.operation, page.key.library, page.key.dtype, page.fitted.n, 100 * page.fitted.mean,
+                       100 * e.mean, 100 * e.median, 100 * e.p90, 100 * e.bias, 100 * worst.bias, 100 * page.coverage, 100 * worst.least,
+                       100 * worst.most, page.next_decade.n == 0 ? "-" : fmt::format("{:.1f} %", 100 * page.next_decade.mean));
   }
   return out;
 }

@@ -20,4 +20,8 @@ const GemmFit& Calibration::gemm(DType operands) const {
   return gemm_bf16;
 }
 
+const GemmFit* Calibration::grouped(DType operands) const {
+  return operands == DType::fp8_block && grouped_fp8_block.source != Source::bound ? &grouped_fp8_block : nullptr;
+}
+
 }  // namespace moeline

@@ -4,9 +4,12 @@
 // replaces the values family by family; meanings and units are those of the equations in gpu/ and net/.
 #pragma once
 
+#include <memory>
+
 #include "cost/attention_fit.hpp"
 #include "cost/network_fit.hpp"
 #include "cost/op_cost.hpp"
+#include "cost/surface.hpp"
 #include "spec/dtype.hpp"
 #include "units.hpp"
 
@@ -29,6 +32,7 @@ struct GemmFit {
   Seconds expert;           // grouped products: fixed cost of every expert that has rows
   double resident = 0;      // share of L2 that keeps repeated operands; benchmarks only
   TileSet tiles = TileSet::fine;
+  std::shared_ptr<const Surface> surface;  // over log2 of m, n, k; dense products only
   Spread spread;
   Source source = Source::bound;
 };
@@ -67,6 +71,7 @@ struct MnnvlFits {
 
 struct Calibration {
   GemmFit gemm_bf16, gemm_fp8, gemm_fp8_block, gemm_fp4;
+  GemmFit grouped_fp8_block;            // grouped products measured as such
   MemoryFit memory;
   PrefillFit attention, latent_attention;
   ScanFit scan;
@@ -76,6 +81,8 @@ struct Calibration {
   MnnvlFits mnnvl;
 
   const GemmFit& gemm(DType operands) const;
+  // nullptr: not measured in that format, so that the dense family has to price them.
+  const GemmFit* grouped(DType operands) const;
 };
 
 }  // namespace moeline

@@ -1,5 +1,6 @@
-// How far do real exchanges stay below their links? The parameters of net/nccl, net/deepep and net/mnnvl, whose
-// equations they are named after. Every default is neutral: with it the equations are the links alone (source: bound).
+// How far do real exchanges stay below their links? The parameters of net/nccl, net/deepep, net/mnnvl and
+// net/framework_all_reduce, whose equations they are named after. Every default is neutral: with it the equations are
+// the links alone (source: bound).
 // Source of fitted values: ai-dynamo/aiconfigurator@095f58a, Apache-2.0; docs/theory/collectives-measured.md.
 #pragma once
 
@@ -29,6 +30,16 @@ struct NcclFit {
   double exchange_growth = 0;
   double exchange_link = 1;
   double exchange_decay = 0;  // share of the time more for every doubling of ranks beyond 2
+  Spread spread;
+  Source source = Source::bound;
+};
+
+// A serving framework's own all-reduce kernels, one set per library. Defaults are neutral: the link alone.
+struct FrameworkAllReduceFit {
+  Seconds one_launch, two_launch, switch_launch;
+  Seconds hop;                   // for every peer
+  SecondsPerByte walk;           // of the blocks' loop over the buffer
+  double one_link = 1, two_link = 1, switch_link = 1;  // shares of the link
   Spread spread;
   Source source = Source::bound;
 };

@@ -1,25 +1,13 @@
 #include "fit/attention_data.hpp"
 
+#include "fit/device_names.hpp"
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <map>
-#include <memory>
-
-#include "spec/catalogue.hpp"
-#include "spec/cluster.hpp"
 
 namespace moeline {
 namespace {
-
-constexpr std::size_t kFewest = 20;  // rows of a family worth fitting
-
-std::vector<Parameter> prefill_parameters() {
-  return {{"launch", "us", 10, 2, 40},          {"memory", "of HBM", 0.7, 0.05, 1.0, 1.0},
-          {"tensor", "of peak", 0.7, 0.1, 1.0}, {"crowding", "of tensor", 0.25, 0.001, 0.7, 1.0},
-          {"tile", "us", 3, 0.01, 20, 0.5},     {"overlap", "exponent", 1.5, 1, 12, 1.0},
-          {"sag", "of time", 0.02, 0.001, 0.5, 0.3}, {"l2_speed", "of HBM", 2, 1, 12, 0.3}};
-}
 
 std::vector<Parameter> training_parameters() {
   return {{"launch", "us", 30, 2, 100},         {"launch_backward", "us", 15, 1, 100},
@@ -31,86 +19,7 @@ std::vector<Parameter> training_parameters() {
           {"wide_backward", "of padding", 0.5, 0.01, 1.5, 0.3}};
 }
 
-std::vector<Parameter> decode_parameters(bool latent, bool reread, bool vector) {
-  std::vector<Parameter> list{
-      {"launch", "us", 9, 2, 30},               {"memory", "of HBM", 0.92, 0.4, 1.0, 5},
-      {"tensor", "of peak", 0.5, 0.05, 1.0, 0.6}, {"token", "ns", 1, 0.1, 100, 0.4},
-      {"chunk", "us", latent ? 4.0 : 0.5, 0.01, 10, 0.2}, {"shortest_chunk", "tokens", 128, 32, 2048, 0.4},
-      {"most_chunks", "", 24, 4, 160, 0.5},     {"combine", "us", 1, 0.01, 15, 0.4},
-      {"whole_waves", "share", 0.8, 0.05, 1, 0.4}, {"overlap", "exponent", 4, 1, 12, 0.5},
-      {"ramp", "us", 8, 0.05, 40, 0.4},         {"ramp_rate", "GB/s", 4000, 300, 100000, 0.4},
-      {"query_memory", "of HBM", 0.3, 0.01, 1, 0.4}, {"l2_speed", "of HBM", 4, 1, 12, 0.5},
-      {"l2_share", "of L2", 0.7, 0.1, 1.5, 1.2}, {"l2_sharpness", "exponent", 8, 1, 16, 0.5},
-      {"partial_memory", "of HBM", 0.3, 0.01, 3, 0.3}};
-  if (vector) {
-    list.insert(list.end(), {{"vector_element", "ps", 0.31, 0.01, 3, 1.0}, {"vector_token", "ns", 20, 1, 200, 0.3},
-                             {"vector_combine", "us", 4, 0.05, 20, 0.3}});
-  }
-  if (reread) list.push_back({"reread", "of cache", 0.4, 0.01, 1});
-  return list;
-}
-
 DType dtype_of(std::string_view name) { return name == "fp8" ? DType::fp8 : DType::bf16; }
-
-Gpu gpu_named(const std::string& name) {
-  const Document profile = find_hardware(name, "measurements");
-  return std::get<Gpu>(read_cluster(profile.json, profile.origin).device);
-}
-
-struct PrefillRow {
-  AttentionCore core;
-  PrefillContext context;
-};
-
-template <class Row>
-struct Family {
-  Gpu gpu;
-  FamilyKey key;
-  std::vector<Row> rows;
-};
-
-// Families under construction, with the numbering of head configurations in each.
-template <class Row>
-struct Builder {
-  std::map<FamilyKey, std::pair<std::shared_ptr<Family<Row>>, FamilyData>> families;
-  std::map<FamilyKey, std::map<std::string, int>> groups;
-
-  FamilyData& data(const FamilyKey& key, const std::string& profile, const std::vector<Parameter>& parameters) {
-    auto& [family, data] = families[key];
-    if (!family) {
-      family = std::make_shared<Family<Row>>(Family<Row>{gpu_named(profile), key, {}});
-      data.key = key;
-      data.parameters = parameters;
-    }
-    return data;
-  }
-  void add(const FamilyKey& key, const Row& row, double microseconds, const std::string& group) {
-    auto& [family, data] = families.at(key);
-    family->rows.push_back(row);
-    data.observations.measured.push_back(microseconds);
-    data.group.push_back(groups[key].try_emplace(group, static_cast<int>(groups[key].size())).first->second);
-  }
-  // `time_us(family, values, row)`, `domain(rows)`
-  template <class Time, class Domain>
-  void finish(std::vector<FamilyData>& list, Time time_us, Domain domain) {
-    for (auto& [key, entry] : families) {
-      auto& [family, data] = entry;
-      if (family->rows.size() < kFewest) continue;
-      data.domain = domain(family->rows);
-      data.observations.predicted = [f = family, time_us](std::span<const double> v, std::size_t row) {
-        return time_us(*f, {v.begin(), v.end()}, f->rows[row]);
-      };
-      list.push_back(std::move(data));
-    }
-  }
-};
-
-template <class Row, class Field>
-std::string range(std::string_view name, const std::vector<Row>& rows, Field field) {
-  const auto less = [&](const Row& a, const Row& b) { return field(a) < field(b); };
-  const auto [low, high] = std::minmax_element(rows.begin(), rows.end(), less);
-  return fmt::format("{} {:.0f}..{:.0f}", name, field(*low), field(*high));
-}
 
 std::string prefill_domain(const std::vector<PrefillRow>& rows) {
   return range("sequences", rows, [](const PrefillRow& r) { return r.core.sequences; }) + ", " +
@@ -124,11 +33,11 @@ std::string decode_domain(const std::vector<DecodeShape>& rows) {
          range("heads", rows, [](const DecodeShape& r) { return r.heads; });
 }
 
-double prefill_us(const Family<PrefillRow>& f, const std::vector<double>& v, const PrefillRow& r) {
+double prefill_us(const MeasuredRows<PrefillRow>& f, const std::vector<double>& v, const PrefillRow& r) {
   return prefill_terms(r.core, f.gpu, prefill_fit(f.key, v), r.context).time.in(microsecond);
 }
 
-double decode_us(const Family<DecodeShape>& f, const std::vector<double>& v, const DecodeShape& r) {
+double decode_us(const MeasuredRows<DecodeShape>& f, const std::vector<double>& v, const DecodeShape& r) {
   return decode_terms(r, f.gpu, decode_fit(f.key, v), false).time.in(microsecond);
 }
 
@@ -177,18 +86,20 @@ DecodeShape decode_row(const Shape& s, bool latent, DType cache) {
   return shape;
 }
 
-void read_row(const Csv& csv, std::size_t i, bool latent, Builder<PrefillRow>& prefill, Builder<DecodeShape>& decode) {
-  std::string device(csv.text(i, "gpu")), library(csv.text(i, "framework"));
-  std::replace(device.begin(), device.end(), '_', '-');
+void read_row(const Csv& csv, std::size_t i, bool latent, FamilyBuilder<PrefillRow>& prefill,
+              FamilyBuilder<DecodeShape>& decode) {
+  const std::string device = device_name(csv.text(i, "gpu"));
+  std::string library(csv.text(i, "framework"));
   library = library.substr(0, library.find('-'));
   const std::string layer(csv.text(i, "dtype") == "fp8" ? "fp8" : "bf16");
   const DType cache = dtype_of(csv.text(i, "kv_dtype"));
   const bool whole = csv.text(i, "phase") == "prefill";
   const FamilyKey key{device, std::string(latent ? "mla_" : "") + (whole ? "prefill" : "decode"), library,
                       layer + "/" + std::string(name(cache))};
-  const bool reread = latent && device.starts_with("b");
+  const bool reread = latent && is_blackwell(device);
+  const DecodeKernels kernels{.latent = latent, .reread = reread, .vector = !latent};
   FamilyData& data = whole ? prefill.data(key, device, prefill_parameters())
-                           : decode.data(key, device, decode_parameters(latent, reread, !latent));
+                           : decode.data(key, device, decode_parameters(kernels));
   const std::optional<Shape> s = shape_of(csv, i, latent);
   if (const std::string reason = reason_to_skip(csv, i, latent, s); !reason.empty()) {
     ++data.skipped[reason];
@@ -196,11 +107,37 @@ void read_row(const Csv& csv, std::size_t i, bool latent, Builder<PrefillRow>& p
   }
   const std::string group = fmt::format("{}/{}", s->heads, s->kv_heads);
   const double t = *csv.number(i, "latency_us");
-  if (whole) prefill.add(key, prefill_row(*s, latent, cache), t, group);
-  else decode.add(key, decode_row(*s, latent, cache), t, group);
+  if (whole) prefill.add(key, prefill_row(*s, latent, cache), t, s->queries, group);
+  else decode.add(key, decode_row(*s, latent, cache), t, s->keys, group);
 }
 
 }  // namespace
+
+std::vector<Parameter> prefill_parameters() {
+  return {{"launch", "us", 10, 2, 40},          {"memory", "of HBM", 0.7, 0.05, 1.0, 1.0},
+          {"tensor", "of peak", 0.7, 0.1, 1.0}, {"crowding", "of tensor", 0.25, 0.001, 0.7, 1.0},
+          {"tile", "us", 3, 0.01, 20, 0.5},     {"overlap", "exponent", 1.5, 1, 12, 1.0},
+          {"sag", "of time", 0.02, 0.001, 0.5, 0.3}, {"l2_speed", "of HBM", 2, 1, 12, 0.3}};
+}
+
+std::vector<Parameter> decode_parameters(DecodeKernels kernels) {
+  std::vector<Parameter> list{
+      {"launch", "us", 9, 2, 30},               {"memory", "of HBM", 0.92, 0.4, 1.0, 5},
+      {"tensor", "of peak", 0.5, 0.05, 1.0, 0.6}, {"token", "ns", 1, 0.1, 100, 0.4},
+      {"chunk", "us", kernels.latent ? 4.0 : 0.5, 0.01, 10, 0.2}, {"shortest_chunk", "tokens", 128, 32, 2048, 0.4},
+      {"most_chunks", "", 24, 4, 160, 0.5},     {"combine", "us", 1, 0.01, 15, 0.4},
+      {"whole_waves", "share", 0.8, 0.05, 1, 0.4}, {"overlap", "exponent", 4, 1, 12, 0.5},
+      {"ramp", "us", 8, 0.05, 40, 0.4},         {"ramp_rate", "GB/s", 4000, 300, 100000, 0.4},
+      {"query_memory", "of HBM", 0.3, 0.01, 1, 0.4}, {"l2_speed", "of HBM", 4, 1, 12, 0.5},
+      {"l2_share", "of L2", 0.7, 0.1, 1.5, 1.2}, {"l2_sharpness", "exponent", 8, 1, 16, 0.5},
+      {"partial_memory", "of HBM", 0.3, 0.01, 3, 0.3}};
+  if (kernels.vector) {
+    list.insert(list.end(), {{"vector_element", "ps", 0.31, 0.01, 3, 1.0}, {"vector_token", "ns", 20, 1, 200, 0.3},
+                             {"vector_combine", "us", 4, 0.05, 20, 0.3}});
+  }
+  if (kernels.reread) list.push_back({"reread", "of cache", 0.4, 0.01, 1});
+  return list;
+}
 
 PrefillFit prefill_fit(const FamilyKey& key, const std::vector<double>& v) {
   PrefillFit fit;
@@ -247,7 +184,7 @@ DecodeFit decode_fit(const FamilyKey& key, const std::vector<double>& v) {
   fit.l2_share = v[i++];
   fit.l2_sharpness = v[i++];
   fit.partial_memory = v[i++];
-  if (key.operation == "decode") {
+  if (key.operation == "decode" && i < v.size()) {
     fit.vector_element = 1e-3 * v[i++] * nanosecond;
     fit.vector_token = v[i++] * nanosecond;
     fit.vector_combine = v[i++] * microsecond;
@@ -257,16 +194,7 @@ DecodeFit decode_fit(const FamilyKey& key, const std::vector<double>& v) {
   return fit;
 }
 
-bool is_attention_csv(const Csv& csv) {
-  return csv.has_all({"gpu", "framework", "phase", "batch_size", "q_len", "kv_len", "num_heads", "kv_dtype",
-                      "latency_us"});
-}
-
-std::vector<FamilyData> attention_families(const Csv& csv) {
-  const bool latent = !csv.has("kv_heads");
-  Builder<PrefillRow> prefill;
-  Builder<DecodeShape> decode;
-  for (std::size_t i = 0; i < csv.rows(); ++i) read_row(csv, i, latent, prefill, decode);
+std::vector<FamilyData> attention_families(FamilyBuilder<PrefillRow>& prefill, FamilyBuilder<DecodeShape>& decode) {
   std::vector<FamilyData> list;
   prefill.finish(list, prefill_us, prefill_domain);
   const std::size_t prefills = list.size();
@@ -278,13 +206,26 @@ std::vector<FamilyData> attention_families(const Csv& csv) {
   return list;
 }
 
+bool is_attention_csv(const Csv& csv) {
+  return csv.has_all({"gpu", "framework", "phase", "batch_size", "q_len", "kv_len", "num_heads", "kv_dtype",
+                      "latency_us"});
+}
+
+std::vector<FamilyData> attention_families(const Csv& csv) {
+  const bool latent = !csv.has("kv_heads");
+  FamilyBuilder<PrefillRow> prefill;
+  FamilyBuilder<DecodeShape> decode;
+  for (std::size_t i = 0; i < csv.rows(); ++i) read_row(csv, i, latent, prefill, decode);
+  return attention_families(prefill, decode);
+}
+
 bool is_training_attention_csv(const Csv& csv) {
   return csv.has_all({"gpu", "op", "stage", "batch", "seq", "q_heads", "kv_heads", "qk_head_dim", "v_head_dim",
                       "latency_us"});
 }
 
 std::vector<FamilyData> training_attention_families(const Csv& csv) {
-  Builder<PrefillRow> builder;
+  FamilyBuilder<PrefillRow> builder;
   for (std::size_t i = 0; i < csv.rows(); ++i) {
     const std::string_view op = csv.text(i, "op");
     if (op != "sdp_fwd" && op != "sdp_bwd") continue;
@@ -305,7 +246,7 @@ std::vector<FamilyData> training_attention_families(const Csv& csv) {
     }
     const AttentionCore core{.sequences = *b, .heads = *h, .kv_heads = *kv, .queries = *s, .keys = *s, .qk_dim = *qk,
                              .value_dim = *v, .backward = op == "sdp_bwd"};
-    builder.add(key, {core, {}}, *t, fmt::format("{}/{}/{}", *h, *kv, *qk));
+    builder.add(key, {core, {}}, *t, *s, fmt::format("{}/{}/{}", *h, *kv, *qk));
   }
   std::vector<FamilyData> list;
   builder.finish(list, prefill_us, prefill_domain);

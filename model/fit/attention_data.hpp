@@ -8,6 +8,7 @@
 
 #include "fit/csv.hpp"
 #include "fit/family.hpp"
+#include "fit/family_builder.hpp"
 #include "gpu/attention.hpp"
 
 namespace moeline {
@@ -16,6 +17,20 @@ bool is_attention_csv(const Csv& csv);           // aiconfigurator, GQA or laten
 bool is_training_attention_csv(const Csv& csv);  // SimuMax
 std::vector<FamilyData> attention_families(const Csv& csv);
 std::vector<FamilyData> training_attention_families(const Csv& csv);
+
+// What other readers of attention share: rows, parameters and the predictors of both phases.
+struct PrefillRow {
+  AttentionCore core;
+  PrefillContext context;
+};
+struct DecodeKernels {
+  bool latent = false;
+  bool reread = false;  // Blackwell's latent kernel below 64 heads
+  bool vector = false;  // TensorRT-LLM's kernels without tensor cores
+};
+std::vector<Parameter> prefill_parameters();
+std::vector<Parameter> decode_parameters(DecodeKernels kernels);
+std::vector<FamilyData> attention_families(FamilyBuilder<PrefillRow>& prefill, FamilyBuilder<DecodeShape>& decode);
 
 // Parameter values in the order of the family's parameters -> the structures gpu/attention predicts with.
 PrefillFit prefill_fit(const FamilyKey& key, const std::vector<double>& values);

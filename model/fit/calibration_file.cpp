@@ -3,11 +3,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "fit/attention_data.hpp"
 #include "fit/deepep_data.hpp"
+#include "fit/deepgemm_data.hpp"
 #include "fit/gemm_data.hpp"
+#include "fit/layer_data.hpp"
 #include "fit/lending.hpp"
 #include "fit/mnnvl_data.hpp"
 #include "fit/nccl_data.hpp"
@@ -18,9 +21,13 @@
 namespace moeline {
 namespace {
 
-// Library whose rows price a training step, by format.
-constexpr std::pair<std::string_view, std::string_view> kLibraries[]{
-    {"bfloat16", "trtllm"}, {"fp8", "trtllm"}, {"fp8_block", "sglang"}, {"nvfp4", "trtllm"}};
+// Libraries whose rows price a training step, by format: of two, the one of the nearer device.
+struct Libraries {
+  std::string_view dtype, first, second;
+};
+constexpr Libraries kLibraries[]{
+    {"bfloat16", "trtllm", "trtllm"}, {"fp8", "trtllm", "trtllm"},
+    {"fp8_block", "sglang", "deepgemm"}, {"nvfp4", "trtllm", "trtllm"}};
 
 template <class F>
 F marked(F fit, const Page& page) {
@@ -29,21 +36,59 @@ F marked(F fit, const Page& page) {
   return fit;
 }
 
+// Pages are in order of their lenders.
+const Page* nearer(const Page* a, const Page* b) {
+  if (a == nullptr || b == nullptr) return a == nullptr ? b : a;
+  return std::min(a, b);
+}
+
+// Products in 16 bit of a device without those of TensorRT-LLM. An eager launch belongs to the host that made it.
+void assemble_older_gemm(GemmFit& bf16, const std::vector<Page>& pages) {
+  const Page* training = find_page(pages, "training_gemm");
+  const Page* eager = find_page(pages, "gemm", "pytorch", "float16");
+  if (eager != nullptr && nearer(eager, training) == eager) {
+    bf16 = marked(gemm_fit(eager->fit.key, eager->fit.fit.values), *eager);
+    bf16.launch = training != nullptr ? training_gemm_fit(training->fit.fit.values).launch : Seconds{};
+  } else if (training != nullptr) {
+    bf16 = marked(training_gemm_fit(training->fit.fit.values), *training);
+  }
+}
+
+// Share of the bandwidth that PyTorch's passes reach: mean of the logs over the kernels of the nearest device. Those of
+// vLLM (33 to 98 % on H100) serve, and price no training step.
+std::optional<double> pass_share(const std::vector<Page>& pages) {
+  double logs = 0, kernels = 0;
+  std::string_view device;
+  for (const Page& page : pages) {
+    const FamilyKey& key = page.fit.key;
+    if (key.operation != "memory_pass" || !key.library.starts_with("pytorch-")) continue;
+    if (device.empty()) device = key.device;
+    if (key.device != device) continue;
+    logs += std::log(memory_pass_share(page.fit.fit.values));
+    ++kernels;
+  }
+  return kernels > 0 ? std::optional(std::exp(logs / kernels)) : std::nullopt;
+}
+
 void assemble_gemm(Calibration& calibration, const std::vector<Page>& pages) {
   GemmFit* const fits[]{&calibration.gemm_bf16, &calibration.gemm_fp8, &calibration.gemm_fp8_block,
                         &calibration.gemm_fp4};
   for (std::size_t i = 0; i < std::size(kLibraries); ++i) {
-    const Page* page = find_page(pages, "gemm", kLibraries[i].second, kLibraries[i].first);
-    if (page != nullptr) *fits[i] = marked(gemm_fit(page->fit.key, page->fit.fit.values), *page);
+    const auto& [dtype, first, second] = kLibraries[i];
+    const Page* page = nearer(find_page(pages, "gemm", first, dtype), find_page(pages, "gemm", second, dtype));
+    if (page == nullptr) continue;
+    *fits[i] = marked(gemm_fit(page->fit.key, page->fit.fit.values), *page);
+    if (!page->fit.surface.empty()) fits[i]->surface = std::make_shared<const Surface>(page->fit.surface);
   }
-  if (const Page* page = find_page(pages, "training_gemm");
-      page != nullptr && calibration.gemm_bf16.source == Source::bound) {
-    calibration.gemm_bf16 = marked(training_gemm_fit(page->fit.fit.values), *page);
-  }
+  if (calibration.gemm_bf16.source == Source::bound) assemble_older_gemm(calibration.gemm_bf16, pages);
   if (calibration.gemm_bf16.source == Source::bound) return;
+  // The contiguous layout is that of training; the masked one decodes.
+  if (const Page* page = find_page(pages, "grouped_gemm", "deepgemm", "fp8_block")) {
+    calibration.grouped_fp8_block = marked(grouped_gemm_fit(page->fit.key, page->fit.fit.values), *page);
+  }
   // On the machine that measured both, grouped products run their main loop at 1.06 of the dense rate: what grouping
-  // adds is a cost per expert, host gap included.
-  if (const Page* page = find_page(pages, "grouped_gemm")) {
+  // adds is a cost per expert, host gap included. That machine runs far below others of its kind, so only this is taken.
+  if (const Page* page = find_page(pages, "grouped_gemm", "te")) {
     const Seconds expert = training_gemm_fit(page->fit.fit.values).expert;
     for (GemmFit* fit : fits) fit->expert = expert;
   }
@@ -51,11 +96,9 @@ void assemble_gemm(Calibration& calibration, const std::vector<Page>& pages) {
   for (GemmFit* fit : {&calibration.gemm_fp8, &calibration.gemm_fp8_block, &calibration.gemm_fp4}) {
     if (fit->source != Source::bound) fit->launch = calibration.gemm_bf16.launch;
   }
-  // Passes over memory were not measured alone: they stream as well as a product's operands do.
-  calibration.memory = {.launch = calibration.gemm_bf16.launch,
-                        .memory = calibration.gemm_bf16.memory,
-                        .spread = widened(calibration.gemm_bf16.spread, 2),
-                        .source = Source::extrapolated};
+  // Passes over memory that were not measured alone stream as well as a product's operands do.
+  calibration.memory = {.launch = calibration.gemm_bf16.launch, .memory = pass_share(pages).value_or(calibration.gemm_bf16.memory),
+                        .spread = widened(calibration.gemm_bf16.spread, 2), .source = Source::extrapolated};
 }
 
 // Forward from the serving rows, which are many; backward from the training rows, as a share of the forward rate.
@@ -75,9 +118,9 @@ void assemble_attention(Calibration& calibration, const std::vector<Page>& pages
     if (&page != training) fit.source = Source::extrapolated;
     return fit;
   };
-  for (const auto& [operation, fit] :
-       {std::pair{"prefill", &calibration.attention}, std::pair{"mla_prefill", &calibration.latent_attention}}) {
-    const Page* page = find_page(pages, operation, "trtllm", "bf16/bf16");
+  for (const auto& [operation, fit] : {std::pair{"prefill", &calibration.attention}, std::pair{"mla_prefill", &calibration.latent_attention}}) {
+    const Page* page = nearer(find_page(pages, operation, "trtllm", "bf16/bf16"),
+                              find_page(pages, operation, "fa3", "bf16/bf16"));
     if (page != nullptr) *fit = with_backward(*page);
     if (page == nullptr && training != nullptr)
       *fit = marked(prefill_fit(training->fit.key, training->fit.fit.values), *training);
@@ -120,9 +163,7 @@ void check_parameters(const FamilyFit& page, const std::string& origin) {
   for (const CatalogueEntry& entry : calibration_catalogue()) {
     const std::string name(entry.name);
     for (const FamilyFit& known : read_pages(parse_json(entry.text, name), name)) {
-      const bool quantised =
-          known.key.operation != "gemm" || (known.key.dtype == "bfloat16") == (page.key.dtype == "bfloat16");
-      if (known.key.operation == page.key.operation && quantised && names(known) == names(page)) return;
+      if (known.key.operation == page.key.operation && names(known) == names(page)) return;
     }
   }
   throw SpecError(origin + "#/families",

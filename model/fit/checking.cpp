@@ -8,11 +8,9 @@
 #include "spec/catalogue.hpp"
 
 namespace moeline {
-namespace {
-
 // The same library first, then any that runs the operation in that format; parameters must be those of the rows'
 // equation.
-const Page* page_of(const FamilyData& rows, const std::vector<Page>& pages) {
+const Page* page_for(const FamilyData& rows, const std::vector<Page>& pages) {
   const auto same_equation = [&](const Page& page) {
     const FamilyFit& fit = page.fit;
     return fit.key.operation == rows.key.operation && fit.key.dtype == rows.key.dtype &&
@@ -26,6 +24,8 @@ const Page* page_of(const FamilyData& rows, const std::vector<Page>& pages) {
   return nullptr;
 }
 
+namespace {
+
 std::size_t class_of(const std::vector<SizeClass>& classes, double predicted_us) {
   std::size_t c = 0;
   while (c + 1 < classes.size() && predicted_us >= classes[c + 1].above_us) ++c;
@@ -34,16 +34,16 @@ std::size_t class_of(const std::vector<SizeClass>& classes, double predicted_us)
 
 }  // namespace
 
-Checked check_rows(const FamilyData& rows, const std::vector<Page>& pages) {
+Checked check_rows(const FamilyData& rows, const std::vector<Page>& pages, Conditions conditions) {
   Checked result{.key = rows.key, .skipped = rows.skipped};
-  const Page* page = page_of(rows, pages);
+  const Page* page = page_for(rows, pages);
   if (page == nullptr) {
     if (!rows.observations.measured.empty())
       result.skipped["no calibration for this family"] += rows.observations.measured.size();
     return result;
   }
   result.page = *page;
-  result.ratios = log_ratios(rows, page->fit);
+  result.ratios = log_ratios(rows, page->fit, conditions);
   result.errors = summarise(result.ratios);
   result.classes = page->fit.classes;
   if (result.classes.empty()) result.classes.push_back({.spread = page->fit.spread});
@@ -55,7 +55,7 @@ Checked check_rows(const FamilyData& rows, const std::vector<Page>& pages) {
   for (std::size_t c = 0; c < by_class.size(); ++c) {
     SizeClass& size_class = result.classes[c];
     const ErrorSummary errors = summarise(by_class[c]);
-    size_class.spread = {page->widening * size_class.spread.low, page->widening * size_class.spread.high};
+    size_class.spread = page->widened(size_class.spread);
     size_class.n = errors.n;
     size_class.mean = errors.mean;
     size_class.bias = errors.bias;
@@ -71,7 +71,9 @@ std::vector<Page> pages_for_device(const std::string& device) {
   if (has_profile(device)) {
     const Document profile = find_hardware(device, "measurements");
     std::string taken;
-    return carried_pages(read_cluster(profile.json, profile.origin), taken);
+    std::vector<Page> pages = carried_pages(read_cluster(profile.json, profile.origin), taken);
+    for (Page& page : pages_of_strangers(pages)) pages.push_back(std::move(page));
+    return pages;
   }
   std::vector<Page> pages;  // measured on a board without a profile, such as a100-pcie
   for (const CatalogueEntry& entry : calibration_catalogue()) {

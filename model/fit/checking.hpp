@@ -24,10 +24,14 @@ struct Checked {
   std::map<std::string, std::size_t> skipped;
 };
 
-// `pages` are candidates, best first.
-Checked check_rows(const FamilyData& rows, const std::vector<Page>& pages);
+// The page that prices the rows: of the same operation, format and equation, the same library before another; nullptr
+// if there is none. `pages` are candidates, best first.
+const Page* page_for(const FamilyData& rows, const std::vector<Page>& pages);
 
-// Candidates for a device named as measurements name it: those of its hardware profile, or of its own name alone.
+Checked check_rows(const FamilyData& rows, const std::vector<Page>& pages, Conditions conditions = Conditions::benchmark);
+
+// Candidates for a device named as measurements name it: its own pages, its relatives', then strangers' (another
+// generation, at least 25 % spread).
 std::vector<Page> pages_for_device(const std::string& device);
 
 }  // namespace moeline

@@ -96,4 +96,12 @@ std::optional<double> Csv::number(std::size_t row, std::string_view column) cons
   return value;
 }
 
+void Csv::keep(const std::function<bool(std::size_t)>& kept) {
+  std::vector<std::vector<std::string_view>> left;
+  for (std::size_t row = 0; row < cells_.size(); ++row) {
+    if (kept(row)) left.push_back(cells_[row]);
+  }
+  cells_ = std::move(left);
+}
+
 }  // namespace moeline

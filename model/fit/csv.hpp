@@ -1,6 +1,7 @@
 // A CSV file with a header row, read by column name. Quoted fields may hold commas; empty cells stay empty.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -20,6 +21,8 @@ class Csv {
   bool has_all(const std::vector<std::string_view>& columns) const;
   std::string_view text(std::size_t row, std::string_view column) const;      // SpecError if there is no such column
   std::optional<double> number(std::size_t row, std::string_view column) const;  // nullopt: empty or not a number
+  // Drops the rows for which `kept` is false; asks once a row, in order.
+  void keep(const std::function<bool(std::size_t row)>& kept);
   const std::string& origin() const { return origin_; }
 
  private:

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <memory>
 
+#include "fit/device_names.hpp"
 #include "spec/catalogue.hpp"
 #include "spec/cluster.hpp"
 
@@ -150,6 +151,15 @@ void add(Families& families, const FamilyKey& key, bool normal, const Row& row, 
   family->rows.push_back(row);
   data.observations.measured.push_back(*measured);
   data.group.push_back(group_of(row, normal));
+  data.size.push_back(row.tokens);
+}
+
+void finish(std::pair<std::shared_ptr<Family>, FamilyData>& entry, bool normal) {
+  auto& [family, data] = entry;
+  if (!family->rows.empty()) data.domain = domain_of(family->rows);
+  data.observations.predicted = [rows = family, normal](std::span<const double> v, std::size_t index) {
+    return normal ? normal_us(*rows, v, index) : low_latency_us(*rows, v, index);
+  };
 }
 
 std::vector<FamilyData> families_of(const Csv& csv, bool normal) {
@@ -157,8 +167,7 @@ std::vector<FamilyData> families_of(const Csv& csv, bool normal) {
   for (std::size_t i = 0; i < csv.rows(); ++i) {
     const std::optional<Row> row = row_at(csv, i, normal);
     if (!row) continue;
-    std::string device(csv.text(i, "gpu"));
-    std::replace(device.begin(), device.end(), '_', '-');
+    const std::string device = device_name(csv.text(i, "gpu"));
     const std::string skip = reason_to_skip(*row, normal, csv.text(i, "fw_version"));
     for (const bool out : {true, false}) {
       const FamilyKey key{device, operation_of(normal, row->nodes > 1, out), "deepep", out ? "fp8" : "bf16"};
@@ -167,18 +176,27 @@ std::vector<FamilyData> families_of(const Csv& csv, bool normal) {
   }
   std::vector<FamilyData> list;
   for (auto& [key, entry] : families) {
-    auto& [family, data] = entry;
-    if (family->rows.empty()) continue;
-    data.domain = domain_of(family->rows);
-    data.observations.predicted = [rows = family, normal](std::span<const double> v, std::size_t index) {
-      return normal ? normal_us(*rows, v, index) : low_latency_us(*rows, v, index);
-    };
-    list.push_back(std::move(data));
+    if (entry.first->rows.empty()) continue;
+    finish(entry, normal);
+    list.push_back(std::move(entry.second));
   }
   return list;
 }
 
 }  // namespace
+
+FamilyData deepep_family(const FamilyKey& key, const std::vector<DeepEpRow>& rows) {
+  const bool normal = key.operation.find("low_latency") == std::string::npos;
+  Families one;
+  for (const DeepEpRow& r : rows) {
+    const MoeFfn moe{.experts = static_cast<std::int64_t>(r.experts), .top_k = static_cast<std::int64_t>(r.top_k)};
+    const Row row{r.tokens, r.hidden, r.top_k, r.experts, r.ranks, r.nodes, r.sms, deepep_reach(moe, r.ranks, r.nodes)};
+    add(one, key, normal, row, r.measured.in(microsecond), {});
+  }
+  auto& entry = one.at(key);
+  finish(entry, normal);
+  return std::move(entry.second);
+}
 
 DeepEpFit deepep_fit(const FamilyKey& key, const std::vector<double>& v) {
   DeepEpFit fit;

@@ -20,6 +20,14 @@ std::vector<FamilyData> deepep_normal_families(const Csv& csv);
 // deepep_low_latency_dispatch, deepep_low_latency_combine, deepep_low_latency_nodes_dispatch, ..._combine.
 std::vector<FamilyData> deepep_low_latency_families(const Csv& csv);
 
+// Rows of another origin as one family; its operation and dtype say which equations. `rows` is not empty.
+struct DeepEpRow {
+  double tokens = 0, hidden = 0, top_k = 0, experts = 0;  // tokens of one rank
+  double ranks = 1, nodes = 1, sms = 0;                   // sms: the kernels' budget; unused by low latency
+  Seconds measured;
+};
+FamilyData deepep_family(const FamilyKey& key, const std::vector<DeepEpRow>& rows);
+
 // Parameter values in the order of the family's parameters -> the structure net/deepep predicts with.
 DeepEpFit deepep_fit(const FamilyKey& key, const std::vector<double>& values);
 DeepEpLowLatencyFit deepep_low_latency_fit(const FamilyKey& key, const std::vector<double>& values);

@@ -10,6 +10,9 @@ namespace moeline {
 // letters with dashes.
 std::string device_name(std::string_view measured);
 
+// Whose chips are sm_100 and sm_103, by name: asked for every row.
+inline bool is_blackwell(std::string_view device) { return device.starts_with("b") || device.starts_with("gb"); }
+
 // Whether a profile of that name is carried.
 bool has_profile(const std::string& device);
 

@@ -91,7 +91,36 @@ ErrorSummary next_decade(const FamilyData& data, bool with_surface) {
   return summarise(residuals.total(with_surface));
 }
 
-// Classes of equal counts by predicted time; a class's coverage takes its band from the rows of the other folds.
+// A band that a few groups gave misses more of the next group's rows than of their own: it is stretched about its middle
+// until the folds, each judged by the others' band, hold four rows of five.
+constexpr double kWanted = 0.8, kMostStretch = 2.5, kStretchStep = 1.02;
+
+Band stretched(Band band, double factor) {
+  const double middle = (band.low + band.high) / 2, half = factor * (band.high - band.low) / 2;
+  return {middle - half, middle + half};
+}
+
+struct Covered {
+  Band spread;
+  double share = 0;
+};
+
+Covered cover(const std::vector<double>& all, const std::vector<std::vector<double>>& own, const std::vector<std::vector<double>>& others) {
+  std::vector<Band> bands;
+  for (const std::vector<double>& rows : others) bands.push_back(band(rows));
+  Covered result{.spread = band(all)};
+  for (double factor = 1; factor < kMostStretch && result.share < kWanted; factor *= kStretchStep) {
+    double inside = 0;
+    for (std::size_t fold = 0; fold < own.size(); ++fold) {
+      inside += coverage(own[fold], stretched(bands[fold], factor)) * static_cast<double>(own[fold].size());
+    }
+    result.share = inside / static_cast<double>(all.size());
+    result.spread = stretched(band(all), factor);
+  }
+  return result;
+}
+
+// Classes of equal counts by predicted time.
 std::vector<SizeClass> size_classes(const std::vector<double>& ratios, const std::vector<double>& predicted,
                                     const std::vector<int>& fold_of) {
   const std::size_t count = std::clamp<std::size_t>(ratios.size() / kClassRows, 1, kMostClasses);
@@ -107,17 +136,14 @@ std::vector<SizeClass> size_classes(const std::vector<double>& ratios, const std
       for (int fold = 0; fold < kFolds; ++fold)
         (fold_of[i] == fold ? own : others)[static_cast<std::size_t>(fold)].push_back(ratios[i]);
     }
+    if (all.empty()) continue;
     const ErrorSummary summary = summarise(all);
-    double inside = 0;
-    for (int fold = 0; fold < kFolds; ++fold) {
-      const auto f = static_cast<std::size_t>(fold);
-      inside += coverage(own[f], band(others[f])) * static_cast<double>(own[f].size());
-    }
+    const Covered covered = cover(all, own, others);
     classes[c].n = summary.n;
     classes[c].mean = summary.mean;
     classes[c].bias = summary.bias;
-    classes[c].spread = band(all);
-    classes[c].coverage = summary.n > 0 ? inside / static_cast<double>(summary.n) : 0;
+    classes[c].spread = covered.spread;
+    classes[c].coverage = covered.share;
   }
   return classes;
 }
@@ -160,10 +186,11 @@ FamilyFit fit_family(const FamilyData& data) {
   return page;
 }
 
-std::vector<double> log_ratios(const FamilyData& data, const FamilyFit& page) {
+std::vector<double> log_ratios(const FamilyData& data, const FamilyFit& page, Conditions conditions) {
+  const Predictor& predicted = conditions == Conditions::step && data.in_step ? data.in_step : data.observations.predicted;
   std::vector<double> ratios;
   for (std::size_t row = 0; row < data.observations.measured.size(); ++row) {
-    ratios.push_back(log_ratio(data, page.fit.values, row) +
+    ratios.push_back(std::log(predicted(page.fit.values, row) / data.observations.measured[row]) +
                      (page.surface.empty() ? 0 : page.surface.at(data.coordinates[row])));
   }
   return ratios;

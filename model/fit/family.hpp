@@ -24,13 +24,15 @@ struct FamilyData {
   FamilyKey key;
   std::vector<Parameter> parameters;
   std::vector<std::vector<double>> starts;
-  Observations observations;  // microseconds
+  Observations observations;  // microseconds, predicted under the benchmark's conditions
+  Predictor in_step;          // the same calls inside a step: operands from HBM, sustained clock; empty: no difference
   std::vector<int> group;
   std::vector<double> size;                      // what grows: tokens, bytes, rows; the next decade is judged along it
   Surface surface;                               // axes and knots of the correction, no values; no axes: none wanted
   std::vector<std::vector<double>> coordinates;  // where a row sits on it, log2
   std::string domain;                            // "m 1..65536, n 128..65536, k 128..65536"
   std::map<std::string, std::size_t> skipped;    // reason -> rows
+  bool check_only = false;  // too few rows or kinds of call to fit a page: compared with one, never fitted
 };
 
 // Held-out rows whose predicted time lies at or above an edge and below the next one's.
@@ -38,8 +40,8 @@ struct SizeClass {
   double above_us = 0;
   std::size_t n = 0;
   double mean = 0, bias = 0;  // of predicted / measured - 1
-  Band spread;                // of log(measured / predicted)
-  double coverage = 0;        // share inside the band, which was taken from the other folds
+  Band spread;                // of log(measured / predicted), stretched until folds cover each other
+  double coverage = 0;        // share of rows inside the band that the other folds gave, so stretched
 };
 
 struct FamilyFit {
@@ -63,7 +65,10 @@ struct FamilyFit {
 // lowers the held-out mean.
 FamilyFit fit_family(const FamilyData& data);
 
-// log(predicted / measured) of every row under a page, its surface included.
-std::vector<double> log_ratios(const FamilyData& data, const FamilyFit& page);
+enum class Conditions { benchmark, step };
+
+// log(predicted / measured) of every row under a page, its surface included. Under step conditions this is no error but
+// what the benchmark's were worth.
+std::vector<double> log_ratios(const FamilyData& data, const FamilyFit& page, Conditions conditions = Conditions::benchmark);
 
 }  // namespace moeline

@@ -15,6 +15,16 @@ namespace moeline {
 bool is_gemm_csv(const Csv& csv);
 std::vector<FamilyData> gemm_families(const Csv& csv);
 
+// One product timed with operands that come from HBM and at the burst clock: our own records.
+struct GemmRow {
+  double m = 0, n = 0, k = 0;
+  Seconds measured;
+};
+// Rows of another origin as one family, without a quantiser. `format` is that of the operands.
+FamilyData gemm_family(const FamilyKey& key, DType format, const std::vector<GemmRow>& rows);
+// The parameters of a page of operation "gemm" whose timed span has the product alone.
+std::vector<Parameter> gemm_parameters();
+
 // Parameter values in the order of the family's parameters -> the structure gpu/gemm predicts with.
 GemmFit gemm_fit(const FamilyKey& key, const std::vector<double>& values);
 

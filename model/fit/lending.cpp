@@ -39,6 +39,23 @@ double sigma(Band band) { return (band.high - band.low) / 2 / 1.2816; }
 
 }  // namespace
 
+Band Page::widened(Band band) const {
+  return {std::min(widening * band.low, -least), std::max(widening * band.high, least)};
+}
+
+std::vector<Page> pages_of_strangers(const std::vector<Page>& relatives) {
+  std::vector<Page> pages;
+  for (const CatalogueEntry& entry : calibration_catalogue()) {
+    const std::string name(entry.name);
+    const auto known = [&](const Page& page) { return page.fit.key.device == name; };
+    if (std::any_of(relatives.begin(), relatives.end(), known)) continue;
+    for (FamilyFit& fit : read_pages(parse_json(entry.text, name), name)) {
+      pages.push_back({.fit = std::move(fit), .own = false, .widening = kStranger, .least = kStrangerLeast});
+    }
+  }
+  return pages;
+}
+
 std::vector<Page> carried_pages(const Cluster& cluster, std::string& taken) {
   std::vector<Page> pages;
   const Gpu* gpu = std::get_if<Gpu>(&cluster.device);
@@ -52,7 +69,7 @@ std::vector<Page> carried_pages(const Cluster& cluster, std::string& taken) {
       const std::string origin = "calibration/" + std::string(entry.name) + ".json";
       const bool own = entry.name == cluster.name;
       for (FamilyFit& fit : read_pages(parse_json(entry.text, origin), origin)) {
-        pages.push_back({std::move(fit), own, own ? 1 : lender.widening});
+        pages.push_back({.fit = std::move(fit), .own = own, .widening = own ? 1 : lender.widening});
       }
       taken += fmt::format("{}{}{}", taken.empty() ? "" : ", ", lender.name, own ? "" : " (borrowed)");
     }
@@ -72,12 +89,12 @@ const Page* find_page(const std::vector<Page>& pages, std::string_view operation
 
 Spread spread_of(const Page& page) {
   const std::vector<SizeClass>& classes = page.fit.classes;
-  if (classes.empty() || classes.size() > Spread::kClasses) return even_spread(page.widening * sigma(page.fit.spread));
-  Spread spread = even_spread(page.widening * sigma(classes.back().spread));
+  if (classes.empty() || classes.size() > Spread::kClasses) return even_spread(sigma(page.widened(page.fit.spread)));
+  Spread spread = even_spread(sigma(page.widened(classes.back().spread)));
   for (std::size_t c = 0; c + 1 < Spread::kClasses; ++c) {
     const std::size_t next = std::min(c + 1, classes.size() - 1);
     spread.edges[c] = classes[next].above_us * microsecond;
-    if (c < classes.size()) spread.sigma[c] = page.widening * sigma(classes[c].spread);
+    if (c < classes.size()) spread.sigma[c] = sigma(page.widened(classes[c].spread));
   }
   return spread;
 }

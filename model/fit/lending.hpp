@@ -19,14 +19,21 @@ struct Page {
   FamilyFit fit;
   bool own = true;
   double widening = 1;  // of the spread, when not its own
+  double least = 0;     // half-width of the 10-90 band, in log, that is claimed at best
+
+  Band widened(Band band) const;
 };
 
 // A page measured on a device of no known kinship: errors grow to 15-27 %, three times those at home (reference study
 // of the rows the carried pages come from).
 inline constexpr double kStranger = 3;
+inline constexpr double kStrangerLeast = 0.2231;  // log 1.25: across generations nothing better than 25 % is claimed
 
 // All carried pages that may price the cluster's device, best first. `taken` names the lenders.
 std::vector<Page> carried_pages(const Cluster& cluster, std::string& taken);
+
+// The carried pages of every other device, for comparisons only: strangers.
+std::vector<Page> pages_of_strangers(const std::vector<Page>& relatives);
 
 // The first page of that operation; an empty library or dtype matches any. nullptr if there is none.
 const Page* find_page(const std::vector<Page>& pages, std::string_view operation, std::string_view library = "",

@@ -3,26 +3,87 @@
 #include "error.hpp"
 #include "fit/attention_data.hpp"
 #include "fit/deepep_data.hpp"
+#include "fit/deepep_published_data.hpp"
+#include "fit/framework_all_reduce_data.hpp"
+#include "fit/deepgemm_data.hpp"
+#include "fit/device_names.hpp"
 #include "fit/gemm_data.hpp"
+#include "fit/infersim_attention_data.hpp"
+#include "fit/layer_data.hpp"
 #include "fit/mnnvl_data.hpp"
+#include "fit/moe_data.hpp"
 #include "fit/nccl_data.hpp"
+#include "fit/published_collectives_data.hpp"
+#include "fit/records.hpp"
+#include "fit/step_data.hpp"
 #include "fit/training_gemm_data.hpp"
+#include "fit/unfitted_data.hpp"
 
 namespace moeline {
 
+namespace {
+
+// A schema is known by its header. Those whose `gpu` column names a profile lose the rows of devices nobody knows.
+struct Schema {
+  bool (*recognises)(const Csv&);
+  std::vector<FamilyData> (*read)(const Csv&);
+  bool profiled = false;
+};
+
+std::vector<FamilyData> training_families(const Csv& csv) {
+  std::vector<FamilyData> families = training_attention_families(csv);
+  for (FamilyData& family : training_gemm_families(csv)) families.push_back(std::move(family));
+  return families;
+}
+
+constexpr Schema kSchemas[]{{is_gemm_csv, gemm_families, true},
+                            {is_attention_csv, attention_families, true},
+                            {is_moe_op_csv, moe_op_families, true},
+                            {is_nccl_csv, nccl_families, true},
+                            {is_framework_all_reduce_csv, framework_all_reduce_families, true},
+                            {is_deepep_normal_csv, deepep_normal_families, true},
+                            {is_deepep_low_latency_csv, deepep_low_latency_families, true},
+                            {is_mnnvl_csv, mnnvl_families, true},
+                            {is_training_attention_csv, training_families},
+                            {is_infersim_gemm_csv, infersim_gemm_families},
+                            {is_infersim_grouped_csv, infersim_grouped_families},
+                            {is_infersim_attention_csv, infersim_attention_families},
+                            {is_deepgemm_csv, deepgemm_families},
+                            {is_llmcompass_csv, llmcompass_families},
+                            {is_vidur_layer_csv, vidur_layer_families},
+                            {is_published_collectives_csv, published_collective_families},
+                            {is_deepep_published_csv, deepep_published_families},
+                            {is_unfitted_csv, unfitted_families},
+                            {is_step_csv, step_families}};
+
+// One empty family a device, which counts its rows.
+std::vector<FamilyData> take_unknown_devices(Csv& csv) {
+  std::map<std::string, std::size_t> unknown;
+  csv.keep([&](std::size_t row) {
+    const std::string device = device_name(csv.text(row, "gpu"));
+    if (has_profile(device)) return true;
+    ++unknown[device];
+    return false;
+  });
+  std::vector<FamilyData> families;
+  for (const auto& [device, rows] : unknown) {
+    families.push_back({.key = {device, "unknown", "-", "-"}, .skipped = {{"no hardware profile of this device", rows}}});
+  }
+  return families;
+}
+
+}  // namespace
+
 std::vector<FamilyData> read_families(const std::string& path) {
-  const Csv csv = Csv::read(path);
-  if (is_gemm_csv(csv)) return gemm_families(csv);
-  if (is_attention_csv(csv)) return attention_families(csv);
-  if (is_training_attention_csv(csv)) {
-    std::vector<FamilyData> families = training_attention_families(csv);
-    for (FamilyData& family : training_gemm_families(csv)) families.push_back(std::move(family));
+  if (path.ends_with(".jsonl")) return record_families(read_file(path), path);
+  Csv csv = Csv::read(path);
+  for (const Schema& schema : kSchemas) {
+    if (!schema.recognises(csv)) continue;
+    std::vector<FamilyData> families;
+    if (schema.profiled) families = take_unknown_devices(csv);
+    for (FamilyData& family : schema.read(csv)) families.push_back(std::move(family));
     return families;
   }
-  if (is_nccl_csv(csv)) return nccl_families(csv);
-  if (is_deepep_normal_csv(csv)) return deepep_normal_families(csv);
-  if (is_deepep_low_latency_csv(csv)) return deepep_low_latency_families(csv);
-  if (is_mnnvl_csv(csv)) return mnnvl_families(csv);
   throw SpecError(path, "the header matches no known measurement file; see docs/guide/measurements.md");
 }
 

@@ -1,6 +1,7 @@
 // A file of measurements -> the families it holds, whichever of the known schemas it follows.
 //
-// Schemas are recognised by their header (docs/guide/measurements.md). Rows that cannot be used are counted by reason.
+// CSV schemas are recognised by their header, our own records by the ending .jsonl (docs/guide/measurements.md). Rows
+// that cannot be used are counted by reason.
 #pragma once
 
 #include <string>

@@ -102,7 +102,6 @@ std::vector<FamilyData> mnnvl_families(const Csv& csv) {
   const Document profile = find_hardware("gb200-nvl72", "measurements");
   const BytesPerSecond bandwidth = device_bandwidth(read_cluster(profile.json, profile.origin).fabric.front());
   for (std::size_t i = 0; i < csv.rows(); ++i) {
-    if (csv.text(i, "gpu") != "gb200" || csv.text(i, "op") == "alltoall_prepare") continue;
     const FamilyKey key = key_of(csv, i);
     auto& [family, data] = families[key];
     if (!family) {
@@ -112,7 +111,9 @@ std::vector<FamilyData> mnnvl_families(const Csv& csv) {
     }
     std::optional<MnnvlExchange> exchange = exchange_at(csv, i);
     const std::optional<double> t = csv.number(i, "latency_us");
-    if (!exchange || !t || !(*t > 0)) {
+    if (csv.text(i, "op") == "alltoall_prepare") {
+      ++data.skipped["preparation: counts only, before the exchange"];
+    } else if (!exchange || !t || !(*t > 0)) {
       ++data.skipped["missing value"];
     } else if (exchange->tokens <= 1) {
       ++data.skipped["one token a rank: cold rows"];
@@ -120,13 +121,17 @@ std::vector<FamilyData> mnnvl_families(const Csv& csv) {
       exchange->link = bandwidth;
       data.observations.measured.push_back(*t);
       data.group.push_back(static_cast<int>(std::log2(exchange->ranks)));
+      data.size.push_back(exchange->tokens);
       family->rows.push_back(*exchange);
     }
   }
   std::vector<FamilyData> list;
   for (auto& [key, entry] : families) {
     auto& [family, data] = entry;
-    if (family->rows.empty()) continue;
+    if (family->rows.empty()) {
+      list.push_back(std::move(data));
+      continue;
+    }
     data.domain = fmt::format("EP 2..64, hidden 7168, top-k 8, tokens 2..{:.0f}",
                               std::ranges::max(family->rows, {}, &MnnvlExchange::tokens).tokens);
     data.observations.predicted = [rows = family](std::span<const double> v, std::size_t index) {

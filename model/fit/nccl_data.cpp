@@ -2,11 +2,14 @@
 
 #include <fmt/format.h>
 
+#include <set>
+
 #include <algorithm>
 #include <cmath>
 #include <memory>
 #include <tuple>
 
+#include "fit/device_names.hpp"
 #include "spec/catalogue.hpp"
 #include "spec/cluster.hpp"
 
@@ -47,12 +50,6 @@ std::vector<Parameter> parameters() {
           {"exchange_decay", "per doubling of ranks", 0.05, 0.001, 0.4}};
 }
 
-std::string device_of(std::string_view gpu) {
-  std::string device(gpu);
-  std::replace(device.begin(), device.end(), '_', '-');
-  return device == "gb200" ? "gb200-nvl72" : device;
-}
-
 CollectiveKind kind_of(std::string_view operation) {
   return operation == "all_gather"       ? CollectiveKind::all_gather
          : operation == "reduce_scatter" ? CollectiveKind::reduce_scatter
@@ -74,7 +71,9 @@ double predicted_us(const Family& family, std::span<const double> v, std::size_t
   return nccl_terms(NvlinkCollective{row.kind, row.size, row.ranks, family.link, reduction}, fit).time.in(microsecond);
 }
 
-FamilyData family_data(const std::string& device, std::vector<NcclRow> rows) {
+}  // namespace
+
+FamilyData collective_family(const std::string& device, std::vector<NcclRow> rows) {
   const Document profile = find_hardware(device, "measurements");
   const Tier tier = read_cluster(profile.json, profile.origin).fabric.front();
   FamilyData data;
@@ -90,10 +89,13 @@ FamilyData family_data(const std::string& device, std::vector<NcclRow> rows) {
   for (const NcclRow& row : rows) {
     data.observations.measured.push_back(row.measured.in(microsecond));
     data.observations.weight.push_back(row.size > kLarge ? kLargeWeight : 1);
-    data.group.push_back(static_cast<int>(std::log2(row.ranks)) - 1);
+    data.group.push_back(std::max(0, static_cast<int>(std::log2(row.ranks)) - 1));
+    data.size.push_back(row.size.in(byte));
   }
-  data.domain = fmt::format("{:.0f} B..{:.0f} MB, one NVLink domain", rows.front().size.in(byte),
-                            rows.back().size.in(megabyte));
+  if (!rows.empty()) {
+    const auto [low, high] = std::ranges::minmax(data.size);
+    data.domain = fmt::format("{:.0f} B..{:.0f} MB, one NVLink domain", low, high / 1e6);
+  }
   const auto family =
       std::make_shared<Family>(Family{device_bandwidth(tier), tier.in_switch_reduction, std::move(rows)});
   data.observations.predicted = [family](std::span<const double> v, std::size_t index) {
@@ -101,8 +103,6 @@ FamilyData family_data(const std::string& device, std::vector<NcclRow> rows) {
   };
   return data;
 }
-
-}  // namespace
 
 NcclFit nccl_fit(const std::vector<double>& v) {
   NcclFit fit;
@@ -140,7 +140,7 @@ std::vector<NcclRow> nccl_rows(const Csv& csv, const std::string& device) {
   std::map<std::tuple<double, std::string, std::string, double, std::string>, std::vector<double>> repeats;
   for (std::size_t i = 0; i < csv.rows(); ++i) {
     const auto ranks = csv.number(i, "num_gpus"), size = csv.number(i, "size_bytes"), t = csv.number(i, "latency_us");
-    if (device_of(csv.text(i, "gpu")) != device || !ranks || !size || !t || !(*t > 0)) continue;
+    if (device_name(csv.text(i, "gpu")) != device || !ranks || !size || !t || !(*t > 0)) continue;
     repeats[{*size, std::string(csv.text(i, "op")), std::string(csv.text(i, "dtype")), *ranks,
              std::string(csv.text(i, "nccl_version"))}].push_back(*t);
   }
@@ -153,24 +153,25 @@ std::vector<NcclRow> nccl_rows(const Csv& csv, const std::string& device) {
   return rows;
 }
 
-std::vector<FamilyData> nccl_families(const Csv& csv, NcclDevices devices) {
+std::vector<FamilyData> nccl_families(const Csv& csv) {
   std::map<std::string, std::size_t> lines;
   std::map<std::string, std::size_t> missing;
   for (std::size_t i = 0; i < csv.rows(); ++i) {
-    const std::string device = device_of(csv.text(i, "gpu"));
+    const std::string device = device_name(csv.text(i, "gpu"));
     ++lines[device];
     const auto ranks = csv.number(i, "num_gpus"), size = csv.number(i, "size_bytes"), t = csv.number(i, "latency_us");
     if (!ranks || !size || !t || !(*t > 0)) ++missing[device];
   }
   std::vector<FamilyData> list;
   for (const auto& [device, count] : lines) {
-    if ((device == "gb200-nvl72") != (devices == NcclDevices::sister)) continue;
     std::vector<NcclRow> rows = nccl_rows(csv, device);
     if (rows.empty()) continue;
-    FamilyData data = family_data(device, std::move(rows));
+    FamilyData data = collective_family(device, std::move(rows));
     if (missing[device]) data.skipped["missing value"] = missing[device];
     data.skipped["repeat of one measurement: its median is used"] =
         count - missing[device] - data.observations.measured.size();
+    // Two rank counts do not say how anything grows with ranks.
+    data.check_only = std::set<int>(data.group.begin(), data.group.end()).size() < 3;
     list.push_back(std::move(data));
   }
   return list;

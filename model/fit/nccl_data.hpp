@@ -21,11 +21,11 @@ struct NcclRow {
   Seconds measured;
 };
 
-// fitted: devices with 2, 4 and 8 ranks. sister: GB200, 2 and 4 ranks only, kept to check B200's parameters.
-enum class NcclDevices { fitted, sister };
-
 bool is_nccl_csv(const Csv& csv);
-std::vector<FamilyData> nccl_families(const Csv& csv, NcclDevices devices = NcclDevices::fitted);
+// A device with fewer than three rank counts is checked only: GB200, by B200's page.
+std::vector<FamilyData> nccl_families(const Csv& csv);
+// Rows of any origin as one family of the device, in their order.
+FamilyData collective_family(const std::string& device, std::vector<NcclRow> rows);
 // The rows of a device's family, in its order: for tables of errors by size and operation. `device` as in the key.
 std::vector<NcclRow> nccl_rows(const Csv& csv, const std::string& device);
 

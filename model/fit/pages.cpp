@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <functional>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 namespace moeline {
 namespace {
@@ -114,6 +115,18 @@ FamilyFit read_page(ObjectReader& reader, const std::string& device) {
   return page;
 }
 
+// A structure of structures has one line a member; everything else is one line.
+std::string members_by_line(const Json& value) {
+  const bool nested = value.is_structured() && !value.empty() && value.begin()->is_structured();
+  if (!nested) return value.dump();
+  std::string text(1, value.is_object() ? '{' : '[');
+  std::string_view comma = "\n";
+  for (const auto& [key, member] : value.items()) {
+    text += fmt::format("{}    {}{}", std::exchange(comma, ",\n"), value.is_object() ? fmt::format("\"{}\": ", key) : "", member.dump());
+  }
+  return text + (value.is_object() ? "\n   }" : "\n   ]");
+}
+
 }  // namespace
 
 Json to_json(const FamilyFit& page) {
@@ -135,6 +148,20 @@ Json to_json(const FamilyFit& page) {
   json["classes"] = classes;
   json["skipped"] = page.skipped;
   return json;
+}
+
+std::string page_file_text(const std::string& device, const std::vector<Json>& pages) {
+  std::string text = fmt::format("{{\n \"device\": {},\n \"families\": [", Json(device).dump());
+  std::string_view page_comma = "\n";
+  for (const Json& page : pages) {
+    text += fmt::format("{}  {{", std::exchange(page_comma, ",\n"));
+    std::string_view comma = "\n";
+    for (const auto& [key, value] : page.items()) {
+      text += fmt::format("{}   \"{}\": {}", std::exchange(comma, ",\n"), key, members_by_line(value));
+    }
+    text += "\n  }";
+  }
+  return text + "\n ]\n}\n";
 }
 
 std::vector<FamilyFit> read_pages(const Json& json, const std::string& origin) {

@@ -13,6 +13,8 @@
 namespace moeline {
 
 Json to_json(const FamilyFit& page);
+// A device's file, one line a parameter, size class or figure.
+std::string page_file_text(const std::string& device, const std::vector<Json>& pages);
 // SpecError naming the place if a page is not one.
 std::vector<FamilyFit> read_pages(const Json& json, const std::string& origin);
 

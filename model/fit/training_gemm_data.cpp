@@ -30,6 +30,7 @@ struct Family {
   Gpu gpu;
   bool grouped;
   std::vector<Row> rows;
+  DType format = DType::bf16;
 };
 
 // As ops lays them out: fprop and dgrad have tokens as rows, wgrad has them as the reduction.
@@ -38,9 +39,9 @@ double predicted_us(const Family& f, std::span<const double> values, std::size_t
   const GemmFit fit = training_gemm_fit({values.begin(), values.end()});
   const DType output = r.wgrad ? DType::fp32 : DType::bf16;
   if (f.grouped) {
-    return gemm_terms(GroupedGemm{r.groups, r.m, r.n, r.k, DType::bf16, output, r.wgrad}, f.gpu, fit).time.in(microsecond);
+    return gemm_terms(GroupedGemm{r.groups, r.m, r.n, r.k, f.format, output, r.wgrad}, f.gpu, fit).time.in(microsecond);
   }
-  return gemm_terms(Gemm{r.m, r.n, r.k, DType::bf16, output, r.wgrad}, f.gpu, fit).time.in(microsecond);
+  return gemm_terms(Gemm{r.m, r.n, r.k, f.format, output, r.wgrad}, f.gpu, fit).time.in(microsecond);
 }
 
 // The device a row is filed under, and the profile whose facts price it.
@@ -75,6 +76,22 @@ GemmFit training_gemm_fit(const std::vector<double>& v) {
   return fit;
 }
 
+FamilyData grouped_gemm_family(const FamilyKey& key, DType format, const std::vector<GroupedGemmRow>& rows) {
+  const Document document = find_hardware(key.device, "measurements");
+  const Gpu gpu = std::get<Gpu>(read_cluster(document.json, document.origin).device);
+  const auto family = std::make_shared<Family>(Family{gpu, true, {}, format});
+  FamilyData data{.key = key, .parameters = parameters(true), .domain = "rows of one expert, forward"};
+  std::map<std::pair<double, double>, int> groups;
+  for (const GroupedGemmRow& row : rows) {
+    family->rows.push_back({row.groups, row.m, row.n, row.k, false});
+    data.observations.measured.push_back(row.measured.in(microsecond));
+    data.group.push_back(groups.try_emplace({row.n, row.k}, static_cast<int>(groups.size())).first->second);
+    data.size.push_back(row.m);
+  }
+  data.observations.predicted = [family](std::span<const double> v, std::size_t i) { return predicted_us(*family, v, i); };
+  return data;
+}
+
 std::vector<FamilyData> training_gemm_families(const Csv& csv) {
   std::map<FamilyKey, std::pair<std::shared_ptr<Family>, FamilyData>> families;
   std::map<FamilyKey, std::map<std::pair<double, double>, int>> groups;
@@ -87,7 +104,7 @@ std::vector<FamilyData> training_gemm_families(const Csv& csv) {
     if (!family) {
       const Document document = find_hardware(profile, "measurements");
       const Gpu gpu = std::get<Gpu>(read_cluster(document.json, document.origin).device);
-      family = std::make_shared<Family>(Family{gpu, grouped, {}});
+      family = std::make_shared<Family>(Family{gpu, grouped, {}, DType::bf16});
       data.key = key;
       data.parameters = parameters(grouped);
       data.domain = grouped ? "rows of one expert, forward, dgrad and wgrad" : "forward, dgrad and wgrad";
@@ -99,6 +116,7 @@ std::vector<FamilyData> training_gemm_families(const Csv& csv) {
     }
     family->rows.push_back(row_of(csv, i, grouped, *m, *n, *k));
     data.observations.measured.push_back(*t);
+    data.size.push_back(*m);  // tokens, of one expert if grouped
     auto& seen = groups[key];
     data.group.push_back(seen.try_emplace({*n, *k}, static_cast<int>(seen.size())).first->second);
   }

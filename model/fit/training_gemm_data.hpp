@@ -14,6 +14,13 @@ namespace moeline {
 
 std::vector<FamilyData> training_gemm_families(const Csv& csv);  // of files that is_training_attention_csv accepts
 
+// Grouped products of another origin as one family: `groups` experts of m rows each, forward.
+struct GroupedGemmRow {
+  double groups = 1, m = 0, n = 0, k = 0;
+  Seconds measured;
+};
+FamilyData grouped_gemm_family(const FamilyKey& key, DType format, const std::vector<GroupedGemmRow>& rows);
+
 // Parameter values in the order of the family's parameters -> the structure gpu/gemm predicts with.
 GemmFit training_gemm_fit(const std::vector<double>& values);
 

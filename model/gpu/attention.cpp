@@ -175,7 +175,7 @@ Seconds smooth_min(Seconds a, Seconds b) {
 DecodeTerms decode_terms(const DecodeShape& s, const Gpu& gpu, const DecodeFit& fit, bool cold) {
   MOELINE_EXPECT(s.keys > 0 && s.kv_heads > 0 && gpu.dense_peak.of(s.products).has_value());
   DecodeTerms t;
-  t.vector_kernel = vector_kernel(s, gpu);
+  t.vector_kernel = fit.vector_element > Seconds{} && vector_kernel(s, gpu);  // libraries without one price none
   split_cache(t, s, gpu, fit);
   const double sms = static_cast<double>(gpu.multiprocessors.value), chunk = s.keys / t.chunks;
   t.flops = 2 * s.sequences * s.heads * s.keys * (s.qk_dim + s.value_dim) * flop;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstdint>
 #include <span>
 
 #include "error.hpp"
@@ -11,19 +12,26 @@ namespace moeline {
 namespace {
 
 // Tile edges that libraries ship: long edge first; both orientations are tried, area bounded by accumulator space.
-constexpr std::array kLong{64.0, 128.0, 256.0};
+constexpr std::array<std::size_t, 3> kLong{3, 7, 11};  // of kFine
 constexpr std::array kFine{16.0, 32.0, 48.0, 64.0, 80.0, 96.0, 112.0, 128.0, 160.0, 192.0, 224.0, 256.0};
+constexpr std::array kPowers{64.0, 128.0, 256.0};
 constexpr std::array kCutlassRows{128.0, 256.0};
 constexpr std::array kCutlassColumns{64.0, 128.0, 192.0, 256.0};
 constexpr std::array kEvery16{16.0,  32.0,  48.0,  64.0,  80.0,  96.0,  112.0, 128.0,
                               144.0, 160.0, 176.0, 192.0, 208.0, 224.0, 240.0, 256.0};
 constexpr std::array kGroupedRows{8.0, 16.0, 32.0, 64.0, 128.0, 256.0};
 constexpr std::array kGroupedColumns{64.0, 128.0, 256.0};
-constexpr std::array kSplits{1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 16.0, 32.0};
+// DeepGEMM's grouped tiles have 128 rows, of which a half without rows is not multiplied.
+constexpr std::array kHalvedRows{64.0, 128.0};
+constexpr std::array kSplits{2.0, 3.0, 4.0, 6.0, 8.0, 16.0, 32.0};
 constexpr double kShortestSplit = 256;  // elements of k that one split keeps
 
 // Expected loads are not whole; 128.0000001 rows are 128.
-double ceil_to(double value, double step) { return std::ceil(value / step - 1e-9); }
+double ceil_to(double value, double step) {
+  const double share = value / step - 1e-9;
+  const auto whole = static_cast<double>(static_cast<std::int64_t>(share));  // std::ceil is a call without SSE 4.1
+  return whole < share ? whole + 1 : whole;
+}
 
 // Accumulators: 128 x 256 on Hopper and before; a pair of multiprocessors shares 256 x 256 on Blackwell.
 double largest_tile(const Gpu& gpu) {
@@ -33,13 +41,16 @@ double largest_tile(const Gpu& gpu) {
 // One product, reduced to what the candidates need; times in seconds, sizes in bytes.
 struct Problem {
   double groups, m, n, k;
-  double operand_bytes;   // one element of A or B
-  double output_bytes;
-  double traffic;         // A, B and C once, all groups
+  double traffic;  // A, B and C once, all groups
   double multiprocessors;
-  double math;            // seconds per multiply-add on one multiprocessor
+  double math;            // seconds of one output element's k multiply-adds on one multiprocessor
   double memory;          // seconds of the traffic at full bandwidth
-  double load, k_step, epilogue, split, leak;
+  double loads;           // seconds of the traffic through one multiprocessor
+  double line;            // one multiprocessor reading one row or column of k elements
+  double steps;           // latency of all steps along k
+  double epilogue;        // per output element
+  double split, partial;  // fixed, and writing and reading the partial sums of one split
+  double leak;
 };
 
 template <class Product>
@@ -47,20 +58,39 @@ Problem problem(const Product& g, double groups, const Gpu& gpu, const GemmFit& 
   const std::optional<Fact<FlopsPerSecond>>& peak = gpu.dense_peak.of(g.operands);
   MOELINE_EXPECT(peak.has_value());  // legality is checked before anything is priced
   Problem p{.groups = groups, .m = g.m, .n = g.n, .k = g.k};
-  p.operand_bytes = bits(g.operands) / 8;
-  p.output_bytes = bits(g.output) / 8;
+  const double operand_bytes = bits(g.operands) / 8, output_bytes = bits(g.output) / 8;
   const double passes = g.accumulate ? 2 : 1;
-  p.traffic = groups * ((g.m + g.n) * g.k * p.operand_bytes + passes * g.m * g.n * p.output_bytes);
+  p.traffic = groups * ((g.m + g.n) * g.k * operand_bytes + passes * g.m * g.n * output_bytes);
   p.multiprocessors = static_cast<double>(gpu.multiprocessors.value);
-  const double rate = peak->value.in(flop_per_second) * fit.tensor * (1 - fit.throttle * conditions.sustained);
-  p.math = 2 * p.multiprocessors / rate;
+  const double rate = peak->value.in(flop_per_second)*fit.tensor * (1 - fit.throttle * conditions.sustained);
+  p.math = 2 * p.multiprocessors * g.k / rate;
   p.memory = conditions.miss * p.traffic / (fit.memory * gpu.hbm_bandwidth.value.in(byte_per_second));
-  p.load = (fit.load * (1 * byte)).in(second);
-  p.k_step = fit.k_step.in(second);
-  p.epilogue = (fit.epilogue * (1 * byte)).in(second);
+  const double load = (fit.load * (1 * byte)).in(second);
+  p.loads = p.traffic * load;
+  p.line = g.k * operand_bytes * load;
+  p.steps = g.k * operand_bytes / 128 * fit.k_step.in(second);
+  p.epilogue = output_bytes * (fit.epilogue * (1 * byte)).in(second);
   p.split = fit.split.in(second);
+  p.partial = 8 * g.m * g.n * load / p.multiprocessors;  // through memory in fp32, once out and once in
   p.leak = fit.leak;
   return p;
+}
+
+// A tile edge along m or n: how many cover the length, and how much of one is filled.
+struct Edge {
+  double size, count, filled;
+};
+
+struct Edges {
+  std::array<Edge, 16> list;
+  std::size_t size;
+};
+
+Edges edges(std::span<const double> sizes, double length) {
+  Edges e{.list = {}, .size = sizes.size()};
+  for (std::size_t i = 0; i < e.size; ++i)
+    e.list[i] = {sizes[i], ceil_to(length, sizes[i]), std::min(sizes[i], length)};
+  return e;
 }
 
 struct Candidate {
@@ -68,19 +98,18 @@ struct Candidate {
   double time = -1;
 };
 
-Candidate candidate(const Problem& p, double tile_m, double tile_n, double split, double tiles) {
-  Candidate c{.tile_m = tile_m, .tile_n = tile_n, .split = split, .tiles = tiles};
-  c.waves = std::max(1.0, ceil_to(tiles, p.multiprocessors));
-  const double k = p.k / split;
-  const double steps = k * p.operand_bytes / 128 * p.k_step;
-  const double operands = (std::min(tile_m, p.m) + std::min(tile_n, p.n)) * k * p.operand_bytes * p.load;
-  const double inner = std::max(tile_m * tile_n * k * p.math, std::max(steps, operands));
-  c.tensor = c.waves * (inner + tile_m * tile_n * p.output_bytes * p.epilogue);
-  c.memory = std::max(p.memory, p.traffic * p.load / std::min(tiles, p.multiprocessors));
-  c.time = std::max(c.tensor, c.memory) + p.leak * std::min(c.tensor, c.memory);
-  // Partial sums go through memory in fp32, once out and once in.
-  if (split > 1) c.time += p.split + 8 * split * p.m * p.n * p.load / p.multiprocessors;
-  return c;
+double combined(const Problem& p, double tensor, double memory) {
+  return std::max(tensor, memory) + p.leak * std::min(tensor, memory);
+}
+
+// Few tiles cannot draw the full bandwidth.
+double memory_time(const Problem& p, double tiles) {
+  return std::max(p.memory, p.loads / std::min(tiles, p.multiprocessors));
+}
+
+// One multiprocessor's main loop over all of k.
+double main_loop(const Problem& p, const Edge& row, const Edge& column) {
+  return std::max(row.size * column.size * p.math, std::max(p.steps, (row.filled + column.filled) * p.line));
 }
 
 // Smallest time wins; between equals the larger tile, which reads operands less often.
@@ -89,33 +118,101 @@ void keep_better(Candidate& best, const Candidate& c) {
   if (best.time < 0 || c.time < best.time || (c.time <= best.time && larger)) best = c;
 }
 
-void try_tile(Candidate& best, const Problem& p, double tile_m, double tile_n, bool splits) {
-  const double tiles = ceil_to(p.m, tile_m) * ceil_to(p.n, tile_n);
+void keep_better(Candidate& best, const Problem& p, const Edge& row, const Edge& column, double split, double tiles,
+                 double waves, double loop) {
+  const double tensor = waves * (loop / split + row.size * column.size * p.epilogue), memory = memory_time(p, tiles);
+  double time = combined(p, tensor, memory);
+  if (split > 1) time += p.split + split * p.partial;
+  if (best.time >= 0 && time > best.time) return;
+  keep_better(best, {row.size, column.size, split, tiles, waves, tensor, memory, time});
+}
+
+// No candidate of this tile without splitting is faster: the waves are at least the share of the machine it fills.
+double floor_of(const Problem& p, const Edge& row, const Edge& column, double tiles, double loop) {
+  constexpr double kRounding = 1 - 1e-8;  // of ceil_to
+  const double filled = std::max(1.0, tiles / p.multiprocessors * kRounding);
+  return combined(p, filled * (loop + row.size * column.size * p.epilogue), p.memory);
+}
+
+void try_tile(Candidate& best, const Problem& p, const Edge& row, const Edge& column, bool splits) {
+  const double tiles = row.count * column.count, loop = main_loop(p, row, column);
+  if (best.time < 0 || floor_of(p, row, column, tiles, loop) <= best.time) {
+    keep_better(best, p, row, column, 1, tiles, std::max(1.0, ceil_to(tiles, p.multiprocessors)), loop);
+  }
+  if (!splits) return;
   for (const double split : kSplits) {
-    if (split > 1 && (!splits || p.k / split < kShortestSplit || tiles * split > 2 * p.multiprocessors)) break;
-    keep_better(best, candidate(p, tile_m, tile_n, split, tiles * split));
+    const double parts = tiles * split;
+    if (p.k < kShortestSplit * split || parts > 2 * p.multiprocessors) return;
+    if (p.memory + p.split + split * p.partial > best.time) return;  // and longer for every further split
+    keep_better(best, p, row, column, split, parts, parts > p.multiprocessors ? 2 : 1, loop);
   }
 }
 
-void try_both(Candidate& best, const Problem& p, std::span<const double> rows, std::span<const double> columns,
-              double largest, bool both, bool splits) {
-  for (const double row : rows) {
-    for (const double column : columns) {
-      if (row * column > largest) continue;
-      try_tile(best, p, row, column, splits);
-      if (both && row != column) try_tile(best, p, column, row, splits);
+// The plain search tries 60 tiles with up to 8 splits each, in the same order.
+Candidate fine_search(const Problem& p, double largest) {
+  const Edges rows = edges(kFine, p.m), columns = edges(kFine, p.n);
+  Candidate best;
+  for (const std::size_t wide : kLong) {
+    for (std::size_t other = 0; other < rows.size; ++other) {
+      if (kFine[wide] * kFine[other] > largest) break;
+      try_tile(best, p, rows.list[wide], columns.list[other], true);
+      if (wide != other) try_tile(best, p, rows.list[other], columns.list[wide], true);
     }
   }
+  return best;
+}
+
+Candidate search(const Problem& p, std::span<const double> row_sizes, std::span<const double> column_sizes,
+                 double largest) {
+  const Edges rows = edges(row_sizes, p.m), columns = edges(column_sizes, p.n);
+  Candidate best;
+  for (std::size_t i = 0; i < rows.size; ++i) {
+    for (std::size_t j = 0; j < columns.size && rows.list[i].size * columns.list[j].size <= largest; ++j) {
+      try_tile(best, p, rows.list[i], columns.list[j], false);
+    }
+  }
+  return best;
+}
+
+// Integral of ceil from 0 to x: whole steps 1 + 2 + ..., then a part of the next.
+double ceil_integral(double x) {
+  const double whole = std::floor(x + 1e-9);
+  return whole * (whole + 1) / 2 + (x - whole) * (whole + 1);
+}
+// Mean of ceil(x) when x is drawn evenly around `mean`.
+double mean_tiles(double mean, double uneven) {
+  if (uneven * mean < 1e-6) return ceil_to(mean, 1);
+  const double low = mean * (1 - uneven), high = mean * (1 + uneven);
+  return (ceil_integral(high) - ceil_integral(low)) / (high - low);
+}
+
+struct GroupedTiles {
+  std::span<const double> rows, columns;
+};
+GroupedTiles grouped_tiles(TileSet set) {
+  if (set == TileSet::deepgemm) return {kHalvedRows, kEvery16};
+  return {kGroupedRows, kGroupedColumns};
 }
 
 GemmTerms terms(const Candidate& c, const GemmFit& fit, Flops flops, double traffic) {
-  return {.tile_m = c.tile_m, .tile_n = c.tile_n, .split = c.split, .tiles = c.tiles, .waves = c.waves, .flops = flops,
-          .bytes = traffic * byte, .tensor = c.tensor * second, .memory = c.memory * second,
+  return {.tile_m = c.tile_m,
+          .tile_n = c.tile_n,
+          .split = c.split,
+          .tiles = c.tiles,
+          .waves = c.waves,
+          .flops = flops,
+          .bytes = traffic * byte,
+          .tensor = c.tensor * second,
+          .memory = c.memory * second,
           .time = fit.launch + c.time * second};
 }
 
 OpCost to_cost(const GemmTerms& t, const GemmFit& fit) {
-  OpCost cost{.flops = t.flops, .bytes = t.bytes, .time = t.time, .spread = fit.spread.at(t.time), .bound_by = "tensor",
+  OpCost cost{.flops = t.flops,
+              .bytes = t.bytes,
+              .time = t.time,
+              .spread = fit.spread.at(t.time),
+              .bound_by = "tensor",
               .source = fit.source};
   if (t.memory > t.tensor) cost.bound_by = "HBM";
   if (fit.launch > max(t.memory, t.tensor)) cost.bound_by = "launch";
@@ -126,23 +223,31 @@ OpCost to_cost(const GemmTerms& t, const GemmFit& fit) {
 
 GemmTerms gemm_terms(const Gemm& gemm, const Gpu& gpu, const GemmFit& fit, GemmConditions conditions) {
   const Problem p = problem(gemm, 1, gpu, fit, conditions);
-  Candidate best;
-  switch (fit.tiles) {
-    case TileSet::fine: try_both(best, p, kLong, kFine, largest_tile(gpu), true, true); break;
-    case TileSet::cutlass: try_both(best, p, kCutlassRows, kCutlassColumns, largest_tile(gpu), false, false); break;
-    case TileSet::deepgemm: try_both(best, p, kLong, kEvery16, largest_tile(gpu), false, false); break;
-  }
-  return terms(best, fit, 2 * gemm.m * gemm.n * gemm.k * flop, p.traffic);
+  const double largest = largest_tile(gpu);
+  const Candidate best = fit.tiles == TileSet::fine      ? fine_search(p, largest)
+                         : fit.tiles == TileSet::cutlass ? search(p, kCutlassRows, kCutlassColumns, largest)
+                                                         : search(p, kPowers, kEvery16, largest);
+  GemmTerms dense = terms(best, fit, 2 * gemm.m * gemm.n * gemm.k * flop, p.traffic);
+  if (fit.surface)
+    dense.time *= std::exp(fit.surface->at(std::array{std::log2(gemm.m), std::log2(gemm.n), std::log2(gemm.k)}));
+  return dense;
 }
 
 GemmTerms gemm_terms(const GroupedGemm& gemm, const Gpu& gpu, const GemmFit& fit, GemmConditions conditions) {
   const Problem p = problem(gemm, gemm.groups, gpu, fit, conditions);
   Candidate best;
-  for (const double tile_m : kGroupedRows) {
-    for (const double tile_n : kGroupedColumns) {
-      if (tile_m * tile_n > largest_tile(gpu)) continue;
-      const double tiles = p.groups * ceil_to(p.m, tile_m) * ceil_to(p.n, tile_n);
-      keep_better(best, candidate(p, tile_m, tile_n, 1, tiles));
+  const auto [row_sizes, column_sizes] = grouped_tiles(fit.tiles);
+  Edges rows = edges(row_sizes, p.m);
+  const Edges columns = edges(column_sizes, p.n);
+  for (std::size_t i = 0; i < rows.size; ++i) {
+    Edge& row = rows.list[i];
+    if (conditions.uneven > 0) row.count = mean_tiles(p.m / row.size, conditions.uneven);
+    for (std::size_t j = 0; j < columns.size; ++j) {
+      const Edge& column = columns.list[j];
+      if (row.size * column.size > largest_tile(gpu)) continue;
+      const double tiles = p.groups * row.count * column.count;
+      const double waves = std::max(1.0, ceil_to(tiles, p.multiprocessors));
+      keep_better(best, p, row, column, 1, tiles, waves, main_loop(p, row, column));
     }
   }
   GemmTerms grouped = terms(best, fit, 2 * gemm.groups * gemm.m * gemm.n * gemm.k * flop, p.traffic);

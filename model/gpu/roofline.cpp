@@ -64,6 +64,7 @@ OpCost cost(const Work& work, const Machine& machine) {
     const Machine& machine;
     OpCost operator()(const Gemm& w) const { return cost(w, machine.gpu, machine.calibration.gemm(w.operands)); }
     OpCost operator()(const GroupedGemm& w) const {
+      if (const GemmFit* measured = machine.calibration.grouped(w.operands)) return cost(w, machine.gpu, *measured);
       // The dense family's parameters over the grouped tiles, plus what each expert costs.
       OpCost grouped = cost(w, machine.gpu, machine.calibration.gemm(w.operands));
       if (grouped.source < Source::extrapolated) grouped.source = Source::extrapolated;

@@ -53,6 +53,74 @@ scenario() {  # file, workload...: a small scenario with one workload key
 }
 
 # --- answers -------------------------------------------------------------------------------------------------------
+measured_products() {  # file, device: 60 products of 4 shapes, a third of the bf16 peak of an H100
+  {
+    echo gpu,framework,fw_version,kernel,dtype,m,n,k,latency_us
+    local m shape
+    for shape in 2048,2048 4096,4096 8192,2048 2048,8192; do
+      for m in 1 2 4 8 16 32 64 128 256 512 1024 2048 4096 8192 16384; do
+        awk -v d="$2" -v m="$m" -v s="$shape" 'BEGIN { split(s, a, ","); print d ",trtllm,1,torch,bfloat16," m "," s "," 5 + 2 * m * a[1] * a[2] / 3.3e8 }'
+      done
+    done
+  } >"$1"
+}
+
+case_check_prices_a_sister_by_the_pages_it_borrows() {
+  measured_products h100.csv h100_sxm
+  answers check h100.csv -o json
+  says '"borrowed_from": "h200-sxm"'
+  says '"source": "extrapolated"'
+  says '"n": 60'
+  measured_products gb200.csv gb200
+  answers check gb200.csv
+  says '^gb200-nvl72 +gemm +trtllm +bfloat16 +60 .* b200-sxm'
+}
+
+case_check_counts_rows_of_devices_nobody_knows() {
+  measured_products odd.csv tpu_v9
+  answers check odd.csv
+  says '60 rows left out: no hardware profile of this device'
+}
+
+case_check_shows_what_benchmark_conditions_are_worth() {
+  measured_products own.csv h200_sxm
+  answers check own.csv -o json
+  local hot
+  hot=$(number bias)
+  answers check own.csv -o json --conditions step
+  holds "$(number bias) > $hot" "cold operands and a sustained clock are slower"
+}
+
+case_check_reads_a_folder_and_says_what_it_could_not_read() {
+  mkdir rows
+  measured_products rows/products.csv h200_sxm
+  echo 'some,columns' >rows/other.csv
+  answers check rows
+  says 'other.csv: the header matches no known measurement file'
+  says '^h200-sxm +gemm'
+  mkdir empty
+  refuses 2 'empty: the folder has no .csv or .jsonl file' check empty
+}
+
+case_fit_keeps_the_pages_of_a_device_that_it_did_not_fit() {
+  measured_products first.csv h200_sxm
+  sed 's/trtllm/vllm/' first.csv >second.csv
+  mkdir pages
+  answers fit first.csv --write pages --source 'me@1'
+  answers fit second.csv --write pages --source 'me@2'
+  [[ $(grep -c '"operation": "gemm"' pages/h200-sxm.json) == 2 ]] || problem "a page was lost"
+  grep -q 'me@1' pages/h200-sxm.json || problem "the first page lost its source"
+  answers train "${small[@]}" --calibration pages/h200-sxm.json
+}
+
+case_fit_scales_a_relative_when_rows_are_few() {
+  measured_products all.csv b300_sxm
+  sed -n '1p;1~2p' all.csv >few.csv
+  answers fit few.csv --source 'me@1' --write .
+  says 'nothing fitted: can be checked'
+  grep -q 'scaled from b200-sxm trtllm bfloat16' b300-sxm.json || problem "no page scaled from B200"
+}
+
 case_every_example_has_an_answer() {
   local file
   for file in "$root"/examples/*.json; do
@@ -464,7 +532,7 @@ case_what_is_not_modelled_is_refused() {
 
 case_a_calibration_file_that_is_none_is_refused() {
   refuses 2 'fit\.json: cannot be read' train "${small[@]}" --calibration fit.json
-  printf '{"device": "h200-sxm", "source": "x", "familes": []}' >fit.json
+  printf '{"device": "h200-sxm", "familes": []}' >fit.json
   refuses 2 'fit\.json#/familes: unknown key, did you mean "families"?' train "${small[@]}" --calibration fit.json
   refuses 2 'nothing.csv: cannot be read' fit nothing.csv
   printf 'a,b\n1,2\n' >some.csv

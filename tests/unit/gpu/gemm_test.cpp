@@ -91,3 +91,21 @@ TEST_CASE("every fitted loss makes a product slower", "[unit]") {
     CHECK(cost(gemm, h100(), fits[i]).time > neutral);
   }
 }
+
+TEST_CASE("DeepGEMM multiplies an expert's rows in halves of its tile", "[unit][property]") {
+  GemmFit slow;
+  slow.tensor = 1e-4;  // so that tiles count, not bytes
+  slow.tiles = TileSet::deepgemm;
+  const auto tensor = [&](double m, double uneven) {
+    return gemm_terms(GroupedGemm{.groups = 132, .m = m, .n = 4096, .k = 2048}, h100(), slow, {.uneven = uneven}).tensor.in(second);
+  };
+  CHECK_THAT(tensor(1, 0), WithinRel(tensor(64, 0), 1e-12));
+  CHECK_THAT(tensor(65, 0), WithinRel(2 * tensor(64, 0), 1e-12));
+  CHECK_THAT(tensor(128, 0), WithinRel(2 * tensor(64, 0), 1e-12));
+  // From 2.8 to 5.2 halves, evenly: (0.2 x 3 + 1 x 4 + 1 x 5 + 0.2 x 6) / 2.4 = 4.5 instead of 4.
+  CHECK_THAT(tensor(256, 0.3), WithinRel(4.5 * tensor(64, 0), 1e-9));
+  for (double m = 16; m < 2000; m += 37) {
+    INFO(m);
+    CHECK(tensor(m + 1, 0.3) >= tensor(m, 0.3) * (1 - 1e-9));  // more rows never take less
+  }
+}
