@@ -42,8 +42,7 @@ std::string headline(const Evaluation& evaluation, const Scenario& s) {
     line += fmt::format(" dp{} · {} sequences x {} tokens", p.dp, format_count(w.global_batch), format_count(w.sequence));
   } else {
     if (std::holds_alternative<Gpu>(s.cluster.device)) line += fmt::format(" · ep{}", s.parallelism.ep);
-    line += fmt::format(" · one {}, {} tokens per device",
-                        std::get<LayerEvaluation>(evaluation.answer).kind,
+    line += fmt::format(" · one {}, {} tokens per device", std::get<LayerEvaluation>(evaluation.answer).kind,
                         format_count(std::get<LayerWorkload>(s.workload).tokens));
   }
   return line;

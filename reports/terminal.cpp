@@ -129,19 +129,21 @@ std::string memory_line(const TrainEvaluation& train, const Ink& ink) {
 // What the machine draws, and what talking costs: a GPU's network, a wafer's streams.
 std::string power_line(const TrainEvaluation& train) {
   const Seconds all = train.communication, exposed = train.exposed_communication;
-  std::string out = fmt::format("  power    {} tok/s/kW at {} a device", format_count(std::llround(train.tokens_per_second_per_kilowatt)),
-                                format(train.power_per_device));
+  std::string out =
+      fmt::format("  power    {} tok/s/kW at {} a device",
+                  format_count(std::llround(train.tokens_per_second_per_kilowatt)), format(train.power_per_device));
   if (all > Seconds{}) {
-    out += fmt::format("; {} exposed {:.1f} % of the step, {:.0f} % of it hidden", train.wafer ? "streaming" : "network",
-                       100 * (exposed / train.step.value), 100 * (1 - exposed / all));
+    out +=
+        fmt::format("; {} exposed {:.1f} % of the step, {:.0f} % of it hidden", train.wafer ? "streaming" : "network",
+                    100 * (exposed / train.step.value), 100 * (1 - exposed / all));
   }
   return out + "\n";
 }
 
 std::string wafer_lines_text(const WaferAnswer& wafer) {
-  std::string out = fmt::format("  balance  {} tokens a micro-batch; dense models need {}, this one {}",
-                                format_count(std::llround(wafer.tokens)), format_count(std::llround(wafer.break_even_dense)),
-                                format_count(std::llround(wafer.break_even_model)));
+  std::string out = fmt::format(
+      "  balance  {} tokens a micro-batch; dense models need {}, this one {}", format_count(std::llround(wafer.tokens)),
+      format_count(std::llround(wafer.break_even_dense)), format_count(std::llround(wafer.break_even_model)));
   if (wafer.expert_tokens) {
     out += fmt::format("; an expert has {} rows of {}", format_count(std::llround(*wafer.expert_tokens)),
                        format_count(std::llround(*wafer.break_even_expert)));
@@ -154,11 +156,10 @@ std::string train_screen(const TrainEvaluation& train, const Ink& ink) {
   const std::string range = floor ? fmt::format("at least, up to {}", format(train.step.p90))
                                   : fmt::format("{} .. {}", format(train.step.p10), format(train.step.p90));
   const std::string_view device = train.wafer ? "wafer" : "GPU";
-  std::string out = fmt::format("  step     {}   {}   {} tok/s/{}   {} TFLOP/s/{}   MFU {:.1f} % of dense {}\n",
-                                ink.bold(format(train.step.value)), range,
-                                format_count(std::llround(train.tokens_per_second_per_device)), device,
-                                format_count(std::llround(train.model_rate.in(teraflop_per_second))), device, 100 * train.mfu,
-                                train.mfu_format);
+  std::string out = fmt::format(
+      "  step     {}   {}   {} tok/s/{}   {} TFLOP/s/{}   MFU {:.1f} % of dense {}\n",
+      ink.bold(format(train.step.value)), range, format_count(std::llround(train.tokens_per_second_per_device)), device,
+      format_count(std::llround(train.model_rate.in(teraflop_per_second))), device, 100 * train.mfu, train.mfu_format);
   out += memory_line(train, ink);
   if (train.wafer) out += wafer_lines_text(*train.wafer);
   out += power_line(train);

@@ -131,7 +131,8 @@ Outcome evaluate_wafer(const Scenario& s) {
   Evaluation evaluation{.answer = {}, .assumptions = s.assumptions, .warnings = {}};
   evaluation.source = Source::assumed;
   if (auto why = check_wafer_scenario(s, evaluation.warnings)) return *why;
-  evaluation.assumptions.push_back("wafer: execution order as published, its times derived here (docs/theory/wafer.md)");
+  evaluation.assumptions.push_back(
+      "wafer: execution order as published, its times derived here (docs/theory/wafer.md)");
   if (const LayerWorkload* layer = std::get_if<LayerWorkload>(&s.workload)) {
     auto result = evaluate_wafer_layer(s, *layer);
     if (Infeasible* why = std::get_if<Infeasible>(&result)) return *why;
@@ -144,7 +145,8 @@ Outcome evaluate_wafer(const Scenario& s) {
   TrainEvaluation result = std::get<TrainEvaluation>(std::move(trained));
   add_rates(s, train, result);
   evaluation.answer = std::move(result);
-  evaluation.assumptions.push_back("micro_batch, recompute, overlap and transport are GPU switches: a wafer cuts its batch into tiles");
+  evaluation.assumptions.push_back(
+      "micro_batch, recompute, overlap and transport are GPU switches: a wafer cuts its batch into tiles");
   evaluation.assumptions.push_back("SRAM counts tensors; code, routing tables and fragmentation are not in it");
   evaluation.assumptions.push_back("model FLOPs as Megatron-LM counts them; MFU against the dense bf16 peak");
   return evaluation;

@@ -40,9 +40,9 @@ struct TrainEvaluation {
   Parallelism parallelism;            // dp resolved
   std::vector<std::vector<int>> stage_layers;  // per stage: layers of each kind
   double tokens_per_second_per_kilowatt = 0;
-  Watts power_per_device;             // all-in where published, else the device's cap
+  Watts power_per_device;                        // all-in where published, else the device's cap
   Seconds communication, exposed_communication;  // network of a GPU, streams of a wafer
-  std::optional<WaferAnswer> wafer;   // of wafers only
+  std::optional<WaferAnswer> wafer;              // of wafers only
 };
 
 struct LayerRow {

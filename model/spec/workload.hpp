@@ -35,7 +35,7 @@ struct TrainWorkload {
   Transport transport = Transport::nccl;
   bool transport_given = false;
   bool cuda_graph = true;
-  WaferOptions wafer{};                   // of a wafer only, which in turn cuts its micro-batches itself
+  WaferOptions wafer{};  // of a wafer only, which in turn cuts its micro-batches itself
   bool wafer_given = false;
 };
 

@@ -10,6 +10,7 @@ import json
 import pathlib
 import subprocess
 import sys
+import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
 EXPERTS, TOP_K, TILES = [8, 16, 32, 64, 128], [8, 4, 2, 1], [1, 2, 4, 8, 16, 32, 64]
@@ -29,12 +30,10 @@ def scenario(experts, top_k, g, conduct):
 
 
 def ask(moeline, experts, top_k, g, conduct=None):
-    path = HERE / "scenario.received.json"
-    path.write_text(json.dumps(scenario(experts, top_k, g, conduct or {"conduct": "published_pair"})))
-    try:
-        answer = json.loads(subprocess.run([moeline, "train", path, "-o", "json", "--quiet"], check=True, capture_output=True).stdout)
-    finally:
-        path.unlink()
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+        json.dump(scenario(experts, top_k, g, conduct or {"conduct": "published_pair"}), file)
+        file.flush()
+        answer = json.loads(subprocess.run([moeline, "train", file.name, "-o", "json", "--quiet"], check=True, capture_output=True).stdout)
     wafer = answer["wafer"]
     return {"experts": experts, "top_k": top_k, "asked_g": g, "g": int(wafer["g"]), "attention_tile": wafer["attention_tile"],
             "tokens_per_second": round(answer["tokens_per_second"]), "memory_gb": round(answer["memory"]["required_bytes"] / 1e9, 1),

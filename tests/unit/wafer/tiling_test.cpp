@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "error_of.hpp"
 #include "scenarios.hpp"
 #include "spec/catalogue.hpp"
 
@@ -109,4 +110,13 @@ TEST_CASE("a resident model must fit whole and runs on one system", "[unit]") {
 TEST_CASE("a model larger than the external memory is infeasible", "[unit]") {
   // 30.5e9 x (12 + 2 + 4) B = 550 GB
   CHECK_THAT(on_cs2().with({"/hardware/external_memory/capacity=500 GB"}).why_not(), Contains("external memory"));
+}
+
+TEST_CASE("what a wafer is told is read strictly and echoed in full", "[unit]") {
+  CHECK_THAT(error_of([] { on_cs2(R"({"g": "many"})"); }),
+             Contains("#/workload/wafer/g: \"many\": expected a whole number or \"auto\""));
+  CHECK_THAT(error_of([] { on_cs2(R"({"keep_input": "sram"})"); }), Contains("did you mean \"keep_inputs\""));
+  CHECK_THAT(error_of([] { on_cs2(R"({"layer_overhead": "3 GB"})"); }), Contains("expected a time"));
+  const Trial asked = on_cs2(R"({"conduct": "published_pair", "g": 4, "accumulate": "outside"})");
+  CHECK(Trial(asked.scenario().resolved).seconds() == asked.seconds());
 }
