@@ -70,12 +70,37 @@ std::optional<double> pass_share(const std::vector<Page>& pages) {
   return kernels > 0 ? std::optional(std::exp(logs / kernels)) : std::nullopt;
 }
 
+// The page that prices products of a format: of two libraries, the one of the nearer device.
+const Page* product_page(const std::vector<Page>& pages, const Libraries& libraries) {
+  return nearer(find_page(pages, "gemm", libraries.first, libraries.dtype), find_page(pages, "gemm", libraries.second, libraries.dtype));
+}
+
+// "; products as trtllm runs bfloat16, fp8, sglang runs fp8_block"
+std::string products_note(const std::vector<Page>& pages) {
+  std::vector<std::pair<std::string, std::string>> by_library;
+  for (const Libraries& libraries : kLibraries) {
+    const Page* page = product_page(pages, libraries);
+    if (page == nullptr) continue;
+    const FamilyKey& key = page->fit.key;
+    const auto known = std::ranges::find(by_library, key.library, &std::pair<std::string, std::string>::first);
+    if (known == by_library.end()) {
+      by_library.emplace_back(key.library, key.dtype);
+    } else {
+      known->second += ", " + key.dtype;
+    }
+  }
+  std::string note;
+  for (const auto& [library, formats] : by_library) {
+    note += fmt::format("{} {} runs {}", note.empty() ? "; products as" : ",", library, formats);
+  }
+  return note;
+}
+
 void assemble_gemm(Calibration& calibration, const std::vector<Page>& pages) {
   GemmFit* const fits[]{&calibration.gemm_bf16, &calibration.gemm_fp8, &calibration.gemm_fp8_block,
                         &calibration.gemm_fp4};
   for (std::size_t i = 0; i < std::size(kLibraries); ++i) {
-    const auto& [dtype, first, second] = kLibraries[i];
-    const Page* page = nearer(find_page(pages, "gemm", first, dtype), find_page(pages, "gemm", second, dtype));
+    const Page* page = product_page(pages, kLibraries[i]);
     if (page == nullptr) continue;
     *fits[i] = marked(gemm_fit(page->fit.key, page->fit.fit.values), *page);
     if (!page->fit.surface.empty()) fits[i]->surface = std::make_shared<const Surface>(page->fit.surface);
@@ -179,7 +204,7 @@ Calibration calibration_for(const Cluster& cluster, std::string& note) {
   std::string taken;
   const std::vector<Page> pages = carried_pages(cluster, taken);
   if (pages.empty()) return {};
-  note = "calibration: " + taken;
+  note = "calibration: " + taken + products_note(pages);
   return assemble(pages);
 }
 

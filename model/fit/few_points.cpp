@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "error.hpp"
+#include "fit/device_names.hpp"
 #include "fit/gemm_data.hpp"
 
 namespace moeline {
@@ -119,9 +120,12 @@ std::vector<std::size_t> choose_points(const FamilyData& candidates, const std::
   return chosen;
 }
 
-FamilyFit few_point_page(const FamilyFit& base, const FamilyData& data, const std::vector<std::size_t>& rows,
+FamilyFit few_point_page(const FamilyFit& measured, const FamilyData& data, const std::vector<std::size_t>& rows,
                          const std::vector<std::string>& factors) {
-  expect_same_parameters(base, data);
+  expect_same_parameters(measured, data);
+  FamilyFit base = measured;
+  // What a surface corrects is the choice of kernels, which another generation does not share.
+  if (is_blackwell(base.key.device) != is_blackwell(data.key.device)) base.surface = {};
   const std::vector<std::size_t> at = positions(data.parameters, factors);
   const std::vector<Parameter> scaled = scaled_parameters(base, data, at);
   const Observations observations{data.observations.measured, {}, scaled_predictor(base, data, at)};

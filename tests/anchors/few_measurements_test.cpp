@@ -4,6 +4,7 @@
 
 #include "anchors/measurements.hpp"
 #include "fit/calibration_file.hpp"
+#include "fit/pages.hpp"
 #include "fit/few_points.hpp"
 #include "fit/measurement.hpp"
 #include "spec/catalogue.hpp"

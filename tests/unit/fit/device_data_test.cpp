@@ -4,6 +4,7 @@
 
 #include "error.hpp"
 #include "fit/calibration_file.hpp"
+#include "fit/pages.hpp"
 #include "fit/deepgemm_data.hpp"
 #include "fit/infersim_attention_data.hpp"
 #include "fit/layer_data.hpp"

@@ -65,7 +65,8 @@ TEST_CASE("NVL72 rows carry the benchmark's balanced routing and formats", "[uni
       "test");
   REQUIRE(is_mnnvl_csv(csv));
   const std::vector<FamilyData> families = mnnvl_families(csv);
-  REQUIRE(families.size() == 2);
+  REQUIRE(families.size() == 3);
+  CHECK(families[2].skipped.at("preparation: counts only, before the exchange") == 1);
   CHECK(families[0].key == FamilyKey{"gb200-nvl72", "mnnvl_combine", "trtllm-one-sided", "bf16"});
   CHECK(families[0].skipped.at("one token a rank: cold rows") == 1);
   // launch 10 us, doubling 0, token 0, the whole link, no decay: 65,536 BF16 rows of 14,336 B to one peer.
