@@ -91,9 +91,10 @@ Json train_json(const TrainEvaluation& train, const Evaluation& evaluation, cons
   out["mfu_peak"] = train.mfu_format;
   out["tokens_per_second_per_kilowatt"] = train.tokens_per_second_per_kilowatt;
   out["power_per_device_watts"] = train.power_per_device.in(watt);
+  const Seconds shown = train.exposed_communication;
   out["communication"] = Json{{"seconds", train.communication.in(second)},
-                              {"exposed_seconds", train.exposed_communication.in(second)},
-                              {"exposed_share", train.exposed_communication / train.step.value}};
+                              {"hidden_seconds", (train.communication - shown).in(second)},
+                              {"exposed_share", shown / train.step.value}};
   out["memory"] = memory_json(train);
   if (train.wafer) out["wafer"] = wafer_json(*train.wafer);
   out["micro_batches"] = train.micro_batches;
