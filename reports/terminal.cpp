@@ -133,9 +133,9 @@ std::string power_line(const TrainEvaluation& train) {
       fmt::format("  power    {} tok/s/kW at {} a device",
                   format_count(std::llround(train.tokens_per_second_per_kilowatt)), format(train.power_per_device));
   if (all > Seconds{}) {
-    out +=
-        fmt::format("; {} exposed {:.1f} % of the step ({:.0f} % of its time hidden)", train.wafer ? "streaming" : "network",
-                    100 * (exposed / train.step.value), 100 * (1 - exposed / all));
+    out += fmt::format("; {} exposed {:.1f} % of the step ({:.0f} % of its time hidden)",
+                       train.wafer ? "streaming" : "network", 100 * (exposed / train.step.value),
+                       100 * (1 - exposed / all));
   }
   return out + "\n";
 }
