@@ -111,11 +111,17 @@ class Chooser {
     const std::string advice =
         limits.tiles_in_memory > 0 ? fmt::format("the largest g that fits is {}", limits.tiles_in_memory)
         : limits.tile_cap > 0      ? fmt::format("the largest attention_tile that fits is {}", limits.tile_cap)
-                                   : "no g fits: choose a shorter sequence or keep_inputs offload";
+                                   : "no g fits: " + cure(largest->name);
     return Infeasible{
         fmt::format("out of SRAM: g={} tiles of {} sequences need {} of {}, most of it {} ({})", tiles, plan.tile,
                     format(need.total()), format(capacity_), largest->name, format(largest->bytes)),
         advice, need.total(), capacity_};
+  }
+
+  static std::string cure(std::string_view largest) {
+    if (largest == "gradient_sum") return "set workload/wafer/accumulate to outside";
+    if (largest == "layer_weights") return "one layer's weights must fit the wafer";
+    return "choose a shorter sequence, keep_inputs offload or scores blockwise";
   }
 
   const WaferOptions& options_;
