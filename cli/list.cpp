@@ -8,6 +8,7 @@
 #include "cli/scenario_flags.hpp"
 #include "fit/calibration_file.hpp"
 #include "fit/pages.hpp"
+#include "reports/anchors.hpp"
 #include "reports/calibration_page.hpp"
 #include "reports/records.hpp"
 #include "spec/catalogue.hpp"
@@ -46,8 +47,12 @@ Json recipes() {
   Json list = Json::array();
   for (const std::string& name : recipe_names()) {
     const Recipe recipe = read_recipe(name, "recipe");
-    list.push_back(
-        Json{{"name", name}, {"linear", moeline::name(recipe.linear)}, {"expert", moeline::name(recipe.expert)}});
+    list.push_back(Json{{"name", name},
+                        {"linear", moeline::name(recipe.linear)},
+                        {"expert", moeline::name(recipe.expert)},
+                        {"kernels", moeline::name(recipe.kernels)},
+                        {"scales", moeline::name(recipe.scales)},
+                        {"weights_made", moeline::name(recipe.weights_made)}});
   }
   return list;
 }
@@ -90,8 +95,13 @@ std::string as_table(const std::string& what, const Json& list) {
     } else if (what == "hardware") {
       out += fmt::format("  {:<24}{}\n", name, entry["title"].get<std::string>());
     } else {
-      out += fmt::format("  {:<24}linear {}, experts {}\n", name, entry["linear"].get<std::string>(),
-                         entry["expert"].get<std::string>());
+      const auto text = [&](const char* key) { return entry[key].get<std::string>(); };
+      out += fmt::format("  {:<24}linear {}, experts {}", name, text("linear"), text("expert"));
+      if (text("expert") != "bf16") {
+        out += fmt::format("; kernels {}, scales {}, weights every {}", text("kernels"), text("scales"),
+                           text("weights_made"));
+      }
+      out += "\n";
     }
   }
   return out;
@@ -106,6 +116,12 @@ void print(const Json& all, Format format) {
   bool first = true;
   for (const auto& item : all.items()) {
     const bool pages = item.key() == "calibrations";
+    if (item.key() == "anchors" && format != Format::csv) {
+      if (!first) fmt::print("\n");
+      first = false;
+      fmt::print("{}", format == Format::table ? anchor_table(anchors()) : anchor_markdown(anchors()));
+      continue;
+    }
     if (format == Format::table) {
       fmt::print("{}", pages ? "calibrations, held-out errors\n" + accuracy_table(calibrations())
                              : as_table(item.key(), item.value()));
@@ -124,12 +140,12 @@ void print(const Json& all, Format format) {
 }  // namespace
 
 void add_list(CLI::App& app, Action& action) {
-  CLI::App* command = app.add_subcommand("list", "models, hardware, recipes and calibrations known by name");
+  CLI::App* command = app.add_subcommand("list", "models, hardware, recipes and calibrations known by name; anchors");
   command->footer("Example: moeline list models");
   auto what = std::make_shared<std::string>();
   auto output = std::make_shared<std::string>("table");
-  take_one_of(command->add_option("what", *what, "all of them if left out"),
-              {"models", "hardware", "recipes", "calibrations"});
+  take_one_of(command->add_option("what", *what, "all but anchors if left out"),
+              {"models", "hardware", "recipes", "calibrations", "anchors"});
   take_one_of(command->add_option("-o,--output", *output, "how to write the answer; table if left out"),
               {"table", "json", "csv", "md"});
   command->callback([what, output, &action] {
@@ -139,6 +155,7 @@ void add_list(CLI::App& app, Action& action) {
       if (what->empty() || *what == "hardware") all["hardware"] = machines();
       if (what->empty() || *what == "recipes") all["recipes"] = recipes();
       if (what->empty() || *what == "calibrations") all["calibrations"] = calibrations_json();
+      if (*what == "anchors") all["anchors"] = anchor_records(anchors());
       print(all, format_named(*output));
       return kAnswered;
     };

@@ -138,8 +138,32 @@ Shown shown_recipe(const std::string& name) {
             {"dispatch_wire", moeline::name(r.dispatch_wire)},
             {"combine_wire", moeline::name(r.combine_wire)},
             {"weight", moeline::name(r.weight)},
-            {"transposed_weight", r.transposed_weight}};
+            {"transposed_weight", r.transposed_weight},
+            {"kernels", moeline::name(r.kernels)},
+            {"scales", moeline::name(r.scales)},
+            {"weights_made", moeline::name(r.weights_made)},
+            {"maximum_pass", r.maximum_pass},
+            {"both_ways", r.both_ways},
+            {"fused_activation", r.fused_activation},
+            {"fused_permute", r.fused_permute},
+            {"quantised_dispatch", r.quantised_dispatch},
+            {"megakernel", r.megakernel}};
   std::string page = r.name + "\n" + fact_lines(json);
+  const auto operand = [](const Operand& o) {
+    return fmt::format("{} {}{}", o.tensor, moeline::name(o.format),
+                       o.direction == "-" ? "" : fmt::format(" by {}", o.direction));
+  };
+  json["products"] = Json::array();
+  for (const Product& product : products(r)) {
+    page += fmt::format("  {:<14} {:<6} {:<32} x {}\n", product.layer, product.name, operand(product.left),
+                        operand(product.right));
+    Json entry{{"layer", product.layer}, {"product", product.name}};
+    for (const auto& [side, o] : {std::pair{"left", product.left}, std::pair{"right", product.right}}) {
+      entry[side] =
+          Json{{"tensor", o.tensor}, {"format", moeline::name(o.format)}, {"direction", o.direction}, {"made", o.made}};
+    }
+    json["products"].push_back(entry);
+  }
   return {std::move(json), std::move(page)};
 }
 

@@ -4,6 +4,8 @@
 
 #include "gpu/attention.hpp"
 #include "gpu/gemm.hpp"
+#include "gpu/megakernel.hpp"
+#include "gpu/quantise.hpp"
 #include "net/collectives.hpp"
 
 namespace moeline {
@@ -55,18 +57,15 @@ OpCost cost(const StateScan& s, const Machine& machine) {
 
 OpCost cost(const Elementwise& pass, const Machine& machine) { return streamed(pass.read + pass.written, machine); }
 OpCost cost(const Permute& pass, const Machine& machine) { return streamed(pass.read + pass.written, machine); }
-OpCost cost(const Quantize& pass, const Machine& machine) {
-  return streamed(bytes(DType::bf16, pass.elements) + pass.copies * bytes(pass.to, pass.elements), machine);
-}
 
 OpCost cost(const Work& work, const Machine& machine) {
   struct Visitor {
     const Machine& machine;
-    OpCost operator()(const Gemm& w) const { return cost(w, machine.gpu, machine.calibration.gemm(w.operands)); }
+    OpCost operator()(const Gemm& w) const { return cost(w, machine.gpu, adapted(w, machine)); }
     OpCost operator()(const GroupedGemm& w) const {
       if (const GemmFit* measured = machine.calibration.grouped(w.operands)) return cost(w, machine.gpu, *measured);
       // The dense family's parameters over the grouped tiles, plus what each expert costs.
-      OpCost grouped = cost(w, machine.gpu, machine.calibration.gemm(w.operands));
+      OpCost grouped = cost(w, machine.gpu, adapted(w, machine));
       if (grouped.source < Source::extrapolated) grouped.source = Source::extrapolated;
       grouped.spread *= kGroupedWidening;
       return grouped;
@@ -77,6 +76,8 @@ OpCost cost(const Work& work, const Machine& machine) {
     OpCost operator()(const StateScan& w) const { return cost(w, machine); }
     OpCost operator()(const Elementwise& w) const { return cost(w, machine); }
     OpCost operator()(const Quantize& w) const { return cost(w, machine); }
+    OpCost operator()(const Relayout& w) const { return cost(w, machine); }
+    OpCost operator()(const FusedExperts& w) const { return cost(w, machine); }
     OpCost operator()(const Permute& w) const { return cost(w, machine); }
   };
   return std::visit(Visitor{machine}, work);

@@ -23,7 +23,6 @@ OpCost cost(const AttentionCore& attention, const Machine& machine);
 OpCost cost(const StateScan& scan, const Machine& machine);
 // t = launch + bytes / (memory BW)
 OpCost cost(const Elementwise& pass, const Machine& machine);
-OpCost cost(const Quantize& pass, const Machine& machine);
 OpCost cost(const Permute& pass, const Machine& machine);
 
 OpCost cost(const Work& work, const Machine& machine);

@@ -32,27 +32,32 @@ class Saved {
 };
 
 Bytes bf16(double elements) { return bytes(DType::bf16, elements); }
-// The input of a product that backward needs for wgrad: the column-wise quantised copy, or the bf16 tensor itself.
-Bytes product_input(DType format, double elements) { return bytes(format, elements); }
+// The input of a product that backward needs for wgrad: the column-wise quantised copy, or the bf16 tensor itself where
+// columns are quantised in backward.
+Bytes product_input(const Recipe& recipe, DType format, double elements) {
+  return recipe.both_ways ? bytes(format, elements) : bf16(elements);
+}
+
+bool keeps_copy(const Recipe& recipe) { return is_quantised(recipe.linear) && recipe.both_ways; }
 
 void attention_tensors(Saved& saved, const MemoryContext& c, const GroupedQueryAttention& a) {
   const Shape s = shape(c);
   const double heads = real(a.heads) / s.tp, kv = std::max(1.0, real(a.kv_heads) / s.tp), head = real(a.head_dim);
-  saved.unless(Recompute::layernorm, "attention norm output", product_input(c.recipe.linear, s.shard * s.hidden));
+  saved.unless(Recompute::layernorm, "attention norm output", product_input(c.recipe, c.recipe.linear, s.shard * s.hidden));
   saved.add("query, key, value", bf16(s.tokens * (heads * (a.output_gate ? 2 : 1) + 2 * kv) * head));
   saved.add("attention output", bf16(s.tokens * heads * head));
-  if (bits(c.recipe.linear) < 16) saved.add("attention output, quantised", bytes(c.recipe.linear, s.tokens * heads * head));
+  if (keeps_copy(c.recipe)) saved.add("attention output, quantised", bytes(c.recipe.linear, s.tokens * heads * head));
   saved.unless(Recompute::core_attn, "softmax statistics", bytes(DType::fp32, s.tokens * heads));
 }
 
 void attention_tensors(Saved& saved, const MemoryContext& c, const LatentAttention& a) {
   const Shape s = shape(c);
   const double heads = real(a.heads) / s.tp, qk = real(a.nope_dim + a.rope_dim);
-  saved.unless(Recompute::layernorm, "attention norm output", product_input(c.recipe.linear, s.shard * s.hidden));
+  saved.unless(Recompute::layernorm, "attention norm output", product_input(c.recipe, c.recipe.linear, s.shard * s.hidden));
   saved.add("latents and their norms", 2 * bf16(s.shard * real(a.q_rank + a.kv_rank + a.rope_dim)));
   saved.unless(Recompute::mla_up_proj, "query, key, value", bf16(s.tokens * heads * (2 * qk + real(a.value_dim))));
   saved.add("attention output", bf16(s.tokens * heads * real(a.value_dim)));
-  if (bits(c.recipe.linear) < 16) {
+  if (keeps_copy(c.recipe)) {
     saved.add("attention output, quantised", bytes(c.recipe.linear, s.tokens * heads * real(a.value_dim)));
   }
   saved.unless(Recompute::core_attn, "softmax statistics", bytes(DType::fp32, s.tokens * heads));
@@ -61,18 +66,18 @@ void attention_tensors(Saved& saved, const MemoryContext& c, const LatentAttenti
 void attention_tensors(Saved& saved, const MemoryContext& c, const GatedDeltaNet& a) {
   const Shape s = shape(c);
   const double keys = real(a.key_heads * a.key_dim) / s.tp, values = real(a.value_heads * a.value_dim) / s.tp;
-  saved.unless(Recompute::layernorm, "attention norm output", product_input(c.recipe.linear, s.shard * s.hidden));
+  saved.unless(Recompute::layernorm, "attention norm output", product_input(c.recipe, c.recipe.linear, s.shard * s.hidden));
   saved.add("projections and convolution", 2 * bf16(s.tokens * (2 * keys + 2 * values)));
   saved.add("scan output", bf16(2 * s.tokens * values));
 }
 
 void ffn_tensors(Saved& saved, const MemoryContext& c, const DenseFfn& ffn) {
   const Shape s = shape(c);
-  saved.unless(Recompute::layernorm, "FFN norm output", product_input(c.recipe.linear, s.shard * s.hidden));
+  saved.unless(Recompute::layernorm, "FFN norm output", product_input(c.recipe, c.recipe.linear, s.shard * s.hidden));
   if (saved.on(Recompute::mlp)) return;
   const double elements = s.tokens * real(ffn.width) / s.tp;
   saved.add("dense gate and up", bf16(2 * elements));
-  saved.add("dense activation", product_input(c.recipe.linear, elements));
+  saved.add("dense activation", product_input(c.recipe, c.recipe.linear, elements));
 }
 
 void ffn_tensors(Saved& saved, const MemoryContext& c, const MoeFfn& moe) {
@@ -81,17 +86,19 @@ void ffn_tensors(Saved& saved, const MemoryContext& c, const MoeFfn& moe) {
   if (moe.shared_width > 0 && !saved.on(Recompute::shared_experts) && !saved.on(Recompute::moe)) {
     const double elements = s.tokens * real(moe.shared_width) / s.tp;
     saved.add("shared gate and up", bf16(2 * elements));
-    saved.add("shared activation", product_input(c.recipe.linear, elements));
+    saved.add("shared activation", product_input(c.recipe, c.recipe.linear, elements));
   }
   if (saved.on(Recompute::moe)) return;
   const ExpertLoad load =
       expert_load(moe, c.routing, s.shard * real(c.parallelism.ep * c.parallelism.etp), real(c.parallelism.ep));
   const double rows = s.shard * real(moe.top_k) * real(c.parallelism.etp) * load.overload;
   saved.add("router scores", bytes(DType::fp32, 2 * s.shard * real(moe.experts)));
-  saved.add("expert rows", product_input(c.recipe.expert, rows * s.hidden));
+  // Rows that arrived quantised are kept as they came.
+  saved.add("expert rows", c.recipe.quantised_dispatch ? bytes(c.recipe.expert, rows * s.hidden)
+                                                       : product_input(c.recipe, c.recipe.expert, rows * s.hidden));
   const double elements = rows * real(moe.width) / real(c.parallelism.etp);
   saved.add("expert gate and up", bf16(2 * elements));
-  saved.unless(Recompute::moe_act, "expert activation", product_input(c.recipe.expert, elements));
+  saved.unless(Recompute::moe_act, "expert activation", product_input(c.recipe, c.recipe.expert, elements));
 }
 
 void add_layer(LocalParameters& local, const MemoryContext& c, const LayerKind& kind, double count) {
@@ -205,11 +212,13 @@ Footprint footprint(const MemoryContext& c, const StageContent& stage) {
   // Quantised parameters rest in bf16 beside their copies only where the recipe says so.
   const double in_bf16 = c.recipe.weight == DType::bf16 || local.quantised <= 0 ? 1 : 1 - local.quantised / (local.dense + local.expert);
   const double copies = c.recipe.transposed_weight ? 2 : 1;
+  const bool kept = c.recipe.weights_made == Made::optimizer_step;  // else they live within their product
   const DType quantised = bits(c.recipe.expert) < 16 ? c.recipe.expert : c.recipe.linear;
   Footprint footprint;
   footprint.parts = {
       {"weights", in_bf16 * bf16(sharded(3))},
-      {"quantised_weights", local.quantised > 0 ? copies * bytes(quantised, local.quantised) * (sharded(3) / sharded(4)) : Bytes{}},
+      {"quantised_weights",
+       local.quantised > 0 && kept ? copies * bytes(quantised, local.quantised) * (sharded(3) / sharded(4)) : Bytes{}},
       {"gradients", bytes(c.train.gradient, sharded(2))},
       {"optimizer", sharded(1) * optimizer_bytes_per_parameter(c.train.optimizer)},
       {"activations", activations(c, stage)},

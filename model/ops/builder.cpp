@@ -35,22 +35,68 @@ void StepBuilder::join(int op) {
   if (op >= 0) joined_.push_back(op);
 }
 
-void StepBuilder::forward(const Linear& linear) {
-  if (is_quantised(linear.type)) {
-    add("quantise", "quantise input", Quantize{.elements = linear.m * linear.k, .to = linear.type, .copies = 2},
-        linear.part);
+void StepBuilder::quantise(const Tensor& t, Copies copies, Part part) {
+  if (!is_quantised(t.type)) return;
+  const double count = copies == Copies::both ? 2 : 1;
+  // One scale per tensor leaves nothing to do along the other direction but a transposed copy.
+  add(t.group, t.name,
+      Quantize{.elements = t.elements, .to = t.type, .copies = count, .kernels = recipe_.kernels,
+               .columns = copies == Copies::columns, .read = t.read + (recipe_.maximum_pass ? 2 : 0)},
+      part);
+  if (recipe_.scales == ScaleLayout::relayout && has_block_scales(t.type)) {
+    if (copies != Copies::columns) {
+      add("scale relayout", "relayout", Relayout{t.elements, t.type, recipe_.kernels, false}, part);
+    }
+    if (copies != Copies::rows) {
+      add("scale relayout", "relayout", Relayout{t.elements, t.type, recipe_.kernels, t.in_groups}, part);
+    }
   }
-  add(linear.group, linear.name, Gemm{.m = linear.m, .n = linear.n, .k = linear.k, .operands = linear.type}, linear.part);
+  if (recipe_.dequantised) {
+    add("dequantise", "to bf16", Elementwise{count * bytes(t.type, t.elements), count * bf16(t.elements)}, part);
+  }
 }
 
-void StepBuilder::backward(const Linear& linear, DType gradient) {
-  if (is_quantised(linear.type)) {
-    add("quantise", "quantise gradient", Quantize{.elements = linear.m * linear.n, .to = linear.type, .copies = 2},
-        linear.part);
+void StepBuilder::quantise_input(const Tensor& tensor, Part part) {
+  quantise(tensor, recipe_.both_ways ? Copies::both : Copies::rows, part);
+}
+void StepBuilder::quantise_input_again(const Tensor& tensor) {
+  if (!recipe_.both_ways) quantise(tensor, Copies::columns);
+}
+void StepBuilder::quantise_gradient(const Tensor& tensor) {
+  if (recipe_.both_ways) return quantise(tensor, Copies::both);
+  quantise(tensor, Copies::rows);
+  quantise(tensor, Copies::columns);
+}
+
+void StepBuilder::weight(double elements, DType type, Part part) {
+  if (!is_quantised(type)) return;
+  if (recipe_.weights_made == Made::micro_batch) {
+    // The kernel for weights of several experts reaches the row-wise rate in both directions.
+    add("quantise", "quantise weight", Quantize{.elements = elements, .to = type, .kernels = recipe_.kernels}, part);
+    if (recipe_.scales == ScaleLayout::relayout) {
+      add("scale relayout", "relayout", Relayout{elements, type, recipe_.kernels, false}, part);
+    }
+  } else if (recipe_.dequantised) {
+    add("dequantise", "weight to bf16", Elementwise{bytes(type, elements), bf16(elements)}, part);
   }
-  add(linear.group, linear.name, Gemm{.m = linear.m, .n = linear.k, .k = linear.n, .operands = linear.type}, linear.part);
-  add(linear.group, "wgrad", Gemm{.m = linear.n, .n = linear.k, .k = linear.m, .operands = linear.type,
-                                  .output = gradient, .accumulate = true}, linear.part);
+}
+
+void StepBuilder::forward(const Linear& l) {
+  if (!l.made) quantise_input({.name = "quantise input", .elements = l.m * l.k, .type = l.type}, l.part);
+  weight(l.n * l.k, l.type, l.part);
+  add(l.group, l.name, Gemm{.m = l.m, .n = l.n, .k = l.k, .operands = multiplied(recipe_, l.type),
+                            .software_block = is_quantised(l.type) ? recipe_.software_block : 0}, l.part);
+}
+
+void StepBuilder::backward(const Linear& l, DType gradient) {
+  const DType type = multiplied(recipe_, l.type);
+  const double block = is_quantised(l.type) ? recipe_.software_block : 0;
+  if (!l.made) quantise_gradient({.name = "quantise gradient", .elements = l.m * l.n, .type = l.type});
+  weight(l.n * l.k, l.type, l.part);
+  add(l.group, l.name, Gemm{.m = l.m, .n = l.k, .k = l.n, .operands = type, .software_block = block}, l.part);
+  quantise_input_again({.name = "quantise input again", .elements = l.m * l.k, .type = l.type});
+  add(l.group, "wgrad", Gemm{.m = l.n, .n = l.k, .k = l.m, .operands = type, .output = gradient, .accumulate = true,
+                             .software_block = block}, l.part);
 }
 
 void StepBuilder::append(const Step& other) {

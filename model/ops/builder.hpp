@@ -7,7 +7,7 @@ namespace moeline {
 
 class StepBuilder {
  public:
-  explicit StepBuilder(Phase phase) : phase_(phase) {}
+  StepBuilder(Phase phase, const Recipe& recipe) : phase_(phase), recipe_(recipe) {}
 
   // The next op of the chain; collectives and exchanges go to the network lane by themselves.
   void add(std::string_view group, std::string_view name, const Work& work, Part part = Part::other);
@@ -21,9 +21,28 @@ class StepBuilder {
     double m, n, k;
     DType type;
     Part part = Part::other;
+    bool made = false;  // forward: the input's copies exist already; backward: those of the output's gradient
   };
   void forward(const Linear& linear);
   void backward(const Linear& linear, DType gradient);
+
+  // A tensor's quantised copies, each followed by the relayout of its scales where the recipe has one; nothing for bf16.
+  struct Tensor {
+    std::string_view name;      // of the op
+    double elements = 0;
+    DType type = DType::bf16;
+    double read = 2;            // bytes per element that the quantiser reads
+    bool in_groups = false;     // rows of several experts
+    std::string_view group = "quantise";
+  };
+  enum class Copies { rows, columns, both };
+  void quantise(const Tensor& tensor, Copies copies, Part part = Part::other);
+  // Copies of an input in forward, and what backward still has to make of it; both copies of a gradient.
+  void quantise_input(const Tensor& tensor, Part part = Part::other);
+  void quantise_input_again(const Tensor& tensor);
+  void quantise_gradient(const Tensor& tensor);
+  // A weight's copy, where it is made every micro-batch, or its expansion to bf16.
+  void weight(double elements, DType type, Part part = Part::other);
 
   void in_moe(bool inside) { in_moe_ = inside; }
   void append(const Step& other);
@@ -33,13 +52,13 @@ class StepBuilder {
   void push(std::string_view group, std::string_view name, const Work& work, Part part);
 
   Phase phase_;
+  const Recipe& recipe_;
   Step step_;
   bool in_moe_ = false;
   int last_ = -1;
   std::vector<int> joined_;  // what the next op waits for beside the chain
 };
 
-inline bool is_quantised(DType type) { return bits(type) < 16; }
 inline Bytes bf16(double elements) { return bytes(DType::bf16, elements); }
 
 // Norm over `elements`: forward reads and writes once, backward reads the input and the gradient and writes one.

@@ -46,14 +46,14 @@ double DecoderContext::tokens() const { return sequences * sequence / real(paral
 double DecoderContext::shard_tokens() const { return tokens() / real(parallelism.tp); }
 
 Step layer_forward(const DecoderContext& c, const LayerKind& layer) {
-  StepBuilder builder(Phase::forward);
+  StepBuilder builder(Phase::forward, c.recipe);
   attention_forward(builder, c, layer.attention);
   ffn_forward(builder, c, layer.ffn);
   return builder.take();
 }
 
 Step layer_backward(const DecoderContext& c, const LayerKind& layer) {
-  StepBuilder builder(Phase::backward);
+  StepBuilder builder(Phase::backward, c.recipe);
   builder.append(again(c, layer_forward(c, layer), layer));
   ffn_backward(builder, c, layer.ffn);
   attention_backward(builder, c, layer.attention);
@@ -61,7 +61,7 @@ Step layer_backward(const DecoderContext& c, const LayerKind& layer) {
 }
 
 Step embedding_forward(const DecoderContext& c) {
-  StepBuilder b(Phase::forward);
+  StepBuilder b(Phase::forward, c.recipe);
   const Bytes rows = bf16(c.tokens() * real(c.model.hidden));
   b.add("embedding", "look-up", Elementwise{rows, rows});
   scatter_tokens(b, c, real(c.model.hidden), false);
@@ -69,7 +69,7 @@ Step embedding_forward(const DecoderContext& c) {
 }
 
 Step embedding_backward(const DecoderContext& c) {
-  StepBuilder b(Phase::backward);
+  StepBuilder b(Phase::backward, c.recipe);
   gather_tokens(b, c, real(c.model.hidden), false);
   const Bytes rows = bf16(c.tokens() * real(c.model.hidden));
   b.add("embedding", "scatter-add", Elementwise{2 * rows, rows});
@@ -77,7 +77,7 @@ Step embedding_backward(const DecoderContext& c) {
 }
 
 Step head_forward(const DecoderContext& c) {
-  StepBuilder b(Phase::forward);
+  StepBuilder b(Phase::forward, c.recipe);
   const double hidden = real(c.model.hidden), vocabulary = real(c.model.vocabulary) / real(c.parallelism.tp);
   b.add("norms", "final norm", norm_forward(c.shard_tokens() * hidden));
   const int gathered = gather_tokens(b, c, hidden, c.train.overlap.contains(Overlap::tp));
@@ -90,7 +90,7 @@ Step head_forward(const DecoderContext& c) {
 }
 
 Step head_backward(const DecoderContext& c) {
-  StepBuilder b(Phase::backward);
+  StepBuilder b(Phase::backward, c.recipe);
   const double hidden = real(c.model.hidden), vocabulary = real(c.model.vocabulary) / real(c.parallelism.tp);
   const int gathered = gather_tokens(b, c, hidden, true);
   b.backward({"head", "logits", c.tokens(), vocabulary, hidden, c.recipe.head}, c.train.gradient);
@@ -101,7 +101,7 @@ Step head_backward(const DecoderContext& c) {
 }
 
 Step mtp_forward(const DecoderContext& c) {
-  StepBuilder b(Phase::forward);
+  StepBuilder b(Phase::forward, c.recipe);
   const double hidden = real(c.model.hidden);
   b.add("norms", "MTP norms", norm_forward(2 * c.shard_tokens() * hidden));
   gather_tokens(b, c, 2 * hidden, false);
@@ -111,7 +111,7 @@ Step mtp_forward(const DecoderContext& c) {
 }
 
 Step mtp_backward(const DecoderContext& c) {
-  StepBuilder b(Phase::backward);
+  StepBuilder b(Phase::backward, c.recipe);
   const double hidden = real(c.model.hidden);
   gather_tokens(b, c, hidden, false);
   b.backward({"MTP projection", "projection", c.tokens(), hidden / real(c.parallelism.tp), 2 * hidden, c.recipe.linear},

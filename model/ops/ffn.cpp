@@ -1,5 +1,6 @@
 // The feed-forward half of one layer as ops: dense SwiGLU, or router, exchange, experts and shared expert.
 #include <algorithm>
+#include <cmath>
 
 #include "ops/builder.hpp"
 
@@ -14,16 +15,43 @@ struct Names {
 constexpr Names kDense{"dense FFN GEMM", "dense FFN activation"}, kShared{"shared expert GEMM", "shared expert activation"};
 
 // SwiGLU reads gate and up and writes their product; backward reads those and the gradient and writes two gradients.
-Elementwise swiglu_forward(double elements) { return {bf16(2 * elements), bf16(elements)}; }
-Elementwise swiglu_backward(double elements) { return {bf16(3 * elements), bf16(2 * elements)}; }
+// Portable layers run it as two kernels, SiLU and product: 2+2 and 4+2 bytes forward, 6+4 and 4+2 backward.
+Elementwise swiglu_forward(double elements, const Recipe& r) {
+  if (r.kernels == Kernels::megablocks) return {bf16(3 * elements), bf16(2 * elements)};
+  return {bf16(2 * elements), bf16(elements)};
+}
+Elementwise swiglu_backward(double elements, const Recipe& r) {
+  if (r.kernels == Kernels::megablocks) return {bf16(5 * elements), bf16(3 * elements)};
+  return {bf16(3 * elements), bf16(2 * elements)};
+}
+
+// SwiGLU, and the copies of what it writes for the product that follows.
+void activation_forward(StepBuilder& b, const Recipe& r, std::string_view group, double elements, DType type, bool in_groups,
+                        Part part) {
+  if (r.fused_activation && is_quantised(type)) {
+    b.quantise_input({.name = "SwiGLU + quantise", .elements = elements, .type = type, .read = 4, .in_groups = in_groups,
+                      .group = group}, part);
+    return;
+  }
+  b.add(group, "SwiGLU", swiglu_forward(elements, r), part);
+}
+
+void activation_backward(StepBuilder& b, const Recipe& r, std::string_view group, double elements, DType type, bool in_groups) {
+  if (r.fused_activation && is_quantised(type)) {  // reads gate, up and the gradient for two outputs
+    b.quantise_gradient({.name = "SwiGLU + quantise", .elements = 2 * elements, .type = type, .read = 3,
+                         .in_groups = in_groups, .group = group});
+    return;
+  }
+  b.add(group, "SwiGLU", swiglu_backward(elements, r));
+}
 
 void dense_forward(StepBuilder& b, const DecoderContext& c, double full_width, Names names, Part part) {
   const double hidden = real(c.model.hidden), tokens = c.tokens(), width = full_width / real(c.parallelism.tp);
   const int gathered = gather_tokens(b, c, hidden, c.train.overlap.contains(Overlap::tp));
   b.forward({names.gemm, "gate+up", tokens, 2 * width, hidden, c.recipe.linear, part});
   b.join(gathered);
-  b.add(names.activation, "SwiGLU", swiglu_forward(tokens * width), part);
-  b.forward({names.gemm, "down", tokens, hidden, width, c.recipe.linear, part});
+  activation_forward(b, c.recipe, names.activation, tokens * width, c.recipe.linear, false, part);
+  b.forward({names.gemm, "down", tokens, hidden, width, c.recipe.linear, part, c.recipe.fused_activation});
   scatter_tokens(b, c, hidden, false);
 }
 
@@ -33,9 +61,10 @@ void dense_backward(StepBuilder& b, const DecoderContext& c, double full_width, 
   const int gradient = gather_tokens(b, c, hidden, overlap);
   b.backward({names.gemm, "down", tokens, hidden, width, c.recipe.linear}, c.train.gradient);
   b.join(gradient);
-  b.add(names.activation, "SwiGLU", swiglu_backward(tokens * width));
+  activation_backward(b, c.recipe, names.activation, tokens * width, c.recipe.linear, false);
   const int input = gather_tokens(b, c, hidden, true);  // again, for wgrad, behind dgrad
-  b.backward({names.gemm, "gate+up", tokens, 2 * width, hidden, c.recipe.linear}, c.train.gradient);
+  b.backward({names.gemm, "gate+up", tokens, 2 * width, hidden, c.recipe.linear, Part::other, c.recipe.fused_activation},
+             c.train.gradient);
   b.join(input);
   scatter_tokens(b, c, hidden, false);
 }
@@ -73,13 +102,13 @@ TokenExchange exchange(const DecoderContext& c, const MoeFfn& moe, DType wire, d
 
 // Rows move from token order to expert order; transports without a permutation of their own need a second sort by
 // local expert after the exchange.
-Permute permutation(const DecoderContext& c, const Routed& r, bool backward_of_gather) {
+Permute permutation(const DecoderContext& c, const Routed& r, bool backward_of_gather, DType rows = DType::bf16) {
   const double hidden = real(c.model.hidden);
   const double tokens_side = c.shard_tokens() * hidden, rows_side = r.rows / real(c.parallelism.etp) * hidden;
   const bool second_sort = c.train.transport == Transport::nccl && c.parallelism.ep > 1 && r.groups > 1;
   const double sorted = second_sort ? rows_side : 0;
-  if (backward_of_gather) return {bf16(rows_side + sorted), bf16(tokens_side + sorted)};
-  return {bf16(tokens_side + sorted), bf16(rows_side + sorted)};
+  if (backward_of_gather) return {bytes(rows, rows_side + sorted), bytes(rows, tokens_side + sorted)};
+  return {bytes(rows, tokens_side + sorted), bytes(rows, rows_side + sorted)};
 }
 
 bool exchanges(const DecoderContext& c) { return c.parallelism.ep > 1; }
@@ -94,39 +123,97 @@ void shared_forward(StepBuilder& b, const DecoderContext& c, const MoeFfn& moe) 
   if (moe.shared_width > 0) dense_forward(b, c, real(moe.shared_width), kShared, Part::shared_expert);
 }
 
-void quantise_rows(StepBuilder& b, const DecoderContext& c, double elements, std::string_view name) {
-  if (is_quantised(c.recipe.expert)) {
-    b.add("quantise", name, Quantize{.elements = elements, .to = c.recipe.expert, .copies = 2}, Part::moe);
-  }
+// Rows sorted and quantised in one kernel where nothing lies between.
+bool permutes_quantised(const DecoderContext& c) {
+  return c.recipe.fused_permute && is_quantised(c.recipe.expert) && !exchanges(c) && !c.recipe.quantised_dispatch;
+}
+
+GroupedGemm product(const DecoderContext& c, double groups, double m, double n, double k) {
+  return {.groups = groups, .m = m, .n = n, .k = k, .operands = multiplied(c.recipe, c.recipe.expert),
+          .software_block = is_quantised(c.recipe.expert) ? c.recipe.software_block : 0, .kernels = c.recipe.kernels};
+}
+
+// MX blocks lie along the rows of an expert, so their number is padded to whole blocks.
+GroupedGemm wgrad(const DecoderContext& c, const Routed& r, double m, double n) {
+  const DType type = expert_wgrad(c.recipe);
+  const double block = type == DType::mxfp8 || type == DType::mxfp4 ? 32 : type == DType::nvfp4 ? 16 : 1;
+  GroupedGemm gemm = product(c, r.groups, m, n, r.rows_each);
+  if (block > 1) gemm.k = std::ceil(r.rows_each / block - 1e-9) * block;
+  gemm.operands = type;
+  gemm.output = c.train.gradient;
+  gemm.accumulate = gemm.wgrad = true;
+  return gemm;
 }
 
 void experts_forward(StepBuilder& b, const DecoderContext& c, const Routed& r) {
   const double hidden = real(c.model.hidden);
   const DType type = c.recipe.expert;
-  quantise_rows(b, c, r.rows * hidden, "quantise rows");
-  b.add("expert GEMM", "gate+up", GroupedGemm{r.groups, r.rows_each, 2 * r.width, hidden, type}, Part::moe);
-  b.add("expert activation", "SwiGLU", swiglu_forward(r.rows * r.width), Part::moe_activation);
-  quantise_rows(b, c, r.rows * r.width, "quantise activation");
-  b.add("expert GEMM", "down", GroupedGemm{r.groups, r.rows_each, hidden, r.width, type}, Part::moe);
+  if (!c.recipe.quantised_dispatch) {
+    b.quantise_input({.name = permutes_quantised(c) ? "permute + quantise" : "quantise rows", .elements = r.rows * hidden,
+                      .type = type, .in_groups = true}, Part::moe);
+  }
+  b.weight(r.groups * 2 * r.width * hidden, type, Part::moe);
+  b.add("expert GEMM", "gate+up", product(c, r.groups, r.rows_each, 2 * r.width, hidden), Part::moe);
+  activation_forward(b, c.recipe, "expert activation", r.rows * r.width, type, true, Part::moe_activation);
+  if (!c.recipe.fused_activation) {
+    b.quantise_input({.name = "quantise activation", .elements = r.rows * r.width, .type = type, .in_groups = true}, Part::moe);
+  }
+  b.weight(r.groups * r.width * hidden, type, Part::moe);
+  b.add("expert GEMM", "down", product(c, r.groups, r.rows_each, hidden, r.width), Part::moe);
 }
 
 void experts_backward(StepBuilder& b, const DecoderContext& c, const Routed& r) {
   const double hidden = real(c.model.hidden);
-  const DType type = c.recipe.expert, gradient = c.train.gradient;
-  const auto wgrad = [&](double m, double n) { return GroupedGemm{r.groups, m, n, r.rows_each, type, gradient, true}; };
-  quantise_rows(b, c, r.rows * hidden, "quantise gradient");
-  b.add("expert GEMM", "down dgrad", GroupedGemm{r.groups, r.rows_each, r.width, hidden, type});
-  b.add("expert GEMM", "down wgrad", wgrad(hidden, r.width));
-  b.add("expert activation", "SwiGLU", swiglu_backward(r.rows * r.width));
-  quantise_rows(b, c, 2 * r.rows * r.width, "quantise gradient");
-  b.add("expert GEMM", "gate+up dgrad", GroupedGemm{r.groups, r.rows_each, hidden, 2 * r.width, type});
-  b.add("expert GEMM", "gate+up wgrad", wgrad(2 * r.width, hidden));
+  const DType type = c.recipe.expert;
+  // Rows that arrived quantised have no columns: their products' gradients need rows only, and wgrad is bf16.
+  const bool columns = is_quantised(expert_wgrad(c.recipe)) || c.recipe.dequantised;
+  const auto gradient = [&](std::string_view name, double elements) {
+    const StepBuilder::Tensor tensor{.name = name, .elements = elements, .type = type, .in_groups = true};
+    if (columns) return b.quantise_gradient(tensor);
+    b.quantise(tensor, StepBuilder::Copies::rows);
+  };
+  const auto input_again = [&](double elements) {
+    if (columns) b.quantise_input_again({.name = "quantise input again", .elements = elements, .type = type, .in_groups = true});
+  };
+  gradient("quantise gradient", r.rows * hidden);
+  b.weight(r.groups * r.width * hidden, type);
+  b.add("expert GEMM", "down dgrad", product(c, r.groups, r.rows_each, r.width, hidden));
+  input_again(r.rows * r.width);
+  b.add("expert GEMM", "down wgrad", wgrad(c, r, hidden, r.width));
+  activation_backward(b, c.recipe, "expert activation", r.rows * r.width, type, true);
+  if (!c.recipe.fused_activation || !is_quantised(type)) gradient("quantise gradient", 2 * r.rows * r.width);
+  b.weight(r.groups * 2 * r.width * hidden, type);
+  b.add("expert GEMM", "gate+up dgrad", product(c, r.groups, r.rows_each, hidden, 2 * r.width));
+  if (c.recipe.kernels == Kernels::megablocks) {  // gate's and up's share of dX, from products of their own
+    b.add("expert activation", "sum of gate and up", Elementwise{bf16(2 * r.rows * hidden), bf16(r.rows * hidden)});
+  }
+  input_again(r.rows * hidden);
+  if (c.recipe.quantised_dispatch) {
+    b.add("dequantise", "rows to bf16", Elementwise{bytes(type, r.rows * hidden), bf16(r.rows * hidden)});
+  }
+  b.add("expert GEMM", "gate+up wgrad", wgrad(c, r, 2 * r.width, hidden));
 }
+
+FusedExperts one_kernel(const DecoderContext& c, const MoeFfn& moe, const Routed& r, bool backward) {
+  return {.tokens = c.shard_tokens(), .experts = real(moe.experts), .top_k = real(moe.top_k), .hidden = real(c.model.hidden),
+          .width = real(moe.width), .weight = c.recipe.expert, .dispatched = backward ? DType::bf16 : c.recipe.dispatch_wire,
+          .combined = backward ? DType::bf16 : c.recipe.combine_wire, .group = expert_group(c.parallelism),
+          .overload = r.overload, .backward = backward};
+}
+bool in_one_kernel(const DecoderContext& c) { return c.recipe.megakernel && exchanges(c) && c.parallelism.etp == 1; }
 
 // Softmax or sigmoid scores in fp32, read a few times by top-k and its auxiliary losses.
 Elementwise top_k_pass(double tokens, const MoeFfn& moe) {
   const double scores = tokens * real(moe.experts);
   return {bytes(DType::fp32, 2 * scores), bytes(DType::fp32, scores)};
+}
+
+void router_backward(StepBuilder& b, const DecoderContext& c, const MoeFfn& moe) {
+  const double hidden = real(c.model.hidden), shard = c.shard_tokens(), experts = real(moe.experts);
+  b.add("router", "top-k", top_k_pass(shard, moe));
+  b.add("router", "logits dgrad", Gemm{.m = shard, .n = hidden, .k = experts, .operands = c.recipe.router});
+  b.add("router", "logits wgrad", Gemm{.m = experts, .n = hidden, .k = shard, .operands = c.recipe.router,
+                                       .output = c.train.gradient, .accumulate = true});
 }
 
 void moe_forward(StepBuilder& b, const DecoderContext& c, const MoeFfn& moe) {
@@ -135,8 +222,19 @@ void moe_forward(StepBuilder& b, const DecoderContext& c, const MoeFfn& moe) {
   const bool beside = c.train.overlap.contains(Overlap::shared_expert) && exchanges(c);
   b.add("router", "logits", Gemm{.m = shard, .n = real(moe.experts), .k = hidden, .operands = c.recipe.router}, Part::moe);
   b.add("router", "top-k", top_k_pass(shard, moe), Part::moe);
+  if (in_one_kernel(c)) {
+    shared_forward(b, c, moe);
+    b.add("expert megakernel", "dispatch + experts + combine", one_kernel(c, moe, r, false), Part::moe);
+    return;
+  }
   if (!beside) shared_forward(b, c, moe);
-  b.add("permute", "permute", permutation(c, r, false), Part::moe);
+  if (c.recipe.quantised_dispatch) {  // one copy per token, not per row
+    b.quantise({.name = "quantise tokens", .elements = shard * hidden, .type = c.recipe.expert}, StepBuilder::Copies::rows,
+               Part::moe);
+  }
+  if (!permutes_quantised(c)) {
+    b.add("permute", "permute", permutation(c, r, false, c.recipe.quantised_dispatch ? c.recipe.expert : DType::bf16), Part::moe);
+  }
   if (exchanges(c)) {
     const TokenExchange dispatch = exchange(c, moe, c.recipe.dispatch_wire, r.overload, Flow::to_experts);
     if (beside) {
@@ -155,8 +253,13 @@ void moe_forward(StepBuilder& b, const DecoderContext& c, const MoeFfn& moe) {
 }
 
 void moe_backward(StepBuilder& b, const DecoderContext& c, const MoeFfn& moe) {
-  const double hidden = real(c.model.hidden), shard = c.shard_tokens(), experts = real(moe.experts);
   const Routed r = routed(c, moe);
+  if (in_one_kernel(c)) {
+    b.add("expert megakernel", "combine + experts + dispatch", one_kernel(c, moe, r, true));
+    if (moe.shared_width > 0) dense_backward(b, c, real(moe.shared_width), kShared);
+    router_backward(b, c, moe);
+    return;
+  }
   b.add("permute", "unpermute", permutation(c, r, false));
   if (exchanges(c)) b.add("combine", "combine backward", exchange(c, moe, DType::bf16, r.overload, Flow::to_experts));
   etp_collective(b, c, r, CollectiveKind::all_gather);
@@ -175,10 +278,7 @@ void moe_backward(StepBuilder& b, const DecoderContext& c, const MoeFfn& moe) {
   if (moe.shared_width > 0) dense_backward(b, c, real(moe.shared_width), kShared);
   b.join(dispatched);
   b.add("permute", "permute", permutation(c, r, true));
-  b.add("router", "top-k", top_k_pass(shard, moe));
-  b.add("router", "logits dgrad", Gemm{.m = shard, .n = hidden, .k = experts, .operands = c.recipe.router});
-  b.add("router", "logits wgrad", Gemm{.m = experts, .n = hidden, .k = shard, .operands = c.recipe.router,
-                                       .output = c.train.gradient, .accumulate = true});
+  router_backward(b, c, moe);
 }
 
 }  // namespace

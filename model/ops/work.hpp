@@ -8,6 +8,7 @@
 #include "spec/dtype.hpp"
 #include "spec/fabric.hpp"
 #include "spec/llm.hpp"
+#include "spec/recipe.hpp"
 #include "spec/workload.hpp"
 #include "units.hpp"
 
@@ -18,6 +19,7 @@ struct Gemm {
   DType operands = DType::bf16;
   DType output = DType::bf16;
   bool accumulate = false;  // C is read and added to (gradient accumulation)
+  double software_block = 0;  // elements of k between rescales of the partial sum outside the tensor cores; 0: none
 };
 
 // `groups` products of the same n and k (fprop, dgrad) or of the same m and n (wgrad), one per expert that has tokens.
@@ -27,6 +29,9 @@ struct GroupedGemm {
   DType operands = DType::bf16;
   DType output = DType::bf16;
   bool accumulate = false;
+  double software_block = 0;
+  Kernels kernels = Kernels::te;
+  bool wgrad = false;  // k is the rows of one expert
 };
 
 // softmax(Q K^T) V. Area = queries x keys per head, half of it if causal; a window caps the keys of each query.
@@ -52,9 +57,20 @@ struct Elementwise {
 };
 
 struct Quantize {
-  double elements = 0;
+  double elements = 0;         // written, per copy
   DType to = DType::fp8;
-  double copies = 1;  // 2: row-wise and column-wise from one read
+  double copies = 1;           // 2: row-wise and column-wise from one read
+  Kernels kernels = Kernels::te;
+  bool columns = false;        // a column-wise copy alone
+  double read = 2;             // bytes per element: 2 a bf16 tensor, 4 gate and up of a fused SwiGLU, 2 more for its maximum
+};
+
+// Block scales of `elements` rearranged into the order the tensor cores read.
+struct Relayout {
+  double elements = 0;
+  DType type = DType::mxfp8;
+  Kernels kernels = Kernels::te;
+  bool along_groups = false;   // columns of grouped rows: every expert's block is padded on its own
 };
 
 // Moving token rows between order of arrival and order of expert.
@@ -83,7 +99,18 @@ struct TokenExchange {
   bool combine = false;  // rows flow back to their tokens: combine, or the backward of dispatch
 };
 
-using Work = std::variant<Gemm, GroupedGemm, AttentionCore, StateScan, Elementwise, Quantize, Permute, Collective,
-                          TokenExchange>;
+// Dispatch, experts and combine of one rank in one kernel; backward is reverse combine, dgrad, wgrad and reverse dispatch.
+struct FusedExperts {
+  double tokens = 0;           // of one rank, before routing
+  double experts = 0, top_k = 0, hidden = 0, width = 0;
+  DType weight = DType::mxfp8;
+  DType dispatched = DType::mxfp8, combined = DType::bf16;  // on the wire
+  Group group;
+  double overload = 1;
+  bool backward = false;
+};
+
+using Work = std::variant<Gemm, GroupedGemm, AttentionCore, StateScan, Elementwise, Quantize, Relayout, Permute, Collective,
+                          TokenExchange, FusedExperts>;
 
 }  // namespace moeline

@@ -69,7 +69,7 @@ Outcome evaluate_layer(const Scenario& s, const LayerWorkload& workload, const M
 }
 
 // Format whose dense peak MFU is measured against: that of the experts, which do most of the arithmetic.
-DType mfu_format(const Scenario& s) { return s.recipe.expert; }
+DType mfu_format(const Scenario& s) { return multiplied(s.recipe, s.recipe.expert); }
 
 const TensorPeaks& dense_peak(const Device& device) {
   return std::visit([](const auto& d) -> const TensorPeaks& { return d.dense_peak; }, device);

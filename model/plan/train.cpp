@@ -279,9 +279,10 @@ void Trainer::add_outer(TrainEvaluation& result, std::int64_t stage) const {
   result.breakdown.add({.name = "optimizer", .phase = "optimizer", .seconds = adam.time, .exposed = adam.time,
                         .bytes = adam.bytes, .bound_by = adam.bound_by, .source = adam.source, .spread = adam.spread,
                         .largest = adam.time});
-  if (local.quantised > 0) {
+  if (local.quantised > 0 && s_.recipe.weights_made == Made::optimizer_step) {
     const DType type = bits(s_.recipe.expert) < 16 ? s_.recipe.expert : s_.recipe.linear;
-    const OpCost pass = cost(Quantize{local.quantised, type, s_.recipe.transposed_weight ? 2.0 : 1.0}, machine_);
+    const OpCost pass = cost(Quantize{.elements = local.quantised, .to = type, .copies = s_.recipe.transposed_weight ? 2.0 : 1.0,
+                                      .kernels = s_.recipe.kernels}, machine_);
     result.breakdown.add({.name = "quantise weights", .phase = "optimizer", .seconds = pass.time, .exposed = pass.time,
                           .bytes = pass.bytes, .bound_by = pass.bound_by, .source = pass.source, .spread = pass.spread,
                           .largest = pass.time});

@@ -59,6 +59,11 @@ struct Visitor {
   OpCost operator()(const Quantize& w) const {
     return pass(bytes(DType::bf16, w.elements) + w.copies * bytes(w.to, w.elements));
   }
+  OpCost operator()(const Relayout& w) const { return pass(2 * bytes(w.type, w.elements)); }
+  OpCost operator()(const FusedExperts& w) const {  // the same products; there is nothing to exchange
+    const double products = (w.backward ? 2 : 1) * 3 * w.tokens * w.top_k * w.hidden * w.width;
+    return product(2 * products * flop, bytes(DType::bf16, 3 * w.experts * w.hidden * w.width));
+  }
   OpCost operator()(const Collective&) const { return nothing(); }
   OpCost operator()(const TokenExchange&) const { return nothing(); }
   OpCost nothing() const {

@@ -137,6 +137,53 @@ TEST_CASE("quantised operands bring their own passes, bf16 none", "[unit]") {
   CHECK(passes() == 4);  // and the inputs of both attention projections
 }
 
+TEST_CASE("each recipe brings the passes that its kernels run", "[unit]") {
+  OneLayer layer("mixtral-8x7b");
+  const auto count = [&](const Step& step, std::string_view name) {
+    return std::count_if(step.begin(), step.end(), [&](const Op& op) { return op.name == name; });
+  };
+  layer.recipe = read_recipe("mxfp8", "test");
+  CHECK(count(layer.forward(), "relayout") == 8);  // both copies of four inputs
+  CHECK(count(layer.forward(), "quantise weight") == 0);  // once per optimiser step
+  layer.recipe = read_recipe("mxfp8_torchao", "test");
+  CHECK(count(layer.forward(), "quantise weight") == 4);
+  CHECK(count(layer.forward(), "relayout") == 8);  // rows of four inputs and of four weights
+  CHECK(count(layer.backward(), "quantise input again") == 4);  // columns, for wgrad
+  layer.recipe = read_recipe("mxfp8_fused", "test");
+  CHECK(count(layer.forward(), "relayout") == 0);
+  CHECK(count(layer.forward(), "SwiGLU + quantise") == 1);
+  CHECK(count(layer.forward(), "quantise activation") == 0);
+  layer.recipe = read_recipe("mxfp8_dequant_bf16", "test");
+  CHECK(count(layer.forward(), "to bf16") == 4);
+  CHECK(count(layer.forward(), "weight to bf16") == 4);
+}
+
+TEST_CASE("rows quantised before dispatch halve the wire and leave their wgrad in bf16", "[unit]") {
+  OneLayer layer("mixtral-8x7b");
+  layer.parallelism.ep = 8;
+  layer.recipe = read_recipe("mxfp8_dispatch", "test");
+  Bytes dispatched;
+  for (const Op& op : layer.forward()) {
+    if (op.name == "dispatch") dispatched = std::get<TokenExchange>(op.work).copy;
+  }
+  CHECK_THAT(dispatched.in(byte), WithinRel(4096 * 8.25 / 8, 1e-12));
+  for (const Op& op : layer.backward()) {
+    if (op.name == "gate+up wgrad") CHECK(std::get<GroupedGemm>(op.work).operands == DType::bf16);
+    if (op.name == "gate+up dgrad") CHECK(std::get<GroupedGemm>(op.work).operands == DType::mxfp8);
+  }
+}
+
+TEST_CASE("one kernel takes the place of exchanges, permutations and expert products", "[unit]") {
+  OneLayer layer("mixtral-8x7b");
+  layer.parallelism.ep = 8;
+  layer.recipe = read_recipe("mxfp8_megakernel", "test");
+  for (const Step& step : {layer.forward(), layer.backward()}) {
+    CHECK(count_lane(step, Lane::network) == 0);
+    CHECK(std::count_if(step.begin(), step.end(),
+                        [](const Op& op) { return std::holds_alternative<FusedExperts>(op.work); }) == 1);
+  }
+}
+
 TEST_CASE("an expert's rows are the tokens times top-k spread over the experts of the group", "[unit]") {
   OneLayer layer("mixtral-8x7b");
   layer.parallelism.ep = 4;
