@@ -50,12 +50,35 @@ Json cost_json(const TrainEvaluation& train, const Scenario& s) {
     cost["per_step"] = step;
     cost["per_million_tokens"] = step / tokens * 1e6;
   }
-  if (s.cluster.node && s.cluster.node->power_per_device) {
-    const Joules energy = s.cluster.node->power_per_device->value * devices * train.step.value;
+  if (train.wafer || (s.cluster.node && s.cluster.node->power_per_device)) {  // a wafer's figure is that of its system
+    const Joules energy = train.power_per_device * devices * train.step.value;
     cost["kilowatt_hours_per_step"] = energy.in(kilowatt_hour);
     cost["tokens_per_joule"] = tokens / energy.in(joule);
   }
   return cost;
+}
+
+Json wafer_json(const WaferAnswer& w) {
+  Json out{{"mode", name(w.mode)},
+           {"g", std::llround(w.plan.tiles())},
+           {"attention_tile", w.plan.tile},
+           {"attention_tile_at_most", w.limits.tile_cap},
+           {"g_at_most_in_sram", w.limits.tiles_in_memory},
+           {"g_at_most_in_batch", w.limits.tiles_in_batch},
+           {"micro_batch_tokens", w.tokens},
+           {"keep_inputs", name(w.plan.keep)},
+           {"scores", name(w.plan.scores)},
+           {"break_even_tokens_dense", w.break_even_dense},
+           {"break_even_tokens", w.break_even_model}};
+  if (w.expert_tokens) {
+    out["break_even_tokens_per_expert"] = *w.break_even_expert;
+    out["tokens_per_expert"] = *w.expert_tokens;
+  }
+  out["efficiency"] = w.conduct.efficiency;
+  out["stream_seconds"] = w.stream.in(second);
+  out["exposed_stream_seconds"] = w.exposed_stream.in(second);
+  out["bound_by"] = w.binds;
+  return out;
 }
 
 Json train_json(const TrainEvaluation& train, const Evaluation& evaluation, const Scenario& s) {
@@ -66,7 +89,14 @@ Json train_json(const TrainEvaluation& train, const Evaluation& evaluation, cons
   out["model_tflops_per_device"] = train.model_rate.in(teraflop_per_second);
   out["mfu"] = train.mfu;
   out["mfu_peak"] = train.mfu_format;
+  out["tokens_per_second_per_kilowatt"] = train.tokens_per_second_per_kilowatt;
+  out["power_per_device_watts"] = train.power_per_device.in(watt);
+  const Seconds shown = train.exposed_communication;
+  out["communication"] = Json{{"seconds", train.communication.in(second)},
+                              {"hidden_seconds", (train.communication - shown).in(second)},
+                              {"exposed_share", shown / train.step.value}};
   out["memory"] = memory_json(train);
+  if (train.wafer) out["wafer"] = wafer_json(*train.wafer);
   out["micro_batches"] = train.micro_batches;
   out["busiest_stage"] = train.busiest_stage;
   out["stage_layers"] = train.stage_layers;
@@ -89,6 +119,7 @@ Json layer_json(const LayerEvaluation& layer, const Evaluation& evaluation, cons
   Json out{{"kind", "layer"}, {"feasible", true}};
   out["forward_seconds"] = layer.forward.in(second);
   out["backward_seconds"] = layer.backward.in(second);
+  if (layer.wafer) out["wafer"] = wafer_json(*layer.wafer);
   out["breakdown"] = Json::array();
   for (const LayerRow& row : layer.rows) {
     Json json = row_json(row.name, row.phase, row.lane, row.cost.time, row.exposed, layer.forward + layer.backward,

@@ -121,21 +121,48 @@ std::string memory_line(const TrainEvaluation& train, const Ink& ink) {
                                         [](const MemoryPart& a, const MemoryPart& b) { return a.bytes < b.bytes; });
   std::string drawn = bar(share, 20);
   for (std::size_t i = columns(drawn); i < 20; ++i) drawn += "░";
-  return fmt::format("  memory   {} of {}  {}  stage {} binds ({} {})\n", format(train.memory.total()),
-                     format(train.memory_available), ink.bar(drawn), train.memory_stage, largest->name,
-                     format(largest->bytes));
+  const std::string what = train.wafer ? "largest" : fmt::format("stage {} binds", train.memory_stage);
+  return fmt::format("  memory   {} of {}  {}  {} ({} {})\n", format(train.memory.total()),
+                     format(train.memory_available), ink.bar(drawn), what, largest->name, format(largest->bytes));
+}
+
+// What the machine draws, and what talking costs: a GPU's network, a wafer's streams.
+std::string power_line(const TrainEvaluation& train) {
+  const Seconds all = train.communication, exposed = train.exposed_communication;
+  std::string out =
+      fmt::format("  power    {} tok/s/kW at {} a device",
+                  format_count(std::llround(train.tokens_per_second_per_kilowatt)), format(train.power_per_device));
+  if (all > Seconds{}) {
+    out += fmt::format("; {} exposed {:.1f} % of the step ({:.0f} % of its time hidden)",
+                       train.wafer ? "streaming" : "network", 100 * (exposed / train.step.value),
+                       100 * (1 - exposed / all));
+  }
+  return out + "\n";
+}
+
+std::string wafer_lines_text(const WaferAnswer& wafer) {
+  std::string out = fmt::format(
+      "  balance  {} tokens a micro-batch; dense models need {}, this one {}", format_count(std::llround(wafer.tokens)),
+      format_count(std::llround(wafer.break_even_dense)), format_count(std::llround(wafer.break_even_model)));
+  if (wafer.expert_tokens) {
+    out += fmt::format("; an expert has {} rows of {}", format_count(std::llround(*wafer.expert_tokens)),
+                       format_count(std::llround(*wafer.break_even_expert)));
+  }
+  return out + fmt::format("\n  bound by {}\n", wafer.binds);
 }
 
 std::string train_screen(const TrainEvaluation& train, const Ink& ink) {
   const bool floor = !(train.step.p10 < train.step.value);
   const std::string range = floor ? fmt::format("at least, up to {}", format(train.step.p90))
                                   : fmt::format("{} .. {}", format(train.step.p10), format(train.step.p90));
-  std::string out = fmt::format("  step     {}   {}   {} tok/s/GPU   {} TFLOP/s/GPU   MFU {:.1f} % of dense {}\n",
-                                ink.bold(format(train.step.value)), range,
-                                format_count(std::llround(train.tokens_per_second_per_device)),
-                                format_count(std::llround(train.model_rate.in(teraflop_per_second))), 100 * train.mfu,
-                                train.mfu_format);
+  const std::string_view device = train.wafer ? "wafer" : "GPU";
+  std::string out = fmt::format(
+      "  step     {}   {}   {} tok/s/{}   {} TFLOP/s/{}   MFU {:.1f} % of dense {}\n",
+      ink.bold(format(train.step.value)), range, format_count(std::llround(train.tokens_per_second_per_device)), device,
+      format_count(std::llround(train.model_rate.in(teraflop_per_second))), device, 100 * train.mfu, train.mfu_format);
   out += memory_line(train, ink);
+  if (train.wafer) out += wafer_lines_text(*train.wafer);
+  out += power_line(train);
   out += fmt::format("  held by  {}\n\n", held_by(train));
   std::vector<Line> lines;
   for (const BreakdownRow& row : train.breakdown.rows()) {
@@ -153,6 +180,7 @@ std::string label(const LayerRow& row) {
 std::string layer_screen(const LayerEvaluation& layer, const Ink& ink) {
   std::string out = fmt::format("  forward  {}      backward  {}\n\n", ink.bold(format(layer.forward)),
                                 ink.bold(format(layer.backward)));
+  if (layer.wafer) out.insert(out.size() - 1, wafer_lines_text(*layer.wafer));
   const Seconds total = layer.forward + layer.backward;
   double longest = 1e-9;
   std::size_t names = kNames;

@@ -7,6 +7,7 @@
 
 #include "ops/decoder.hpp"
 #include "plan/train.hpp"
+#include "plan/wafer.hpp"
 
 namespace moeline {
 namespace {
@@ -70,15 +71,31 @@ Outcome evaluate_layer(const Scenario& s, const LayerWorkload& workload, const M
 // Format whose dense peak MFU is measured against: that of the experts, which do most of the arithmetic.
 DType mfu_format(const Scenario& s) { return multiplied(s.recipe, s.recipe.expert); }
 
-void add_rates(const Scenario& s, const TrainWorkload& train, const Gpu& gpu, TrainEvaluation& result) {
+const TensorPeaks& dense_peak(const Device& device) {
+  return std::visit([](const auto& d) -> const TensorPeaks& { return d.dense_peak; }, device);
+}
+
+Watts power_per_device(const Cluster& cluster) {
+  if (cluster.node && cluster.node->power_per_device) return cluster.node->power_per_device->value;
+  return std::visit([](const auto& d) { return d.power_cap.value; }, cluster.device);
+}
+
+void add_rates(const Scenario& s, const TrainWorkload& train, TrainEvaluation& result) {
   const double tokens = static_cast<double>(train.global_batch) * static_cast<double>(train.sequence);
   const auto devices = static_cast<double>(s.cluster.devices);
   const Flops per_token = model_flops_per_token(s.model, static_cast<double>(train.sequence), train.mtp_layers);
   result.tokens_per_second = tokens / result.step.value.in(second);
   result.tokens_per_second_per_device = result.tokens_per_second / devices;
   result.model_rate = tokens * per_token / devices / result.step.value;
-  result.mfu = result.model_rate / gpu.dense_peak.of(mfu_format(s))->value;
+  result.mfu = result.model_rate / dense_peak(s.cluster.device).of(mfu_format(s))->value;
   result.mfu_format = tensor_path(mfu_format(s));
+  result.power_per_device = power_per_device(s.cluster);
+  result.tokens_per_second_per_kilowatt = result.tokens_per_second_per_device / result.power_per_device.in(kilowatt);
+  for (const BreakdownRow& row : result.breakdown.rows()) {
+    if (row.lane != Lane::network) continue;
+    result.communication += row.seconds;
+    result.exposed_communication += row.exposed;
+  }
 }
 
 // Share of the exposed time that rests on datasheet bounds.
@@ -110,15 +127,40 @@ void add_common_warnings(const Scenario& s, Evaluation& evaluation) {
   }
 }
 
+Outcome evaluate_wafer(const Scenario& s) {
+  Evaluation evaluation{.answer = {}, .assumptions = s.assumptions, .warnings = {}};
+  evaluation.source = Source::assumed;
+  if (auto why = check_wafer_scenario(s, evaluation.warnings)) return *why;
+  evaluation.assumptions.push_back(
+      "wafer: execution order as published, its times derived here (docs/theory/wafer.md)");
+  if (const LayerWorkload* layer = std::get_if<LayerWorkload>(&s.workload)) {
+    auto result = evaluate_wafer_layer(s, *layer);
+    if (Infeasible* why = std::get_if<Infeasible>(&result)) return *why;
+    evaluation.answer = std::get<LayerEvaluation>(std::move(result));
+    return evaluation;
+  }
+  const TrainWorkload& train = std::get<TrainWorkload>(s.workload);
+  auto trained = evaluate_wafer_train(s, train, evaluation.warnings);
+  if (Infeasible* why = std::get_if<Infeasible>(&trained)) return *why;
+  TrainEvaluation result = std::get<TrainEvaluation>(std::move(trained));
+  add_rates(s, train, result);
+  evaluation.answer = std::move(result);
+  evaluation.assumptions.push_back(
+      "micro_batch, recompute, overlap and transport are GPU switches: a wafer cuts its batch into tiles");
+  evaluation.assumptions.push_back("SRAM counts tensors; code, routing tables and fragmentation are not in it");
+  evaluation.assumptions.push_back("model FLOPs as Megatron-LM counts them; MFU against the dense bf16 peak");
+  return evaluation;
+}
+
 }  // namespace
 
 Outcome evaluate(const Scenario& scenario, const Calibration& calibration) {
   Scenario s = scenario;
   Evaluation evaluation;
   const Gpu* gpu = std::get_if<Gpu>(&scenario.cluster.device);
-  if (gpu == nullptr) {
-    return Infeasible{fmt::format("{} is a wafer: its execution modes are not modelled yet", s.cluster.name),
-                      "choose a GPU cluster"};
+  if (gpu == nullptr) return evaluate_wafer(scenario);
+  if (std::visit([](const auto& workload) { return workload.wafer_given; }, s.workload)) {
+    s.assumptions.push_back("workload/wafer has no meaning on GPUs and is ignored");
   }
   if (auto why = resolve(s.parallelism, s.cluster.devices, s.model)) return *why;
   std::vector<std::string> notes;
@@ -141,7 +183,7 @@ Outcome evaluate(const Scenario& scenario, const Calibration& calibration) {
   TrainEvaluation result = std::get<TrainEvaluation>(std::move(trained));
   result.step = range_of(result.breakdown);
   evaluation.source = result.breakdown.source();
-  add_rates(s, train, *gpu, result);
+  add_rates(s, train, result);
   evaluation.answer = std::move(result);
   add_common_warnings(s, evaluation);
   evaluation.assumptions.push_back("memory counts tensors; CUDA context, NCCL buffers and fragmentation are not in it");

@@ -12,6 +12,7 @@
 #include "error.hpp"
 #include "memory/footprint.hpp"
 #include "plan/step_cost.hpp"
+#include "plan/wafer_answer.hpp"
 #include "spec/scenario.hpp"
 
 namespace moeline {
@@ -38,6 +39,10 @@ struct TrainEvaluation {
   std::int64_t busiest_stage = 0, micro_batches = 1;
   Parallelism parallelism;            // dp resolved
   std::vector<std::vector<int>> stage_layers;  // per stage: layers of each kind
+  double tokens_per_second_per_kilowatt = 0;
+  Watts power_per_device;                        // all-in where published, else the device's cap
+  Seconds communication, exposed_communication;  // network of a GPU, streams of a wafer
+  std::optional<WaferAnswer> wafer;              // of wafers only
 };
 
 struct LayerRow {
@@ -51,6 +56,7 @@ struct LayerEvaluation {
   Seconds forward, backward;
   std::vector<LayerRow> rows;
   std::string kind;                   // "MoE layer", "dense layer"
+  std::optional<WaferAnswer> wafer{};  // of wafers only
 };
 
 struct Evaluation {

@@ -37,13 +37,15 @@ Routing read_routing(ObjectReader reader) {
   return routing;
 }
 
+bool on_wafer(const Scenario& s) { return std::holds_alternative<Wafer>(s.cluster.device); }
+
 bool crosses_nodes(const Scenario& s) {
   return tier_of(expert_group(s.parallelism), s.cluster.fabric) > 0;
 }
 
 template <class W>
 void fill_transport(Scenario& s, W& workload) {
-  if (workload.transport_given || s.parallelism.ep == 1) return;
+  if (workload.transport_given || s.parallelism.ep == 1 || on_wafer(s)) return;
   const bool rack = s.cluster.fabric[0].span.value > 8;
   workload.transport = rack ? Transport::hybridep : crosses_nodes(s) ? Transport::deepep : Transport::nccl;
   s.assumptions.push_back(fmt::format("transport: {} (Megatron-Core recipe default for this fabric)", name(workload.transport)));
@@ -51,6 +53,7 @@ void fill_transport(Scenario& s, W& workload) {
 
 // No cut given: experts over the devices of the innermost tier, everything else replicated.
 void fill_parallelism(Scenario& s) {
+  if (on_wafer(s)) return;  // systems share nothing but the batch
   const std::int64_t near = std::min(s.cluster.devices, s.cluster.fabric[0].span.value);
   for (const LayerKind& kind : s.model.kinds) {
     const MoeFfn* moe = std::get_if<MoeFfn>(&kind.ffn);
@@ -60,10 +63,17 @@ void fill_parallelism(Scenario& s) {
   s.assumptions.push_back(fmt::format("parallelism: ep={}, all else data-parallel (none given)", s.parallelism.ep));
 }
 
+// Tokens of one optimiser step on one wafer; the Model Zoo's global batches are of this order on 8 systems.
+constexpr std::int64_t kWaferBatchTokens = 1 << 20;
+
 // What Megatron-Core's published performance recipes switch on, when the scenario does not say.
 void fill_train_defaults(Scenario& s, TrainWorkload& train, const std::string& origin) {
   const Parallelism& p = s.parallelism;
-  if (!train.overlap_given) {
+  if (on_wafer(s) && train.global_batch == 0) {
+    train.global_batch = s.cluster.devices * std::max<std::int64_t>(1, kWaferBatchTokens / train.sequence);
+    s.assumptions.push_back(fmt::format("global_batch: {} (a million tokens on every system)", train.global_batch));
+  }
+  if (!train.overlap_given && !on_wafer(s)) {
     train.overlap = {Overlap::dp_reduce, Overlap::param_gather};
     if (p.tp > 1) train.overlap.insert(Overlap::tp);
     if (p.vpp > 1) train.overlap.insert(Overlap::pp);
@@ -112,6 +122,9 @@ Json echo(const Scenario& s, const Json& given) {
     workload["tokens"] = std::get<LayerWorkload>(s.workload).tokens;
     workload["sequence"] = std::get<LayerWorkload>(s.workload).sequence;
     workload["transport"] = name(std::get<LayerWorkload>(s.workload).transport);
+  }
+  if (on_wafer(s)) {
+    workload["wafer"] = std::visit([](const auto& w) { return to_json(w.wafer); }, s.workload);
   }
   out["routing"] = Json{{"popularity", s.routing.popularity == Popularity::balanced ? "balanced" : "uniform"}};
   out["calibration"] = s.calibration;

@@ -73,6 +73,13 @@ void read_transport(ObjectReader& reader, W& workload) {
   workload.transport = value_of<Transport>(reader, "transport", reader.string("transport"), kTransport);
 }
 
+template <class W>
+void read_wafer(ObjectReader& reader, W& workload) {
+  reader.skip("wafer");
+  workload.wafer_given = reader.has("wafer");
+  if (workload.wafer_given) workload.wafer = read_wafer_options(reader.object("wafer"));
+}
+
 TrainWorkload read_train(ObjectReader& reader) {
   TrainWorkload train;
   train.sequence = reader.integer_or("sequence", {1, 1 << 26}, 4096);
@@ -99,6 +106,7 @@ TrainWorkload read_train(ObjectReader& reader) {
   train.pipeline_layout = reader.string_or("pipeline_layout", "");
   train.mtp_layers = reader.integer_or("mtp_layers", {0, 64}, -1);
   train.cuda_graph = reader.boolean_or("cuda_graph", true);
+  read_wafer(reader, train);
   return train;
 }
 
@@ -114,6 +122,7 @@ Workload read_workload(ObjectReader reader) {
     layer.tokens = reader.integer_or("tokens", {1, 1 << 26}, 4096);
     layer.sequence = reader.integer_or("sequence", {1, 1 << 26}, std::min<std::int64_t>(layer.tokens, 4096));
     read_transport(reader, layer);
+    read_wafer(reader, layer);
     workload = layer;
   } else {
     reader.fail("kind", "\"serve\" is not modelled yet; train and layer are");

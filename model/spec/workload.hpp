@@ -11,6 +11,7 @@
 
 #include "spec/dtype.hpp"
 #include "spec/reader.hpp"
+#include "spec/wafer_options.hpp"
 
 namespace moeline {
 
@@ -34,6 +35,8 @@ struct TrainWorkload {
   Transport transport = Transport::nccl;
   bool transport_given = false;
   bool cuda_graph = true;
+  WaferOptions wafer{};  // of a wafer only, which in turn cuts its micro-batches itself
+  bool wafer_given = false;
 };
 
 struct LayerWorkload {
@@ -41,6 +44,8 @@ struct LayerWorkload {
   std::int64_t sequence = 4096;           // length attention sees
   Transport transport = Transport::nccl;
   bool transport_given = false;
+  WaferOptions wafer{};
+  bool wafer_given = false;
 };
 
 using Workload = std::variant<TrainWorkload, LayerWorkload>;

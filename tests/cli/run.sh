@@ -563,7 +563,9 @@ case_other_illegal_layouts_are_infeasible() {
   refuses 3 'does not divide the sequence of 100' train "${small[@]}" --parallel cp=8 --sequence 100
   refuses 3 'pipeline_layout' train "${small[@]}" --set /workload/pipeline_layout=xx
   refuses 3 'h200-sxm|H200.* has no fp4 tensor path' train "${small[@]}" --recipe nvfp4
-  refuses 3 'cs-3 is a wafer' train --model mixtral-8x7b --hardware cs-3
+  refuses 3 'WSE-3 has no fp8 path' train --model mixtral-8x7b --hardware cs-3 --recipe mxfp8
+  refuses 3 'the largest g that fits is' train --model qwen3-30b-a3b --hardware cs-2 --sequence 8192 --global-batch 4096 --set /workload/wafer/g=4096
+  refuses 2 'did you mean "attention_tile"' train --model qwen3-30b-a3b --hardware cs-2 --set /workload/wafer/attention_tiles=1
 }
 
 case_out_of_memory_is_infeasible_and_says_what_overflows() {

@@ -30,6 +30,7 @@ reduced() {
 output_train_screen() { "$moeline" train "${small[@]}"; }
 output_train_pipeline_screen() { "$moeline" train "$here/../../examples/qwen3-235b-256-h100.json"; }
 output_train_json() { "$moeline" train "${small[@]}" -o json --quiet | reduced; }
+output_train_wafer_screen() { "$moeline" train "$here/../../examples/qwen3-235b-16-cs-3.json"; }
 output_layer_screen() { "$moeline" layer "${small[@]}"; }
 output_infeasible_json() { "$moeline" train --model deepseek-v3 --hardware h200-sxm --devices 8 -o json 2>&1; }
 output_show_model() { "$moeline" show model deepseek-v3; }

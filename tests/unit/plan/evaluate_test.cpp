@@ -49,9 +49,12 @@ TEST_CASE("interleaving needs micro-batches in multiples of the stages", "[unit]
   CHECK_THAT(trial.why_not(), Contains("multiples of pp; there are 10 for pp=4"));
 }
 
-TEST_CASE("wafers are not modelled, and say so", "[unit]") {
-  const Trial trial = small().with({"hardware=cs-3", "devices=1", "/parallelism/ep=1"});
-  CHECK_THAT(trial.why_not(), Contains("wafer"));
+TEST_CASE("what only GPUs have is refused or ignored aloud on a wafer", "[unit]") {
+  const Trial trial = small().with({"hardware=cs-3"});
+  CHECK(warns(trial, "parallelism_ignored"));
+  CHECK(trial.train().parallelism.ep == 1);
+  CHECK(trial.evaluation().source == Source::assumed);
+  CHECK_THAT(trial.with({"recipe=fp8_block"}).why_not(), Contains("WSE-3 has no fp8 path"));
 }
 
 TEST_CASE("an answer without calibration says that it is a bound", "[unit]") {
