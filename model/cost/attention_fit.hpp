@@ -39,6 +39,7 @@ struct DecodeFit {
   double tensor = 1;              // of the dense peak
   Seconds token, chunk;           // one multiprocessor walking one cached token; fixed cost of a chunk
   double shortest_chunk = 1;      // tokens; a cache is split no finer
+  double most_chunks = kHard;     // of one cache; FlashInfer plans no more, other kernels have no such cap
   Seconds combine;                // second pass over split results
   Seconds combine_chunk;          // more for every chunk: one block reads them one after the other
   double partial_memory = kHard;  // of HBM bandwidth, for split results; neutral: they stay in L2

@@ -142,6 +142,7 @@ std::vector<Parameter> decode_parameters(DecodeKernels kernels) {
     list.insert(list.end(), {{"vector_element", "ps", 0.31, 0.01, 3, 1.0}, {"vector_token", "ns", 20, 1, 200, 0.3},
                              {"vector_combine", "us", 4, 0.05, 20, 0.3}});
   }
+  if (kernels.capped) list.push_back({"most_chunks", "", 24, 4, 160, 0.5});
   if (kernels.reread) list.push_back({"reread", "of cache", 0.4, 0.01, 1});
   return list;
 }
@@ -191,7 +192,9 @@ DecodeFit decode_fit(const FamilyKey& key, const std::vector<double>& v) {
   fit.l2_share = v[i++];
   fit.l2_sharpness = v[i++];
   fit.partial_memory = v[i++];
-  if (key.operation == "decode" && i < v.size()) {
+  if (key.library == "flashinfer" && i < v.size()) {
+    fit.most_chunks = v[i++];
+  } else if (key.operation == "decode" && i < v.size()) {
     fit.vector_element = 1e-3 * v[i++] * nanosecond;
     fit.vector_token = v[i++] * nanosecond;
     fit.vector_combine = v[i++] * microsecond;

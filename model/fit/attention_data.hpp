@@ -27,6 +27,7 @@ struct DecodeKernels {
   bool latent = false;
   bool reread = false;  // Blackwell's latent kernel below 64 heads
   bool vector = false;  // TensorRT-LLM's kernels without tensor cores
+  bool capped = false;     // FlashInfer's, which split a cache into a limited number of chunks
   bool blackwell = false;  // which splits at twice its step of 256 tokens
 };
 std::vector<Parameter> prefill_parameters();

@@ -103,7 +103,7 @@ std::vector<FamilyData> infersim_attention_families(const Csv& csv) {
     const std::string operation = r.op.starts_with("dsa_") ? r.op : std::string(latent ? "mla_" : "") + r.phase;
     const FamilyKey key{r.device, operation, library, "bf16/" + std::string(name(r.cache))};
     FamilyData& data = whole ? prefill.data(key, r.device, prefill_parameters())
-                             : decode.data(key, r.device, decode_parameters({.latent = latent}));
+                             : decode.data(key, r.device, decode_parameters({.latent = latent, .capped = key.library == "flashinfer"}));
     if (const std::string reason = reason_to_skip(r, rows); !reason.empty()) {
       ++data.skipped[reason];
       continue;

@@ -175,7 +175,8 @@ void split_cache(DecodeTerms& t, const DecodeShape& s, const Gpu& gpu, const Dec
   const double parts = s.sequences * s.kv_heads * group;
   const double shortest = t.vector_kernel ? kVectorChunk : fit.shortest_chunk;
   const double pays = blackwell(gpu) ? std::ceil(s.keys / shortest - 1e-9) : s.keys / shortest;
-  t.chunks = std::clamp(std::floor(sms / parts), 1.0, std::max(1.0, pays));
+  const double most = t.vector_kernel ? pays : std::min(pays, fit.most_chunks);
+  t.chunks = std::clamp(std::floor(sms / parts), 1.0, std::max(1.0, most));
   const double even = std::max(1.0, parts * t.chunks / sms);
   t.waves = (1 - fit.whole_waves) * even + fit.whole_waves * std::ceil(even - 1e-9);
   t.clustered = narrow_latent(s, gpu) && t.chunks > 1.01 && t.chunks <= kLargestCluster;
