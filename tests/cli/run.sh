@@ -287,7 +287,7 @@ case_help_of_every_command_shows_an_example() {
   local command
   answers --help
   says '^Try: moeline '
-  for command in train layer sweep list show; do
+  for command in train layer sweep search list show; do
     answers $command --help
     says "^Example: moeline $command "
     silent err
@@ -297,7 +297,7 @@ case_help_of_every_command_shows_an_example() {
 case_the_examples_of_the_help_run() {
   local command line
   cd "$root" || return
-  for command in train layer sweep list show; do
+  for command in train layer sweep search list show; do
     line=$("$moeline" $command --help | sed -n 's/^Example: moeline //p')
     # shellcheck disable=SC2086  # the words of the example
     "$moeline" $line >/dev/null 2>&1 || problem "the example fails: moeline $line"
@@ -438,6 +438,46 @@ case_mistakes_in_a_sweep_file_are_named() {
   refuses 2 '--pareto: expected two columns' sweep s.json --pareto mfu
   refuses 2 '--threads' sweep s.json --threads 0
   refuses 2 'file is required' sweep
+}
+
+case_search_shows_layouts_that_train_confirms_and_counts_the_others() {
+  local first=(--fix zero=1 --fix cp=1 --fix micro_batch=1)
+  answers search "${small[@]}" "${first[@]}" --top 3 --threads 1
+  [[ $(awk '/legal layouts/ { exit } NF > 5' out | wc -l) == 4 ]] || problem "not three layouts under a header"
+  says '^ *[0-9]+  feasible, but slower$'
+  says '^ *[0-9]+  etp x ep = N does not divide'
+  mv out one
+  answers search "${small[@]}" "${first[@]}" --top 3 --threads 4
+  same one out "threads change the answer"
+  answers search "${small[@]}" "${first[@]}" --top 1 -o json
+  says '"layouts": \['
+  says '"lost": \{'
+  local time tp pp vpp ep etp
+  time=$(number step_time_seconds) tp=$(number tp) pp=$(number pp) vpp=$(number vpp) ep=$(number ep) etp=$(number etp)
+  local recompute
+  recompute=$(sed -n 's/^ *"recompute": "\(.*\)",$/\1/p' out)
+  [[ $recompute != light ]] || recompute=layernorm,moe_act,mla_up_proj
+  answers train "${small[@]}" --parallel "tp=$tp,pp=$pp,vpp=$vpp,ep=$ep,etp=$etp" --micro-batch 1 --recompute "$recompute" \
+    --global-batch 128 -o json --quiet
+  holds "($(number value) / $time - 1) ^ 2 < 1e-16" "search $time, train $(number value)"
+}
+
+case_search_keeps_to_the_memory_it_is_given() {
+  answers search "${small[@]}" --fix cp=1 --fix etp=1 --objective memory --top 1 -o json
+  local least
+  least=$(number memory_required_bytes)
+  answers search "${small[@]}" --fix cp=1 --fix etp=1 --max-memory '100 GB' --top 1 -o json
+  holds "$least <= $(number memory_required_bytes) && $(number memory_required_bytes) <= 100e9" "memory"
+  says '"over --max-memory": [0-9]+'
+  refuses 3 'infeasible: none of [0-9]+ legal layouts runs' search "${small[@]}" --fix cp=1 --max-memory '1 GB' -o csv
+}
+
+case_mistakes_of_a_search_are_named() {
+  refuses 2 '--fix: unknown name "pq"' search "${small[@]}" --fix pq=4
+  refuses 2 '--fix: pp: "x" is not a whole number' search "${small[@]}" --fix pp=x
+  refuses 2 '--max-memory: "100": expected a size with its unit' search "${small[@]}" --max-memory 100
+  refuses 2 '--objective: unknown value "tiem", did you mean "time"\?' search "${small[@]}" --objective tiem
+  refuses 2 '--top' search "${small[@]}" --top 0
 }
 
 # --- stdout and stderr ---------------------------------------------------------------------------------------------
