@@ -22,6 +22,8 @@ void take_one_of(CLI::Option* option, const std::vector<std::string>& names);
 
 void add_train(CLI::App& app, Action& action);
 void add_layer(CLI::App& app, Action& action);
+void add_sweep(CLI::App& app, Action& action);
+void add_search(CLI::App& app, Action& action);
 void add_list(CLI::App& app, Action& action);
 void add_show(CLI::App& app, Action& action);
 void add_fit(CLI::App& app, Action& action);

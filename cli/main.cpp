@@ -8,7 +8,7 @@
 namespace moeline {
 namespace {
 
-const std::vector<std::string> kCommands{"train", "layer", "fit", "check", "list", "show"};
+const std::vector<std::string> kCommands{"train", "layer", "sweep", "search", "fit", "check", "list", "show"};
 
 std::string help_of(const CLI::App* command) {
   return command == nullptr ? "see `moeline --help`" : fmt::format("see `moeline {} --help`", command->get_name());
@@ -56,6 +56,8 @@ int run(int argc, char** argv) {
   Action action;
   add_train(app, action);
   add_layer(app, action);
+  add_sweep(app, action);
+  add_search(app, action);
   add_fit(app, action);
   add_check(app, action);
   add_list(app, action);

@@ -18,6 +18,12 @@ class SpecError : public std::runtime_error {
   SpecError(const std::string& where, const std::string& what);
 };
 
+// A key nobody asked for: wrong whatever its value is.
+class UnknownKey : public SpecError {
+ public:
+  using SpecError::SpecError;
+};
+
 struct Infeasible {
   std::string reason;            // one sentence: which limit, at which stage or rank
   std::string advice;            // what to change

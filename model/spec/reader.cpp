@@ -347,8 +347,9 @@ void ObjectReader::finish() {
     }
     candidates.insert(candidates.end(), asked_.begin(), asked_.end());
     const std::string near = nearest(item.key(), candidates);
-    fail(item.key().substr(0, 60), near.empty() ? "unknown key" + did_you_mean(item.key(), asked_)
-                                                : fmt::format("unknown key, did you mean \"{}\"?", near));
+    throw UnknownKey(where(item.key().substr(0, 60)), near.empty()
+                                                          ? "unknown key" + did_you_mean(item.key(), asked_)
+                                                          : fmt::format("unknown key, did you mean \"{}\"?", near));
   }
 }
 

@@ -145,16 +145,28 @@ std::vector<std::string> split_pointer(std::string text) {
 
 }  // namespace
 
+Cluster read_cluster_of(const Json& json, const std::string& origin) {
+  const Json& named = required(json, "hardware", origin, "name a machine: --hardware h200-sxm");
+  const Document hardware = find_hardware(named, origin + "#/hardware");
+  return read_cluster(hardware.json, hardware.origin);
+}
+
+ModelSpec read_model_of(const Json& json, const std::string& origin) {
+  const Json& named = required(json, "model", origin, "name a model: --model deepseek-v3");
+  const Document model = find_model(named, origin + "#/model");
+  return read_model(model.json, model.origin, model.name);
+}
+
 Scenario read_scenario(const Json& json, const std::string& origin) {
+  return read_scenario(json, origin, KnownParts{});
+}
+
+Scenario read_scenario(const Json& json, const std::string& origin, const KnownParts& known) {
   ObjectReader reader(json, origin);
   reader.skip_all({"model", "hardware", "speculation", "description", "recipe", "parallelism", "workload", "routing"});
   Scenario s;
-  const Document hardware = find_hardware(required(json, "hardware", origin, "name a machine: --hardware h200-sxm"),
-                                          origin + "#/hardware");
-  s.cluster = read_cluster(hardware.json, hardware.origin);
-  const Document model = find_model(required(json, "model", origin, "name a model: --model deepseek-v3"),
-                                    origin + "#/model");
-  s.model = read_model(model.json, model.origin, model.name);
+  s.cluster = known.cluster != nullptr ? *known.cluster : read_cluster_of(json, origin);
+  s.model = known.model != nullptr ? *known.model : read_model_of(json, origin);
   const bool has_node = s.cluster.node.has_value();
   s.cluster.devices = reader.integer_or("devices", {1, 1 << 24}, has_node ? s.cluster.node->devices.value : 1);
   if (!reader.has("devices")) s.assumptions.push_back(fmt::format("devices: {} (one node)", s.cluster.devices));
@@ -196,10 +208,15 @@ void set_field(Json& scenario, const std::string& pointer_and_value, const std::
   if (equals == std::string::npos || equals == 0) {
     throw SpecError("--set " + pointer_and_value, "expected POINTER=VALUE, such as /parallelism/ep=32");
   }
-  std::vector<std::string> parts = split_pointer(pointer_and_value.substr(0, equals));
   const std::string text = pointer_and_value.substr(equals + 1);
   Json value = Json::parse(text, nullptr, false);
   if (value.is_discarded()) value = text;
+  set_field(scenario, pointer_and_value.substr(0, equals), value, origin, "--set " + pointer_and_value);
+}
+
+void set_field(Json& scenario, const std::string& pointer, const Json& value, const std::string& origin,
+               const std::string& where) {
+  std::vector<std::string> parts = split_pointer(pointer);
   if (parts.size() > 1 && parts[0] == "hardware" && scenario.contains("hardware")) {
     scenario["hardware"] = find_hardware(scenario["hardware"], origin + "#/hardware").json;
     // The value of a fact is set through the fact, so that its source cannot outlive it.
@@ -213,14 +230,14 @@ void set_field(Json& scenario, const std::string& pointer_and_value, const std::
     if (at->is_array()) {
       const bool digits = !part.empty() && part.size() < 6 && part.find_first_not_of("0123456789") == std::string::npos;
       if (!digits || std::stoul(part) >= at->size()) {
-        throw SpecError("--set " + pointer_and_value, fmt::format("\"{}\" is not an index of an array of {}", part,
+        throw SpecError(where, fmt::format("\"{}\" is not an index of an array of {}", part,
                                                                   at->size()));
       }
       at = &(*at)[std::stoul(part)];
     } else if (at->is_object() || at->is_null()) {
       at = &(*at)[part];
     } else {
-      throw SpecError("--set " + pointer_and_value, fmt::format("nothing lies below \"{}\"", part));
+      throw SpecError(where, fmt::format("nothing lies below \"{}\"", part));
     }
   }
   overlay(*at, value);

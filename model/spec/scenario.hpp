@@ -33,7 +33,19 @@ struct Scenario {
 // `json` is the scenario with flags already laid over it; `origin` names the file for messages.
 Scenario read_scenario(const Json& json, const std::string& origin);
 
+// Parts of a scenario that were read before; the same in many points of a sweep. Null: read from the scenario.
+struct KnownParts {
+  const Cluster* cluster = nullptr;
+  const ModelSpec* model = nullptr;
+};
+Scenario read_scenario(const Json& json, const std::string& origin, const KnownParts& known);
+Cluster read_cluster_of(const Json& json, const std::string& origin);
+ModelSpec read_model_of(const Json& json, const std::string& origin);
+
 // --set /parallelism/ep=32: any field of the scenario; /hardware/... and /model/... reach into profile and config.
 void set_field(Json& scenario, const std::string& pointer_and_value, const std::string& origin);
+// The same with pointer and value apart; `where` is what messages call the change.
+void set_field(Json& scenario, const std::string& pointer, const Json& value, const std::string& origin,
+               const std::string& where);
 
 }  // namespace moeline

@@ -287,7 +287,7 @@ case_help_of_every_command_shows_an_example() {
   local command
   answers --help
   says '^Try: moeline '
-  for command in train layer list show; do
+  for command in train layer sweep search list show; do
     answers $command --help
     says "^Example: moeline $command "
     silent err
@@ -297,7 +297,7 @@ case_help_of_every_command_shows_an_example() {
 case_the_examples_of_the_help_run() {
   local command line
   cd "$root" || return
-  for command in train layer list show; do
+  for command in train layer sweep search list show; do
     line=$("$moeline" $command --help | sed -n 's/^Example: moeline //p')
     # shellcheck disable=SC2086  # the words of the example
     "$moeline" $line >/dev/null 2>&1 || problem "the example fails: moeline $line"
@@ -308,6 +308,176 @@ case_the_examples_of_the_help_run() {
 case_version_is_printed() {
   answers --version
   says '^moeline [0-9]+\.[0-9]+\.[0-9]+$'
+}
+
+# --- sweeps --------------------------------------------------------------------------------------------------------
+sweep_file() {  # file, points: a random sweep of a small model
+  cat >"$1" <<END
+{"scenario": {"model": "qwen3-30b-a3b", "hardware": "h200-sxm", "devices": 64, "workload": {"kind": "train", "global_batch": 512}},
+ "vary": {"/parallelism/ep": [1, 2, 4, 8, 16, 32, 64, 5], "/workload/micro_batch": [1, 2, 4], "/parallelism/pp": "1..8",
+          "/hardware/device/hbm_bandwidth": {"from": "4 TB/s", "to": "8 TB/s", "scale": "log"}},
+ "mode": {"random": $2, "seed": 3}}
+END
+}
+
+case_a_sweep_has_one_row_for_every_point_in_order() {
+  printf '{"scenario": {"model": "qwen3-30b-a3b", "hardware": "h200-sxm"}, "vary": {"/devices": "8..32*2", "/parallelism/ep": [8, 16, "x"]}}' >s.json
+  answers sweep s.json
+  [[ $(head -n 1 out) == /devices,/parallelism/ep,step_time_seconds,step_time_p10_seconds,*,memory_available_bytes,feasible,reason ]] ||
+    problem "header: $(head -n 1 out)"
+  [[ $(cut -d, -f 1,2 out | tail -n +2 | tr '\n' ' ') == '8,8 8,16 8,x 16,8 16,16 16,x 32,8 32,16 32,x ' ]] || problem "order: $(cut -d, -f 1,2 out)"
+  says '^8,16,,,.*,false,etp x ep = 16 does not divide the 8 ranks'
+  says '^8,x,,,.*,false,.*expected a whole number'
+  silent err
+  answers sweep s.json -o json
+  says '^\{"/devices":8,"/parallelism/ep":8,"step_time_seconds":[0-9.]+,.*"feasible":true,"reason":""\}$'
+  says '"step_time_seconds":null.*"feasible":false'
+}
+
+case_a_point_of_a_sweep_answers_as_train_does() {
+  printf '{"scenario": {"model": "qwen3-30b-a3b", "hardware": "h200-sxm", "devices": 16}, "vary": {"/parallelism/ep": [8], "/hardware/device/hbm_bandwidth": ["6 TB/s"], "/model/num_hidden_layers": [24]}}' >s.json
+  answers sweep s.json
+  local time
+  time=$(tail -n 1 out | cut -d, -f 4)
+  answers train --model qwen3-30b-a3b --hardware h200-sxm --devices 16 --parallel ep=8 \
+    --set '/hardware/device/hbm_bandwidth=6 TB/s' --set /model/num_hidden_layers=24 -o json --quiet
+  holds "($(number value) / $time - 1) ^ 2 < 1e-16" "sweep $time, train $(number value)"
+}
+
+case_a_sweep_writes_the_same_bytes_on_any_number_of_threads() {
+  sweep_file s.json 400
+  answers sweep s.json --threads 1
+  mv out one
+  answers sweep s.json --threads 4
+  same one out "threads change the rows"
+  answers sweep s.json --threads 3 --pareto step_time_seconds,memory_required_bytes
+  mv out front
+  answers sweep s.json --threads 1 --pareto step_time_seconds,memory_required_bytes --where feasible
+  same front out "threads change the front"
+}
+
+case_a_killed_sweep_goes_on_without_losing_or_repeating_a_row() {
+  sweep_file s.json 20000
+  local flags run pid kills
+  for flags in "" "--pareto step_time_seconds,memory_required_bytes"; do
+    rm -f rows.csv rows.csv.progress
+    # shellcheck disable=SC2086  # several words
+    answers sweep s.json $flags
+    mv out undisturbed
+    kills=0
+    for run in {1..6}; do
+      # shellcheck disable=SC2086
+      "$moeline" sweep s.json $flags --out rows.csv --quiet 2>err &
+      pid=$!
+      sleep "0.$((RANDOM % 5))$((RANDOM % 10))"
+      if kill -9 $pid 2>/dev/null; then kills=$((kills + 1)); fi
+      wait $pid 2>/dev/null
+    done
+    ((kills > 0)) || problem "it was never killed; $run runs"
+    # shellcheck disable=SC2086
+    answers sweep s.json $flags --out rows.csv
+    same undisturbed rows.csv "killed and gone on with, it differs from an undisturbed run"
+    # shellcheck disable=SC2086
+    answers sweep s.json $flags --out rows.csv
+    grep -q '20000 of 20000 points are there already' err || problem "a complete sweep ran again: $(cat err)"
+    same undisturbed rows.csv "a complete sweep was changed"
+  done
+}
+
+case_a_sweep_over_the_rows_of_another_is_refused() {
+  rm -f rows.csv rows.csv.progress
+  sweep_file s.json 20
+  answers sweep s.json --out rows.csv
+  refuses 2 '--out rows.csv: holds the rows of another sweep' sweep s.json --out rows.csv -o json
+  refuses 2 '--out rows.csv: holds the rows of another sweep' sweep s.json --out rows.csv --where feasible
+  sweep_file s.json 21
+  refuses 2 '--out rows.csv: holds the rows of another sweep' sweep s.json --out rows.csv
+  echo mine >notes.txt
+  refuses 2 '--out notes.txt: is there already, and not from an unfinished sweep' sweep s.json --out notes.txt
+  [[ $(cat notes.txt) == mine ]] || problem "a file was overwritten"
+  refuses 2 'cannot be written' sweep s.json --out absent/rows.csv
+}
+
+case_rows_of_a_sweep_are_chosen_by_conditions_and_by_the_front() {
+  sweep_file s.json 200
+  answers sweep s.json --where feasible --where 'ep>=8' --where 'memory_required_bytes<60 GB'
+  [[ $(wc -l <out) -gt 2 ]] || problem "no rows"
+  ! grep -q ',false,' out || problem "an infeasible row"
+  awk -F, 'NR > 1 && ($1 < 8 || $11 >= 60e9) { exit 1 }' out || problem "a row outside the conditions"
+  answers sweep s.json --where feasible
+  mv out all
+  answers sweep s.json --pareto mfu,memory_required_bytes
+  [[ $(wc -l <out) -gt 2 ]] || problem "no front"
+  # By the definition: the feasible rows that no other beats in MFU (column 10, more is better) and memory (11).
+  awk -F, 'NR == 1 { print; next } { row[NR] = $0; u[NR] = $10; m[NR] = $11 }
+    END { for (i = 2; i <= NR; ++i) { beaten = 0
+            for (j = 2; j <= NR; ++j) beaten += u[j] >= u[i] && m[j] <= m[i] && (u[j] > u[i] || m[j] < m[i])
+            if (!beaten) print row[i] } }' all >expected
+  same out expected "the front is not the rows that no other beats"
+}
+
+case_mistakes_in_a_sweep_file_are_named() {
+  local vary='{"/parallelism/ep": [1, 2]}' scenario='{"model": "qwen3-30b-a3b", "hardware": "h200-sxm"}'
+  wrong() {  # pattern, scenario, vary, mode
+    printf '{"scenario": %s, "vary": %s, "mode": %s}' "$2" "$3" "${4:-\"grid\"}" >s.json
+    refuses 2 "$1" sweep s.json
+  }
+  wrong '#/paralelism: unknown key, did you mean "parallelism"\?' "$scenario" '{"/paralelism/ep": [1]}'
+  wrong 'unknown model "qwen3-30b-a3c"' '{"model": "qwen3-30b-a3c", "hardware": "h200-sxm"}' "$vary"
+  wrong '#/vary/devices: the list is empty' "$scenario" '{"/devices": []}'
+  wrong '#/vary/devices: "8\.\.4": ends before it starts' "$scenario" '{"/devices": "8..4"}'
+  wrong 'expected a pointer into the scenario' "$scenario" '{"devices": [8]}'
+  wrong '#/mode: .*did you mean "grid"\?' "$scenario" "$vary" '"gird"'
+  wrong '#/mode: say how many' "$scenario" "$vary" '"random"'
+  wrong 'a zip needs as many of each' "$scenario" '{"/devices": [8, 16], "/parallelism/ep": [1]}' '"zip"'
+  wrong 'vary its fields' "$scenario" '{"/workload/kind": ["train", "layer"]}'
+  printf '{"scenari": {}, "vary": {}}' >s.json
+  refuses 2 's\.json#/scenario: missing' sweep s.json
+  sweep_file s.json 5
+  refuses 2 '--where: no column "mfuu", did you mean "mfu"\?' sweep s.json --where 'mfuu>1'
+  refuses 2 '--pareto: expected two columns' sweep s.json --pareto mfu
+  refuses 2 '--threads' sweep s.json --threads 0
+  refuses 2 'file is required' sweep
+}
+
+case_search_shows_layouts_that_train_confirms_and_counts_the_others() {
+  local first=(--fix zero=1 --fix cp=1 --fix micro_batch=1)
+  answers search "${small[@]}" "${first[@]}" --top 3 --threads 1
+  [[ $(awk '/legal layouts/ { exit } NF > 5' out | wc -l) == 4 ]] || problem "not three layouts under a header"
+  says '^ *[0-9]+  feasible, but slower$'
+  says '^ *[0-9]+  etp x ep = N does not divide'
+  mv out one
+  answers search "${small[@]}" "${first[@]}" --top 3 --threads 4
+  same one out "threads change the answer"
+  answers search "${small[@]}" "${first[@]}" --top 1 -o json
+  says '"layouts": \['
+  says '"lost": \{'
+  local time tp pp vpp ep etp
+  time=$(number step_time_seconds) tp=$(number tp) pp=$(number pp) vpp=$(number vpp) ep=$(number ep) etp=$(number etp)
+  local recompute
+  recompute=$(sed -n 's/^ *"recompute": "\(.*\)",$/\1/p' out)
+  [[ $recompute != light ]] || recompute=layernorm,moe_act,mla_up_proj
+  answers train "${small[@]}" --parallel "tp=$tp,pp=$pp,vpp=$vpp,ep=$ep,etp=$etp" --micro-batch 1 --recompute "$recompute" \
+    --global-batch 128 -o json --quiet
+  holds "($(number value) / $time - 1) ^ 2 < 1e-16" "search $time, train $(number value)"
+}
+
+case_search_keeps_to_the_memory_it_is_given() {
+  answers search "${small[@]}" --fix cp=1 --fix etp=1 --objective memory --top 1 -o json
+  local least
+  least=$(number memory_required_bytes)
+  answers search "${small[@]}" --fix cp=1 --fix etp=1 --max-memory '100 GB' --top 1 -o json
+  holds "$least <= $(number memory_required_bytes) && $(number memory_required_bytes) <= 100e9" "memory"
+  says '"over --max-memory": [0-9]+'
+  refuses 3 'infeasible: none of [0-9]+ legal layouts runs' search "${small[@]}" --fix cp=1 --max-memory '1 GB' -o csv
+}
+
+case_mistakes_of_a_search_are_named() {
+  refuses 2 '--fix: unknown name "pq"' search "${small[@]}" --fix pq=4
+  refuses 2 '--fix: pp: "x" is not a whole number' search "${small[@]}" --fix pp=x
+  refuses 2 '--max-memory: "100": expected a size with its unit' search "${small[@]}" --max-memory 100
+  refuses 2 '--objective: unknown value "tiem", did you mean "time"\?' search "${small[@]}" --objective tiem
+  refuses 2 '--top' search "${small[@]}" --top 0
 }
 
 # --- stdout and stderr ---------------------------------------------------------------------------------------------

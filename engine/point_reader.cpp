@@ -1,0 +1,177 @@
+#include "engine/point_reader.hpp"
+
+#include <fmt/format.h>
+#include <tbb/enumerable_thread_specific.h>
+
+#include <map>
+
+#include "fit/calibration_file.hpp"
+
+namespace moeline {
+namespace {
+
+constexpr std::size_t kRemembered = 64;  // machines or models a thread keeps; a random sweep of a bandwidth never hits
+constexpr const char* kVersion = "sweep rows 1";
+
+struct Memo {
+  std::map<std::string, Cluster> clusters;
+  std::map<std::string, Calibration> calibrations;
+  std::map<std::string, ModelSpec> models;
+};
+
+bool below(const std::string& pointer, const std::string& field) {
+  return pointer == "/" + field || pointer.starts_with("/" + field + "/");
+}
+
+std::string calibration_named(const Json& scenario, const std::string& origin) {
+  const auto named = scenario.find("calibration");
+  if (named == scenario.end() || named->is_null()) return "auto";
+  if (!named->is_string()) throw SpecError(origin + "#/calibration", "expected \"auto\", \"none\" or a path");
+  return named->get<std::string>();
+}
+
+Calibration read_calibration(const std::string& named, const Cluster& cluster) {
+  std::string note;
+  if (named == "none") return {};
+  if (named == "auto") return calibration_for(cluster, note);
+  return calibration_from(parse_json(read_file(named), named), named, cluster, note);
+}
+
+// Calibrations are chosen by the name of the machine and its architecture, and by nothing else of it.
+std::string calibration_key(const std::string& named, const Cluster& cluster) {
+  const Gpu* gpu = std::get_if<Gpu>(&cluster.device);
+  return fmt::format("{}\n{}\n{}", named, cluster.name, gpu != nullptr ? gpu->architecture : "");
+}
+
+// The value of `key`, or what `make` makes of it; forgets all when full, which costs time alone.
+template <class Value, class Make>
+const Value& remembered(std::map<std::string, Value>& memo, const std::string& key, const Make& make) {
+  const auto found = memo.find(key);
+  if (found != memo.end()) return found->second;
+  Value value = make();
+  if (memo.size() >= kRemembered) memo.clear();
+  return memo.emplace(key, std::move(value)).first->second;
+}
+
+std::string key_of(const std::vector<std::size_t>& axes, const std::vector<Json>& values) {
+  std::string key;
+  for (const std::size_t axis : axes) key += values[axis].dump() + "\n";
+  return key;
+}
+
+// FNV-1a, 64 bits: tells sweeps apart, guards against nobody.
+std::uint64_t hash(const std::string& text) {
+  std::uint64_t h = 0xcbf29ce484222325;
+  for (const char c : text) h = (h ^ static_cast<unsigned char>(c)) * 0x100000001b3;
+  return h;
+}
+
+std::string kind_of(const Sweep& sweep, const std::string& origin) {
+  for (const Axis& axis : sweep.axes) {
+    if (axis.pointer() == "/workload/kind" || axis.pointer() == "/workload") {
+      throw SpecError(origin + "#/vary" + axis.pointer(), "the kind of workload decides the columns; vary its fields");
+    }
+  }
+  const Json& workload = sweep.scenario.at("workload");
+  if (!workload.is_object()) throw SpecError(origin + "#/scenario/workload", "expected an object {...}");
+  const Json kind = workload.value("kind", Json("train"));
+  return kind == "layer" ? "layer" : "train";
+}
+
+}  // namespace
+
+struct PointReader::Memos {
+  tbb::enumerable_thread_specific<Memo> of_thread;
+};
+
+PointReader::PointReader(const Sweep& sweep, std::string origin)
+    : sweep_(sweep), origin_(std::move(origin)), memos_(std::make_unique<Memos>()) {
+  Json& workload = sweep_.scenario["workload"];
+  if (workload.is_null()) workload = Json::object();
+  if (workload.is_object() && !workload.contains("kind")) workload["kind"] = "train";
+  std::vector<std::string> pointers;
+  for (std::size_t a = 0; a < sweep_.axes.size(); ++a) {
+    const std::string& pointer = sweep_.axes[a].pointer();
+    pointers.push_back(pointer);
+    if (below(pointer, "model")) model_axes_.push_back(a);
+    if (below(pointer, "hardware") || below(pointer, "cluster")) machine_axes_.push_back(a);
+  }
+  columns_ = columns_of(kind_of(sweep_, origin_), std::move(pointers));
+  check();
+}
+
+PointReader::~PointReader() = default;
+
+void PointReader::check() const {
+  const std::string where = origin_ + " scenario";
+  const auto varied = [&](const char* field) {
+    for (const Axis& axis : sweep_.axes) {
+      if (axis.pointer() == std::string("/") + field) return true;
+    }
+    return false;
+  };
+  // What a varied field replaces as a whole need not be there.
+  const bool model = sweep_.scenario.contains("model") || !varied("model");
+  const bool hardware = sweep_.scenario.contains("hardware") || !varied("hardware");
+  if (model && hardware) {
+    const Scenario scenario = read_scenario(sweep_.scenario, where);
+    read_calibration(scenario.calibration, scenario.cluster);
+  }
+  try {
+    outcome(sweep_.values(0));
+  } catch (const UnknownKey&) {
+    throw;
+  } catch (const SpecError&) {
+    // This point is bad; others may not be.
+  }
+}
+
+Outcome PointReader::outcome(const std::vector<Json>& values) const {
+  const Json json = scenario_with(sweep_, values, origin_);
+  Memo& memo = memos_->of_thread.local();
+  const Cluster& cluster =
+      remembered(memo.clusters, key_of(machine_axes_, values), [&] { return read_cluster_of(json, origin_); });
+  const std::string named = calibration_named(json, origin_);
+  const Calibration& calibration =
+      remembered(memo.calibrations, calibration_key(named, cluster), [&] { return read_calibration(named, cluster); });
+  const ModelSpec& model =
+      remembered(memo.models, key_of(model_axes_, values), [&] { return read_model_of(json, origin_); });
+  return evaluate(read_scenario(json, origin_, {&cluster, &model}), calibration);
+}
+
+Point PointReader::point(std::uint64_t number) const {
+  std::vector<Json> values = sweep_.values(number);
+  Point point;
+  try {
+    point = point_of(outcome(values), columns_);
+  } catch (const SpecError& error) {
+    point = bad_point(error.what(), columns_);
+  }
+  point.varied = std::move(values);
+  return point;
+}
+
+std::string PointReader::fingerprint(const std::string& how_written) const {
+  Json all{{"version", kVersion}, {"how", how_written}, {"scenario", sweep_.scenario}};
+  all["order"] = {static_cast<int>(sweep_.order), sweep_.samples, sweep_.seed};
+  for (const Axis& axis : sweep_.axes) {
+    Json& values = all["axes"][axis.pointer()];
+    // A range is told apart by its count and a few of its values; a list by all of them, which the file held anyway.
+    values.push_back(axis.count());
+    for (std::uint64_t i = 0; i < std::min<std::uint64_t>(axis.count(), 100000); ++i) values.push_back(axis.value(i));
+    for (const double share : {0.0, 0.37, 0.61, 0.99}) values.push_back(axis.sample(share));
+  }
+  const auto contents = [&](const char* field, auto&& find) {
+    const auto named = sweep_.scenario.find(field);
+    if (named != sweep_.scenario.end()) all["contents"][field] = find(*named);
+  };
+  contents("model", [&](const Json& named) { return find_model(named, origin_).json; });
+  contents("hardware", [&](const Json& named) { return find_hardware(named, origin_).json; });
+  contents("calibration", [&](const Json& named) {
+    const std::string path = named.is_string() ? named.get<std::string>() : "auto";
+    return path == "auto" || path == "none" ? path : read_file(path);
+  });
+  return fmt::format("{:016x}", hash(all.dump()));
+}
+
+}  // namespace moeline

@@ -1,0 +1,50 @@
+#include <algorithm>
+#include <catch2/catch.hpp>
+
+#include "engine/sweep_run.hpp"
+#include "error_of.hpp"
+#include "reports/sweep_rows.hpp"
+
+namespace moeline {
+namespace {
+
+Sweep sampled() {
+  return read_sweep(parse_json(R"({"scenario": {"model": {"base": "qwen3-30b-a3b", "num_hidden_layers": 4},
+      "hardware": "h200-sxm", "devices": 16, "calibration": "none", "workload": {"kind": "train", "global_batch": 64}},
+      "vary": {"/parallelism/ep": [1, 2, 4, 8, 16, 5, "many"], "/workload/sequence": {"from": 512, "to": 8192, "scale": "log"},
+               "/hardware/device/hbm_capacity": ["1 GB", "141 GB"]}, "mode": {"random": 300}})",
+                               "s.json"),
+                    "s.json");
+}
+
+std::string rows(int threads, SweepSettings settings) {
+  const Sweep sweep = sampled();
+  const PointReader reader(sweep, "s.json");
+  settings.threads = threads;
+  std::string text;
+  run_sweep(sweep, reader, settings, sweep_csv_header(reader.columns()), sweep_csv_row, nullptr,
+            [&](const std::string& row) { text += row; });
+  return text;
+}
+
+}  // namespace
+
+TEST_CASE("a sweep writes the same bytes on one, two and four threads") {
+  const std::string one = rows(1, {});
+  CHECK(std::count(one.begin(), one.end(), '\n') == 301);  // 300 points and the header
+  CHECK(rows(2, {}) == one);
+  CHECK(rows(4, {}) == one);
+  SweepSettings front;
+  front.pareto = {1, 3, false, false};  // sequence and step time
+  CHECK(rows(4, front) == rows(1, front));
+}
+
+TEST_CASE("a sweep keeps one row for every point, feasible, infeasible or bad") {
+  const std::string text = rows(2, {});
+  CHECK_THAT(text, Catch::Contains("out of memory"));
+  CHECK_THAT(text, Catch::Contains("ep=5 does not divide") || Catch::Contains("etp x ep = 5 does not divide"));
+  CHECK_THAT(text, Catch::Contains("expected a whole number"));
+  CHECK_THAT(text, Catch::Contains("true,"));
+}
+
+}  // namespace moeline
