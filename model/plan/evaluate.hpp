@@ -38,7 +38,16 @@ struct TrainEvaluation {
   std::int64_t busiest_stage = 0, micro_batches = 1;
   Parallelism parallelism;            // dp resolved
   std::vector<std::vector<int>> stage_layers;  // per stage: layers of each kind
+  std::string layout;                 // the cut taken, as Megatron writes it; empty without a pipeline
 };
+
+// What a question about one layer looks at: the first MoE layer, else the first; attention sees at most its tokens.
+struct LayerQuestion {
+  TrainWorkload train;
+  double sequences = 1;
+  const LayerKind* kind = nullptr;  // of the scenario's model
+};
+LayerQuestion layer_question(const Scenario& scenario, const LayerWorkload& workload);
 
 struct LayerRow {
   std::string_view name, group, phase;
@@ -63,6 +72,7 @@ struct Evaluation {
 using Outcome = std::variant<Evaluation, Infeasible>;
 
 // Names in the answer are views: of static text, and of `scenario`'s tier names, so the scenario must outlive it.
-Outcome evaluate(const Scenario& scenario, const Calibration& calibration);
+// `free`: breakdown groups that are taken to cost no time, for what-if questions.
+Outcome evaluate(const Scenario& scenario, const Calibration& calibration, std::vector<std::string_view> free = {});
 
 }  // namespace moeline
