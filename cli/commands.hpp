@@ -22,6 +22,9 @@ void take_one_of(CLI::Option* option, const std::vector<std::string>& names);
 
 void add_train(CLI::App& app, Action& action);
 void add_layer(CLI::App& app, Action& action);
+void add_explain(CLI::App& app, Action& action);
+void add_solve(CLI::App& app, Action& action);
+void add_compare(CLI::App& app, Action& action);
 void add_list(CLI::App& app, Action& action);
 void add_show(CLI::App& app, Action& action);
 void add_fit(CLI::App& app, Action& action);
