@@ -46,8 +46,7 @@ Terminal terminal() {
 }
 
 int answer(const ScenarioFlags& flags, const std::string& kind) {
-  const Json json = flags.scenario(kind);
-  Scenario scenario = read_scenario(json, flags.origin());
+  Scenario scenario = read_scenario(flags.scenario(kind), flags.origin());
   const Calibration calibration = calibration_named(scenario);
   const Outcome outcome = evaluate(scenario, calibration);
   if (const Infeasible* why = std::get_if<Infeasible>(&outcome)) return say_infeasible(*why, flags.output(), flags.origin());
@@ -55,8 +54,7 @@ int answer(const ScenarioFlags& flags, const std::string& kind) {
   std::vector<std::string> help;
   const TrainEvaluation* train = std::get_if<TrainEvaluation>(&evaluation.answer);
   if (train != nullptr && flags.output() == Format::table) {
-    help = best_changes(elasticities(varied_question(scenario, calibration, evaluation)),
-                        layout_neighbours(json, flags.origin(), scenario, calibration, *train));
+    help = best_changes(effects(varied_question(scenario, calibration, evaluation)), {});
   }
   fmt::print("{}", render(evaluation, scenario, flags.output(), terminal(), help));
   if (flags.output() != Format::table && !flags.quiet) {

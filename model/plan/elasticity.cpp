@@ -243,6 +243,19 @@ std::vector<Elasticity> elasticities(const Question& question) {
   return list;
 }
 
+std::vector<Elasticity> effects(const Question& question) {
+  const std::optional<Seconds> base = answer_time(question);
+  MOELINE_EXPECT(base.has_value() && *base > Seconds{});
+  std::vector<Elasticity> list;
+  for (const Input& input : inputs_of(question)) {
+    if (input.kind != InputKind::rate && input.kind != InputKind::latency) continue;
+    Question moved = question;
+    input.scale(moved, kTenth);
+    list.push_back({.input = input, .effect = answer_time(moved).value_or(*base) / *base - 1});
+  }
+  return list;
+}
+
 std::vector<Free> without_each(const Question& question, const Evaluation& evaluation) {
   const Seconds base = answer_time(evaluation);
   std::vector<Free> list;

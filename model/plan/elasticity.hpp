@@ -57,6 +57,8 @@ struct Elasticity {
 };
 // Ranked by the size of the effect; workload inputs last, because they change what is asked.
 std::vector<Elasticity> elasticities(const Question& question);
+// Effects of rates and latencies alone, one evaluation each: quick enough to stand beside every answer.
+std::vector<Elasticity> effects(const Question& question);
 
 // The time if one thing took none: a breakdown group, a tier, the memory, the launches.
 struct Free {

@@ -83,6 +83,15 @@ TEST_CASE("a part that takes no time leaves no more than the step without it", "
   }
 }
 
+TEST_CASE("the quick effects are those of the full list", "[property]") {
+  const std::vector<Elasticity> full = elasticities(question(small()));
+  for (const Elasticity& quick : effects(question(small()))) {
+    for (const Elasticity& e : full) {
+      if (e.input.name == quick.input.name) CHECK(e.effect == quick.effect);
+    }
+  }
+}
+
 TEST_CASE("the pipeline keeps its cut while inputs are varied", "[property]") {
   const Trial trial = piped();
   CHECK_FALSE(trial.train().layout.empty());
