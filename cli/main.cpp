@@ -8,7 +8,8 @@
 namespace moeline {
 namespace {
 
-const std::vector<std::string> kCommands{"train", "layer", "sweep", "search", "fit", "check", "list", "show"};
+const std::vector<std::string> kCommands{"train", "layer",   "explain", "solve", "compare", "sweep",
+                                         "search", "fit", "check",   "list",  "show"};
 
 std::string help_of(const CLI::App* command) {
   return command == nullptr ? "see `moeline --help`" : fmt::format("see `moeline {} --help`", command->get_name());
@@ -56,6 +57,9 @@ int run(int argc, char** argv) {
   Action action;
   add_train(app, action);
   add_layer(app, action);
+  add_explain(app, action);
+  add_solve(app, action);
+  add_compare(app, action);
   add_sweep(app, action);
   add_search(app, action);
   add_fit(app, action);

@@ -6,13 +6,13 @@
 #include <cstdlib>
 #include <memory>
 
+#include "cli/asking.hpp"
 #include "cli/commands.hpp"
 #include "cli/scenario_flags.hpp"
 #include "fit/calibration_file.hpp"
-#include "plan/evaluate.hpp"
+#include "reports/explanation.hpp"
 
 namespace moeline {
-namespace {
 
 Calibration calibration_named(Scenario& scenario) {
   std::string note = "calibration: none, datasheet bounds";
@@ -27,6 +27,19 @@ Calibration calibration_named(Scenario& scenario) {
   return calibration;
 }
 
+int say_infeasible(const Infeasible& why, Format format, const std::string& origin) {
+  if (format == Format::json) fmt::print("{}", render_infeasible_json(why));
+  fmt::print(stderr, "moeline: {}: infeasible: {}; {}\n", origin, why.reason, why.advice);
+  return kInfeasible;
+}
+
+std::string kind_asked(const Json& scenario) {
+  const Json::json_pointer kind("/workload/kind");
+  return scenario.is_object() && scenario.contains(kind) && scenario[kind] == "layer" ? "layer" : "train";
+}
+
+namespace {
+
 Terminal terminal() {
   const bool color = isatty(STDOUT_FILENO) == 1 && std::getenv("NO_COLOR") == nullptr;
   return {.color = color};
@@ -36,13 +49,14 @@ int answer(const ScenarioFlags& flags, const std::string& kind) {
   Scenario scenario = read_scenario(flags.scenario(kind), flags.origin());
   const Calibration calibration = calibration_named(scenario);
   const Outcome outcome = evaluate(scenario, calibration);
-  if (const Infeasible* why = std::get_if<Infeasible>(&outcome)) {
-    if (flags.output() == Format::json) fmt::print("{}", render_infeasible_json(*why));
-    fmt::print(stderr, "moeline: {}: infeasible: {}; {}\n", flags.origin(), why->reason, why->advice);
-    return kInfeasible;
-  }
+  if (const Infeasible* why = std::get_if<Infeasible>(&outcome)) return say_infeasible(*why, flags.output(), flags.origin());
   const Evaluation& evaluation = std::get<Evaluation>(outcome);
-  fmt::print("{}", render(evaluation, scenario, flags.output(), terminal()));
+  std::vector<std::string> help;
+  const TrainEvaluation* train = std::get_if<TrainEvaluation>(&evaluation.answer);
+  if (train != nullptr && !train->wafer && flags.output() == Format::table) {
+    help = best_changes(effects(varied_question(scenario, calibration, evaluation)), {});
+  }
+  fmt::print("{}", render(evaluation, scenario, flags.output(), terminal(), help));
   if (flags.output() != Format::table && !flags.quiet) {
     for (const Warning& warning : evaluation.warnings) {
       fmt::print(stderr, "moeline: {}: {}\n", warning.message, warning.advice);
@@ -58,9 +72,7 @@ void add_train(CLI::App& app, Action& action) {
   command->footer("Example: moeline train examples/deepseek-v3-256-gb200.json --parallel ep=32 -o json");
   auto flags = std::make_shared<ScenarioFlags>();
   flags->add_to(*command);
-  command->add_option("--global-batch", flags->global_batch, "sequences per optimiser step");
-  command->add_option("--micro-batch", flags->micro_batch, "sequences per micro-batch");
-  command->add_option("--recompute", flags->recompute, "none, selective, full, or a list: mla_up_proj,moe_act");
+  flags->add_training_to(*command);
   command->callback([flags, &action] { action = [flags] { return answer(*flags, "train"); }; });
 }
 

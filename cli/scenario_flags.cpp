@@ -5,12 +5,11 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 
+#include "cli/asking.hpp"
 #include "cli/commands.hpp"
 
 namespace moeline {
 namespace {
-
-const std::vector<std::string> kFormats{"table", "json", "csv", "md"};
 
 // `train` asks about a step, `layer` about one layer: a training scenario tells a layer its tokens.
 void ask_about(Json& scenario, const std::string& kind, const std::string& origin) {
@@ -45,7 +44,7 @@ void take_one_of(CLI::Option* option, const std::vector<std::string>& names) {
   option->check(CLI::Validator(check, fmt::format("{{{}}}", fmt::join(names, ","))));
 }
 
-void ScenarioFlags::add_to(CLI::App& command) {
+void ScenarioFlags::add_to(CLI::App& command, const std::vector<std::string>& formats) {
   command.add_option("scenario", file, "scenario file (JSON); flags override what it says");
   command.add_option("--model", model, "a name from `moeline list models`, or the path of a config.json");
   command.add_option("--hardware", hardware, "a name from `moeline list hardware`, or the path of a profile");
@@ -60,8 +59,24 @@ void ScenarioFlags::add_to(CLI::App& command) {
       .add_option("--set", set, "POINTER=VALUE: any field, e.g. /hardware/device/hbm_bandwidth='6 TB/s'; repeatable")
       ->take_all()
       ->allow_extra_args(false);
-  take_one_of(command.add_option("-o,--output", format, "how to write the answer; table if left out"), kFormats);
+  take_one_of(command.add_option("-o,--output", format, "how to write the answer; table if left out"), formats);
   command.add_flag("--quiet", quiet, "no warnings on stderr");
+}
+
+void ScenarioFlags::add_training_to(CLI::App& command) {
+  command.add_option("--global-batch", global_batch, "sequences per optimiser step");
+  command.add_option("--micro-batch", micro_batch, "sequences per micro-batch");
+  command.add_option("--recompute", recompute, "none, selective, full, or a list: mla_up_proj,moe_act");
+}
+
+void ScenarioFlags::add_workload_to(CLI::App& command) {
+  add_training_to(command);
+  command.add_option("--tokens", tokens, "asks about one layer: tokens per device");
+}
+
+std::string ScenarioFlags::kind() const {
+  if (tokens) return "layer";
+  return file.empty() ? "train" : kind_asked(parse_json(read_file(file), file));
 }
 
 Json ScenarioFlags::scenario(const std::string& kind) const {

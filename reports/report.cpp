@@ -6,9 +6,10 @@
 
 namespace moeline {
 
-std::string render(const Evaluation& evaluation, const Scenario& scenario, Format format, const Terminal& terminal) {
+std::string render(const Evaluation& evaluation, const Scenario& scenario, Format format, const Terminal& terminal,
+                   const std::vector<std::string>& help) {
   switch (format) {
-    case Format::table: return to_screen(evaluation, scenario, terminal);
+    case Format::table: return to_screen(evaluation, scenario, terminal, help);
     case Format::json: return to_json(evaluation, scenario);
     case Format::csv: return to_csv(evaluation);
     case Format::markdown: return to_markdown(evaluation, scenario);

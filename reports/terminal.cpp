@@ -200,7 +200,8 @@ std::string layer_screen(const LayerEvaluation& layer, const Ink& ink) {
 
 }  // namespace
 
-std::string to_screen(const Evaluation& evaluation, const Scenario& scenario, const Terminal& terminal) {
+std::string to_screen(const Evaluation& evaluation, const Scenario& scenario, const Terminal& terminal,
+                      const std::vector<std::string>& help) {
   const Ink ink(terminal.color);
   std::string out = ink.bold(headline(evaluation, scenario)) + "\n";
   if (const TrainEvaluation* train = std::get_if<TrainEvaluation>(&evaluation.answer)) {
@@ -209,6 +210,7 @@ std::string to_screen(const Evaluation& evaluation, const Scenario& scenario, co
     out += layer_screen(std::get<LayerEvaluation>(evaluation.answer), ink);
   }
   out += "\n";
+  if (!help.empty()) out += fmt::format("  what would help   {}\n", fmt::join(help, "   "));
   for (const Warning& warning : evaluation.warnings) {
     out += fmt::format("  {} {}: {}\n", ink.warn("!"), warning.message, warning.advice);
   }

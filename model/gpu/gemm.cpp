@@ -204,6 +204,9 @@ GemmTerms terms(const Candidate& c, const GemmFit& fit, Flops flops, double traf
           .bytes = traffic * byte,
           .tensor = c.tensor * second,
           .memory = c.memory * second,
+          .launch = fit.launch,
+          .leak = fit.leak * std::min(c.tensor, c.memory) * second,
+          .splitting = c.split > 1 ? (c.time - std::max(c.tensor, c.memory)) * second - fit.leak * std::min(c.tensor, c.memory) * second : Seconds{},
           .time = fit.launch + c.time * second};
 }
 
@@ -228,8 +231,10 @@ GemmTerms gemm_terms(const Gemm& gemm, const Gpu& gpu, const GemmFit& fit, GemmC
                          : fit.tiles == TileSet::cutlass ? search(p, kCutlassRows, kCutlassColumns, largest)
                                                          : search(p, kPowers, kEvery16, largest);
   GemmTerms dense = terms(best, fit, 2 * gemm.m * gemm.n * gemm.k * flop, p.traffic);
-  if (fit.surface)
-    dense.time *= std::exp(fit.surface->at(std::array{std::log2(gemm.m), std::log2(gemm.n), std::log2(gemm.k)}));
+  if (fit.surface) {
+    dense.correction = std::exp(fit.surface->at(std::array{std::log2(gemm.m), std::log2(gemm.n), std::log2(gemm.k)}));
+    dense.time *= dense.correction;
+  }
   return dense;
 }
 
@@ -251,7 +256,8 @@ GemmTerms gemm_terms(const GroupedGemm& gemm, const Gpu& gpu, const GemmFit& fit
     }
   }
   GemmTerms grouped = terms(best, fit, 2 * gemm.groups * gemm.m * gemm.n * gemm.k * flop, p.traffic);
-  grouped.time += gemm.groups * fit.expert;
+  grouped.experts = gemm.groups * fit.expert;
+  grouped.time += grouped.experts;
   return grouped;
 }
 

@@ -23,6 +23,8 @@ struct GemmTerms {
   Bytes bytes;
   Seconds tensor;  // X
   Seconds memory;  // Y
+  Seconds launch, leak, splitting, experts;  // what is added to max(X, Y)
+  double correction = 1;                     // of the surface; multiplies the sum
   Seconds time;
 };
 

@@ -28,6 +28,10 @@ OpCost streamed(Bytes bytes, const Machine& machine) {
 
 }  // namespace
 
+bool is_free(const Machine& machine, std::string_view group) {
+  return std::find(machine.free.begin(), machine.free.end(), group) != machine.free.end();
+}
+
 double attended_pairs(const AttentionCore& a) {
   const double share = a.keys > 0 ? a.queries / a.keys : 0;  // context parallelism balances the triangle
   if (a.window > 0 && a.window < a.keys) {

@@ -1,6 +1,9 @@
 // What does one op cost on a GPU of a cluster? One overload per kind of work.
 #pragma once
 
+#include <string_view>
+#include <vector>
+
 #include "cost/calibration.hpp"
 #include "ops/step.hpp"
 #include "ops/work.hpp"
@@ -13,7 +16,10 @@ struct Machine {
   const Gpu& gpu;
   const Fabric& fabric;
   const Calibration& calibration;
+  std::vector<std::string_view> free{};  // what if these breakdown groups took no time?
 };
+
+bool is_free(const Machine& machine, std::string_view group);
 
 // Products per (query, key) pair that a causal or windowed mask leaves, per head and sequence.
 double attended_pairs(const AttentionCore& attention);

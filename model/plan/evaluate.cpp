@@ -42,20 +42,14 @@ Range range_of(const Breakdown& breakdown) {
 }
 
 Outcome evaluate_layer(const Scenario& s, const LayerWorkload& workload, const Machine& machine, Evaluation evaluation) {
-  TrainWorkload train;
-  train.sequence = std::min(workload.sequence, workload.tokens);
-  train.transport = workload.transport;
-  const double sequences = static_cast<double>(workload.tokens) / static_cast<double>(train.sequence);
+  const auto [train, sequences, kind] = layer_question(s, workload);
   const DecoderContext context{s.model, s.parallelism, s.recipe, s.routing, sequences,
                                static_cast<double>(train.sequence), train};
-  const auto moe = std::find_if(s.model.kinds.begin(), s.model.kinds.end(),
-                                [](const LayerKind& kind) { return std::holds_alternative<MoeFfn>(kind.ffn); });
-  const LayerKind& layer = moe != s.model.kinds.end() ? *moe : s.model.kinds.front();
   LayerEvaluation result;
-  result.kind = moe != s.model.kinds.end() ? "MoE layer" : "dense layer";
+  result.kind = std::holds_alternative<MoeFfn>(kind->ffn) ? "MoE layer" : "dense layer";
   evaluation.source = Source::measured;
   for (const bool forward : {true, false}) {
-    const Step step = forward ? layer_forward(context, layer) : layer_backward(context, layer);
+    const Step step = forward ? layer_forward(context, *kind) : layer_backward(context, *kind);
     const StepCost cost = step_cost(step, machine);
     (forward ? result.forward : result.backward) = cost.makespan;
     for (std::size_t i = 0; i < step.size(); ++i) {
@@ -154,7 +148,18 @@ Outcome evaluate_wafer(const Scenario& s) {
 
 }  // namespace
 
-Outcome evaluate(const Scenario& scenario, const Calibration& calibration) {
+LayerQuestion layer_question(const Scenario& s, const LayerWorkload& workload) {
+  LayerQuestion question;
+  question.train.sequence = std::min(workload.sequence, workload.tokens);
+  question.train.transport = workload.transport;
+  question.sequences = static_cast<double>(workload.tokens) / static_cast<double>(question.train.sequence);
+  const auto moe = std::find_if(s.model.kinds.begin(), s.model.kinds.end(),
+                                [](const LayerKind& kind) { return std::holds_alternative<MoeFfn>(kind.ffn); });
+  question.kind = moe != s.model.kinds.end() ? &*moe : &s.model.kinds.front();
+  return question;
+}
+
+Outcome evaluate(const Scenario& scenario, const Calibration& calibration, std::vector<std::string_view> free) {
   Scenario s = scenario;
   Evaluation evaluation;
   const Gpu* gpu = std::get_if<Gpu>(&scenario.cluster.device);
@@ -171,7 +176,7 @@ Outcome evaluate(const Scenario& scenario, const Calibration& calibration) {
     evaluation.warnings.push_back({"recipe_changed", note, "name the recipe you mean"});
   }
   // The caller's fabric, not the copy's: answers keep views of tier names.
-  const Machine machine{*gpu, scenario.cluster.fabric, calibration};
+  const Machine machine{*gpu, scenario.cluster.fabric, calibration, std::move(free)};
   if (const LayerWorkload* layer = std::get_if<LayerWorkload>(&s.workload)) {
     Outcome outcome = evaluate_layer(s, *layer, machine, std::move(evaluation));
     add_common_warnings(s, std::get<Evaluation>(outcome));

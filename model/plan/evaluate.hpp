@@ -43,7 +43,16 @@ struct TrainEvaluation {
   Watts power_per_device;                        // all-in where published, else the device's cap
   Seconds communication, exposed_communication;  // network of a GPU, streams of a wafer
   std::optional<WaferAnswer> wafer;              // of wafers only
+  std::string layout;                 // the cut taken, as Megatron writes it; empty without a pipeline
 };
+
+// What a question about one layer looks at: the first MoE layer, else the first; attention sees at most its tokens.
+struct LayerQuestion {
+  TrainWorkload train;
+  double sequences = 1;
+  const LayerKind* kind = nullptr;  // of the scenario's model
+};
+LayerQuestion layer_question(const Scenario& scenario, const LayerWorkload& workload);
 
 struct LayerRow {
   std::string_view name, group, phase;
@@ -69,6 +78,7 @@ struct Evaluation {
 using Outcome = std::variant<Evaluation, Infeasible>;
 
 // Names in the answer are views: of static text, and of `scenario`'s tier names, so the scenario must outlive it.
-Outcome evaluate(const Scenario& scenario, const Calibration& calibration);
+// `free`: breakdown groups that are taken to cost no time, for what-if questions.
+Outcome evaluate(const Scenario& scenario, const Calibration& calibration, std::vector<std::string_view> free = {});
 
 }  // namespace moeline

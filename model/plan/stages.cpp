@@ -171,4 +171,16 @@ std::variant<Chunks, Infeasible> parse_layout(const std::string& layout, const M
   return chunks;
 }
 
+std::string layout_text(const Chunks& chunks) {
+  std::string text;
+  for (const StageContent& chunk : chunks) {
+    if (&chunk != &chunks.front()) text += '|';
+    if (chunk.embedding) text += 'E';
+    for (const int layers : chunk.layers_of_kind) text.append(static_cast<std::size_t>(layers), 't');
+    text.append(static_cast<std::size_t>(chunk.mtp_modules), 'm');
+    if (chunk.head) text += 'L';
+  }
+  return text;
+}
+
 }  // namespace moeline

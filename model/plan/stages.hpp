@@ -29,5 +29,7 @@ Chunks default_chunks(const ModelSpec& model, std::int64_t mtp_modules, std::int
 Chunks even_chunks(const ModelSpec& model, std::int64_t mtp_modules, std::int64_t chunks, const PartTimes& times);
 std::variant<Chunks, Infeasible> parse_layout(const std::string& layout, const ModelSpec& model,
                                               std::int64_t mtp_modules, std::int64_t chunks);
+// The inverse of parse_layout: one character an item, no repetitions.
+std::string layout_text(const Chunks& chunks);
 
 }  // namespace moeline

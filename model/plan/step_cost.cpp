@@ -64,7 +64,9 @@ Source Breakdown::source() const {
 StepCost step_cost(const Step& step, const Machine& machine) {
   StepCost result;
   result.costs.reserve(step.size());
-  for (const Op& op : step) result.costs.push_back(cost(op.work, machine));
+  for (const Op& op : step) {
+    result.costs.push_back(is_free(machine, op.group) ? OpCost{.source = Source::measured} : cost(op.work, machine));
+  }
   result.timeline = schedule(step, result.costs);
   result.makespan = result.timeline.makespan;
   for (std::size_t i = 0; i < step.size(); ++i) {

@@ -208,7 +208,7 @@ Breakdown Trainer::stage_breakdown(std::int64_t stage, bool forward) const {
 
 void Trainer::price_chunks() {
   const Bytes message = bytes(DType::bf16, context_.shard_tokens() * real(s_.model.hidden));
-  if (p_.pp > 1) {
+  if (p_.pp > 1 && !is_free(machine_, "pipeline transfers")) {
     pipeline_.transfer = cost(Collective{CollectiveKind::send_recv, message, pipeline_group(p_)}, machine_.fabric,
                               machine_.calibration).time;
   }
@@ -248,6 +248,9 @@ Bytes Trainer::gathered_weights(double parameters, const LocalParameters& local)
 
 // What happens once per step: gradient reduction, optimiser, weight quantisation, parameter gather.
 void Trainer::add_outer(TrainEvaluation& result, std::int64_t stage) const {
+  const auto add_unless_free = [&](const BreakdownRow& row) {
+    if (!is_free(machine_, row.name)) result.breakdown.add(row);
+  };
   const LocalParameters local = local_parameters(memory_context_, whole_stage(stage));
   const Seconds forward = stage_breakdown(stage, true).exposed(), backward = stage_breakdown(stage, false).exposed();
   const double m = real(pipeline_.micro_batches);
@@ -262,12 +265,12 @@ void Trainer::add_outer(TrainEvaluation& result, std::int64_t stage) const {
     const auto kind = p_.zero == 0 ? CollectiveKind::all_reduce : CollectiveKind::reduce_scatter;
     const OpCost reduce = cost(Collective{kind, bytes(train_.gradient, parameters), group}, machine_.fabric, fit);
     const BreakdownRow reduction = behind("gradient reduction", "backward", reduce, reductions, cover_reduce, reduce_hidden, buckets);
-    result.breakdown.add(reduction);
+    add_unless_free(reduction);
     cover_reduce = max(Seconds{}, cover_reduce - (reduction.seconds - reduction.exposed));
     if (p_.zero == 0) continue;
     const OpCost gather = cost(Collective{CollectiveKind::all_gather, gathered_weights(parameters, local), group}, machine_.fabric, fit);
     const BreakdownRow row = behind("parameter gather", "forward", gather, gathers, cover_gather, gather_hidden, buckets);
-    result.breakdown.add(row);
+    add_unless_free(row);
     cover_gather = max(Seconds{}, cover_gather - (row.seconds - row.exposed));
   }
   const double owned = p_.zero >= 1 ? local.dense / real(p_.dp * p_.cp) + local.expert / real(p_.edp())
@@ -276,14 +279,14 @@ void Trainer::add_outer(TrainEvaluation& result, std::int64_t stage) const {
   const Bytes states = owned * optimizer_bytes_per_parameter(train_.optimizer);
   const Elementwise update{states + 2 * bytes(train_.gradient, owned), states + bytes(DType::bf16, owned)};
   const OpCost adam = cost(update, machine_);
-  result.breakdown.add({.name = "optimizer", .phase = "optimizer", .seconds = adam.time, .exposed = adam.time,
+  add_unless_free({.name = "optimizer", .phase = "optimizer", .seconds = adam.time, .exposed = adam.time,
                         .bytes = adam.bytes, .bound_by = adam.bound_by, .source = adam.source, .spread = adam.spread,
                         .largest = adam.time});
   if (local.quantised > 0 && s_.recipe.weights_made == Made::optimizer_step) {
     const DType type = bits(s_.recipe.expert) < 16 ? s_.recipe.expert : s_.recipe.linear;
     const OpCost pass = cost(Quantize{.elements = local.quantised, .to = type, .copies = s_.recipe.transposed_weight ? 2.0 : 1.0,
                                       .kernels = s_.recipe.kernels}, machine_);
-    result.breakdown.add({.name = "quantise weights", .phase = "optimizer", .seconds = pass.time, .exposed = pass.time,
+    add_unless_free({.name = "quantise weights", .phase = "optimizer", .seconds = pass.time, .exposed = pass.time,
                           .bytes = pass.bytes, .bound_by = pass.bound_by, .source = pass.source, .spread = pass.spread,
                           .largest = pass.time});
   }
@@ -304,7 +307,7 @@ std::variant<TrainEvaluation, Infeasible> Trainer::run(std::vector<Warning>& war
   result.breakdown.add(stage_breakdown(result.busiest_stage, true), m);
   result.breakdown.add(stage_breakdown(result.busiest_stage, false), m);
   const auto waiting = [&](std::string_view name, Seconds time, Lane lane) {
-    if (!(time > 1e-9 * pipeline.makespan)) return;  // rounding is no waiting
+    if (!(time > 1e-9 * pipeline.makespan) || is_free(machine_, name)) return;  // rounding is no waiting
     result.breakdown.add({.name = name, .phase = "pipeline", .lane = lane, .seconds = time, .exposed = time,
                           .bound_by = "schedule", .source = result.breakdown.source(), .largest = time});
   };
@@ -314,6 +317,7 @@ std::variant<TrainEvaluation, Infeasible> Trainer::run(std::vector<Warning>& war
   add_outer(result, result.busiest_stage);
   result.step.value = result.breakdown.exposed();
   result.parallelism = p_;
+  if (p_.pp * p_.vpp > 1) result.layout = layout_text(chunks_);
   for (std::int64_t stage = 0; stage < p_.pp; ++stage) result.stage_layers.push_back(whole_stage(stage).layers_of_kind);
   const double bubble = (pipeline.makespan - *busiest) / result.step.value;
   if (bubble > 0.15) {

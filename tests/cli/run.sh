@@ -121,6 +121,10 @@ case_fit_scales_a_relative_when_rows_are_few() {
   grep -q 'scaled from b200-sxm trtllm bfloat16' b300-sxm.json || problem "no page scaled from B200"
 }
 
+case_explain_says_that_wafers_are_not_taken_apart() {
+  refuses 3 'explain takes GPU machines apart' explain "$root/examples/qwen3-235b-16-cs-3.json"
+}
+
 case_every_example_has_an_answer() {
   local file
   for file in "$root"/examples/*.json; do
@@ -228,6 +232,107 @@ case_the_resolved_scenario_answers_the_same() {
   [[ $(number value) == "$before" ]] || problem "the echoed scenario answers $(number value), the original $before"
 }
 
+# --- what if -------------------------------------------------------------------------------------------------------
+case_explain_ranks_inputs_parts_layouts_and_ops() {
+  answers explain "${small[@]}"
+  says '^  what would help   '
+  says '^  \+10 % bf16 tensor peak +989.4 TFLOP/s +-[0-9.]+ %'
+  says '^  expert GEMM +[0-9.]+ m?s +-[0-9.]+ %$'
+  says '^  ep 8 -> 4 +[0-9.]+ GB'
+  says '^  .*cannot run: '
+  says 'launch \+ max\(tensor, memory\)'
+  answers explain "${small[@]}" --tokens 4096
+  says 'one MoE layer'
+  answers explain "$root/examples/deepseek-v3-256-gb200.json" -o json
+  local key
+  for key in kind time_seconds headroom_bytes elasticities elasticity effect_of_10_percent neighbours without time_change feasible reason ops formula terms tensor_seconds waves; do
+    says "\"$key\": "
+  done
+}
+
+case_explained_rates_of_bounds_add_up_to_minus_one() {
+  command -v python3 >/dev/null || return 0
+  answers explain "${small[@]}" --calibration none -o json
+  holds "$(python3 -c '
+import json
+sign = {"rate": 1, "latency": -1}
+print(sum(sign.get(e["kind"], 0) * e["elasticity"] for e in json.load(open("out"))["elasticities"]))') + 1 < 1e-3" "elasticities add up"
+}
+
+case_explain_of_what_does_not_fit_is_infeasible() {
+  refuses 3 'out of memory' explain --model deepseek-v3 --hardware h200-sxm --devices 8
+  refuses 2 '--output: unknown value "csv"' explain "${small[@]}" -o csv
+  refuses 2 '--ops' explain "${small[@]}" --ops many
+}
+
+case_train_says_what_would_help() {
+  answers train "${small[@]}"
+  says '^  what would help   .*: -[0-9.]+ %'
+}
+
+case_solve_finds_what_train_confirms() {
+  answers train "${small[@]}" -o json --quiet
+  local wanted set
+  wanted=$(awk -v step="$(number value)" 'BEGIN { printf "%.12g", 0.98 * step }')
+  answers solve "${small[@]}" --vary /hardware/device/hbm_bandwidth --want "step_time=$wanted s" -o json
+  set=$(sed -n 's/^  "set": "\(.*\)",\{0,1\}$/\1/p' out)
+  answers train "${small[@]}" --set "$set" -o json --quiet
+  holds "($(number value) / $wanted - 1) ^ 2 < 1e-12" "$set"
+}
+
+case_solve_gives_whole_numbers_with_their_neighbours() {
+  answers solve "${small[@]}" --vary /workload/sequence --want 'memory_headroom=1 GB'
+  says '^    at [0-9]+ +[0-9.]+ GB$'
+  says "^  --set /workload/sequence='[0-9]+'$"
+  answers solve "${small[@]}" --vary /workload/tokens --tokens 4096 --want 'layer_time=20 ms'
+}
+
+case_solve_says_when_there_is_none() {
+  refuses 3 'no solution: step_time stays within .* is out of reach$' solve "${small[@]}" --vary /hardware/device/hbm_bandwidth --want 'step_time=1 us'
+  refuses 3 'from 4.8 TB/s to 6 TB/s' solve "${small[@]}" --vary /hardware/device/hbm_bandwidth --want 'step_time=1 us' --to '6 TB/s'
+}
+
+case_solve_refuses_what_it_cannot_vary_or_want() {
+  refuses 2 'unknown key "step_tme", did you mean "step_time"\?' solve "${small[@]}" --vary /devices --want 'step_tme=1 s'
+  refuses 2 'unit' solve "${small[@]}" --vary /devices --want step_time=1
+  refuses 2 'the scenario has no such field' solve "${small[@]}" --vary /hardware/device/hbm_bandwith --want 'step_time=1 s'
+  refuses 2 'is not a number' solve "${small[@]}" --vary /hardware/device/name --want 'step_time=1 s'
+  refuses 2 'wrong kind of unit' solve "${small[@]}" --vary /hardware/device/hbm_bandwidth --want 'step_time=1 s' --to '6 TB'
+  refuses 2 'expected a range' solve "${small[@]}" --vary /hardware/device/hbm_bandwidth --want 'step_time=1 s' --to '1 TB/s'
+  refuses 2 '--want is required' solve "${small[@]}" --vary /devices
+}
+
+case_compare_explains_a_difference_that_adds_up() {
+  answers compare "${small[@]}" --set /parallelism/ep=4 -o json
+  local sum
+  sum=$(awk '/^  "changes"/ { exit } /^      "difference_seconds"/ { sum += $2 } END { printf "%.15g", sum }' out)
+  holds "($sum - $(number difference_seconds)) ^ 2 < 1e-24" "parts add up to $sum"
+  answers compare "${small[@]}" --set /parallelism/ep=4
+  says '^  dispatch forward '
+}
+
+case_compare_of_a_scenario_with_itself_is_zero() {
+  answers train "${small[@]}" -o json --quiet
+  mv out saved.json
+  scenario s.json
+  answers compare saved.json saved.json -o json
+  [[ $(number difference_seconds) =~ ^-?0(\.0)?$ ]] || problem "difference $(number difference_seconds)"
+  answers compare s.json s.json -o json
+  [[ $(number difference_seconds) =~ ^-?0(\.0)?$ ]] || problem "difference $(number difference_seconds)"
+  answers compare saved.json s.json
+}
+
+case_compare_refuses_what_it_cannot_compare() {
+  refuses 2 'expected two scenarios or results, or one and --set' compare "${small[@]}"
+  refuses 2 'absent\.json: cannot be read' compare absent.json absent.json
+  answers train "${small[@]}" -o json --quiet
+  mv out step.json
+  answers layer "${small[@]}" -o json --quiet
+  mv out layer.json
+  refuses 2 'layer\.json: answers "layer"' compare step.json layer.json
+  refuses 3 'out of memory' compare "${small[@]}" --set /workload/micro_batch=64 --set /workload/global_batch=512
+}
+
 # --- flags ---------------------------------------------------------------------------------------------------------
 case_set_changes_the_answer() {
   answers train "${small[@]}" -o json --quiet
@@ -287,17 +392,26 @@ case_help_of_every_command_shows_an_example() {
   local command
   answers --help
   says '^Try: moeline '
-  for command in train layer sweep search list show; do
+  for command in train layer explain compare sweep search list show; do
     answers $command --help
     says "^Example: moeline $command "
     silent err
   done
 }
 
+case_the_example_of_solve_runs() {
+  cd "$root" || return
+  "$moeline" solve --help | grep -q "^Example: moeline solve " || problem "solve --help shows no example"
+  local line
+  line=$("$moeline" solve --help | sed -n 's/^Example: moeline //p')
+  eval "\"\$moeline\" $line" >/dev/null 2>&1 || problem "the example fails: moeline $line"
+  cd "$scratch" || return
+}
+
 case_the_examples_of_the_help_run() {
   local command line
   cd "$root" || return
-  for command in train layer sweep search list show; do
+  for command in train layer explain compare sweep search list show; do
     line=$("$moeline" $command --help | sed -n 's/^Example: moeline //p')
     # shellcheck disable=SC2086  # the words of the example
     "$moeline" $line >/dev/null 2>&1 || problem "the example fails: moeline $line"

@@ -1,0 +1,69 @@
+// `moeline compare`: two answers side by side, the difference explained part by part.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <memory>
+
+#include "cli/asking.hpp"
+#include "cli/commands.hpp"
+#include "cli/scenario_flags.hpp"
+#include "reports/comparison.hpp"
+
+namespace moeline {
+namespace {
+
+// A result as it was written, or the answer to a scenario, as -o json would write it; nullopt: said why it cannot run.
+std::optional<Json> result_of(const ScenarioFlags& flags) {
+  if (!flags.file.empty()) {
+    Json json = parse_json(read_file(flags.file), flags.file);
+    if (is_result(json)) return json;
+    if (json.is_object() && json.value("feasible", Json(true)) == false)
+      throw SpecError(flags.file, "holds no answer: it was infeasible");
+  }
+  Scenario scenario = read_scenario(flags.scenario(flags.kind()), flags.origin());
+  const Calibration calibration = calibration_named(scenario);
+  const Outcome outcome = evaluate(scenario, calibration);
+  if (const Infeasible* why = std::get_if<Infeasible>(&outcome)) {
+    say_infeasible(*why, flags.output(), flags.origin());
+    return std::nullopt;
+  }
+  const std::string text = render(std::get<Evaluation>(outcome), scenario, Format::json, {});
+  return parse_json(text, flags.origin());
+}
+
+int compare(const ScenarioFlags& flags, const std::string& other) {
+  ScenarioFlags first = flags, second = flags;
+  std::string a = flags.origin(), b = other;
+  if (other.empty()) {
+    if (flags.set.empty())
+      throw SpecError("compare", "expected two scenarios or results, or one and --set for what the second changes");
+    first.set.clear();
+    b = fmt::format("{} with {}", a, fmt::join(flags.set, ", "));
+  } else {
+    second.file = other;
+  }
+  const std::optional<Json> before = result_of(first);
+  const std::optional<Json> after = before ? result_of(second) : std::nullopt;
+  if (!after) return kInfeasible;
+  const Comparison comparison = compared(*before, *after, a, b);
+  fmt::print("{}", flags.output() == Format::json ? comparison_json(comparison) : comparison_text(comparison, a, b));
+  return kAnswered;
+}
+
+}  // namespace
+
+void add_compare(CLI::App& app, Action& action) {
+  CLI::App* command = app.add_subcommand("compare", "two answers side by side, the difference explained part by part");
+  command->footer(
+      "Example: moeline compare examples/deepseek-v3-256-gb200.json --set /parallelism/ep=32\n"
+      "With two scenarios, or results of -o json, --set and the other flags apply to both; with one, --set to the "
+      "second.");
+  auto flags = std::make_shared<ScenarioFlags>();
+  flags->add_to(*command, {"table", "json"});
+  flags->add_workload_to(*command);
+  auto other = std::make_shared<std::string>();
+  command->add_option("other", *other, "the second scenario, or a result of -o json");
+  command->callback([=, &action] { action = [=] { return compare(*flags, *other); }; });
+}
+
+}  // namespace moeline

@@ -1,0 +1,70 @@
+// `moeline solve`: which input gives a wanted answer?
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <memory>
+
+#include "cli/asking.hpp"
+#include "cli/commands.hpp"
+#include "cli/scenario_flags.hpp"
+#include "reports/solution.hpp"
+
+namespace moeline {
+namespace {
+
+struct Request {
+  ScenarioFlags flags;
+  std::string vary, want, from, to;
+};
+
+int solve(const Request& request) {
+  const ScenarioFlags& flags = request.flags;
+  const Json json = flags.scenario(flags.kind());
+  const Wanted wanted = read_wanted(request.want, kind_asked(json) == "layer");
+  Scenario scenario = read_scenario(json, flags.origin());
+  const Calibration calibration = calibration_named(scenario);
+  const VariedInput input = varied_input(json, flags.origin(), request.vary);
+  RootProblem problem = root_problem(json, flags.origin(), calibration, input, wanted);
+  if (!request.from.empty()) problem.from = input.read(request.from);
+  if (!request.to.empty()) problem.to = input.read(request.to);
+  if (problem.from.value_or(input.value) >= problem.to.value_or(input.value) && (problem.from || problem.to))
+    throw SpecError("--from, --to",
+                    "expected a range: --from below --to (the present value stands for the one left out)");
+  const Root root = root_of(problem);
+  const bool json_wanted = flags.output() == Format::json;
+  if (!root.found) {
+    if (json_wanted) fmt::print("{}", solution_json(root, input, wanted));
+    fmt::print(stderr, "moeline: {}: no solution: {}\n", flags.origin(), no_solution(root, input, wanted));
+    return kInfeasible;
+  }
+  fmt::print("{}", json_wanted ? solution_json(root, input, wanted) : solution_text(root, input, wanted));
+  return kAnswered;
+}
+
+}  // namespace
+
+void add_solve(CLI::App& app, Action& action) {
+  CLI::App* command = app.add_subcommand("solve", "the input that gives a wanted answer");
+  command->footer(
+      "Example: moeline solve examples/deepseek-v3-256-gb200.json --vary /hardware/device/hbm_bandwidth --want "
+      "step_time='13.5 s'");
+  auto request = std::make_shared<Request>();
+  request->flags.add_to(*command, {"table", "json"});
+  request->flags.add_workload_to(*command);
+  command
+      ->add_option("--vary", request->vary,
+                   "pointer to a number of the scenario, e.g. /hardware/fabric/1/bandwidth or /workload/sequence")
+      ->required();
+  command
+      ->add_option("--want", request->want,
+                   "KEY=VALUE: step_time='12 s', mfu=0.4, tokens_per_second, tokens_per_second_per_device, memory='100 "
+                   "GB', memory_headroom='10 GB'; "
+                   "of a layer: layer_time, forward_time, backward_time")
+      ->required();
+  command->add_option("--from", request->from,
+                      "search from this value, e.g. '2 TB/s'; else by factors of two around the present one");
+  command->add_option("--to", request->to, "search up to this value, e.g. '20 TB/s'");
+  command->callback([=, &action] { action = [=] { return solve(*request); }; });
+}
+
+}  // namespace moeline

@@ -1,0 +1,224 @@
+#include "plan/op_terms.hpp"
+
+#include <algorithm>
+
+#include "gpu/attention.hpp"
+#include "gpu/gemm.hpp"
+#include "gpu/quantise.hpp"
+#include "net/collectives.hpp"
+#include "ops/decoder.hpp"
+
+namespace moeline {
+namespace {
+
+Term seconds(std::string_view name, Seconds value) { return {name, value.in(second), "seconds"}; }
+Term bytes_term(std::string_view name, Bytes value) { return {name, value.in(byte), "bytes"}; }
+Term flops_term(Flops value) { return {"flops", value.in(flop), "flops"}; }
+Term count(std::string_view name, double value) { return {name, value, ""}; }
+
+// Writes formula and terms of one kind of work each.
+struct Explain {
+  const Machine& machine;
+  OpExplanation& op;
+
+  void product(const GemmTerms& t, double m, double n, double k) const {
+    op.formula = "(launch + max(tensor, memory) + leak + splitting + experts) x correction";
+    op.terms = {count("m", m),
+                count("n", n),
+                count("k", k),
+                count("tile_m", t.tile_m),
+                count("tile_n", t.tile_n),
+                count("split", t.split),
+                count("tiles", t.tiles),
+                count("waves", t.waves),
+                flops_term(t.flops),
+                bytes_term("bytes", t.bytes),
+                seconds("launch", t.launch),
+                seconds("tensor", t.tensor),
+                seconds("memory", t.memory),
+                seconds("leak", t.leak),
+                seconds("splitting", t.splitting),
+                seconds("experts", t.experts),
+                count("correction", t.correction)};
+  }
+  void operator()(const Gemm& w) const {
+    product(gemm_terms(w, machine.gpu, adapted(w, machine)), w.m, w.n, w.k);
+  }
+  void operator()(const GroupedGemm& w) const {
+    const GemmFit* own = machine.calibration.grouped(w.operands);
+    product(gemm_terms(w, machine.gpu, own != nullptr ? *own : adapted(w, machine)), w.m, w.n, w.k);
+    op.terms.insert(op.terms.begin(), count("groups", w.groups));
+  }
+  void operator()(const AttentionCore& w) const {
+    const bool latent = w.qk_dim > w.value_dim;
+    const PrefillFit& fit = latent ? machine.calibration.latent_attention : machine.calibration.attention;
+    const PrefillTerms t = prefill_terms(w, machine.gpu, fit);
+    op.formula = "launch + around + max(longest tile, shared work, memory)";
+    op.terms = {count("sequences", w.sequences),
+                count("heads", w.heads),
+                count("queries", w.queries),
+                count("keys", w.keys),
+                count("tiles", t.tiles),
+                count("longest_steps", t.longest),
+                count("mean_steps", t.mean),
+                count("busy", t.busy),
+                flops_term(t.flops),
+                bytes_term("bytes", t.bytes),
+                seconds("launch", w.backward ? fit.launch_backward : fit.launch),
+                seconds("around", t.around),
+                seconds("longest_tile", t.tail),
+                seconds("shared_work", t.shared),
+                seconds("memory", t.memory)};
+  }
+  void streamed() const {
+    const MemoryFit& fit = machine.calibration.memory;
+    op.formula = "launch + bytes / (share of HBM x bandwidth)";
+    op.terms = {bytes_term("bytes", op.cost.bytes), count("share_of_hbm", fit.memory), seconds("launch", fit.launch),
+                seconds("memory", op.cost.time - fit.launch)};
+  }
+  void operator()(const Elementwise&) const { streamed(); }
+  // What its kernel form adds to the bytes is in the rest of the time.
+  void scaled() const {
+    op.formula = "launch + bytes / (share of HBM that the kernel form reaches x bandwidth)";
+    op.terms = {bytes_term("bytes", op.cost.bytes), seconds("launch", machine.calibration.memory.launch),
+                seconds("moving", op.cost.time - machine.calibration.memory.launch)};
+  }
+  void operator()(const Quantize&) const { scaled(); }
+  void operator()(const Relayout&) const { scaled(); }
+  void operator()(const FusedExperts& w) const {
+    op.formula = "start + max(products, weights, link) + leak (the two smaller)";
+    op.terms = {count("tokens", w.tokens),       count("experts", w.experts),
+                count("top_k", w.top_k),         count("hidden", w.hidden),
+                count("width", w.width),         count("overload", w.overload),
+                flops_term(op.cost.flops),       bytes_term("bytes", op.cost.bytes),
+                seconds("time", op.cost.time)};
+  }
+  void operator()(const Permute&) const { streamed(); }
+  void operator()(const StateScan& w) const {
+    op.formula = "launch + max(tensor, memory)";
+    op.terms = {count("tokens", w.tokens), count("heads", w.heads), flops_term(op.cost.flops),
+                bytes_term("bytes", op.cost.bytes), seconds("launch", machine.calibration.scan.launch)};
+  }
+  // Bytes and time that the links alone need; a fitted transport adds the rest.
+  void network(const NetworkTerms& t, double ranks) const {
+    const bool bound = op.cost.source == machine.calibration.link.source && op.cost.source == Source::bound;
+    op.formula = bound ? "launch + latency + transfer" : "fitted transport; the links alone: latency + transfer";
+    op.terms = {count("ranks", ranks), count("hops", t.hops)};
+    for (std::size_t i = 0; i < t.per_tier.size(); ++i) {
+      if (t.per_tier[i] > Bytes{}) op.terms.push_back(bytes_term(machine.fabric[i].name, t.per_tier[i]));
+    }
+    op.terms.push_back(seconds("latency", t.latency));
+    op.terms.push_back(seconds("transfer", t.transfer));
+    if (!bound) op.terms.push_back(seconds("above_links", op.cost.time - t.latency - t.transfer));
+  }
+  void operator()(const Collective& w) const {
+    network(collective_terms(w, machine.fabric), static_cast<double>(w.group.size));
+  }
+  void operator()(const TokenExchange& w) const {
+    network(exchange_terms(w, machine.fabric), static_cast<double>(w.group.size));
+  }
+};
+
+// A list of ops, and how often the busiest stage runs it in one step.
+struct Repeated {
+  Step step;
+  std::string where;
+  double times = 1;
+};
+
+std::string place(const LayerKind& kind) {
+  return std::holds_alternative<MoeFfn>(kind.ffn) ? "MoE layer" : "dense layer";
+}
+
+// Which of E, m and L the busiest stage holds; without a pipeline, all.
+double items_on_stage(char item, const TrainEvaluation& answer, std::int64_t all) {
+  if (answer.layout.empty()) return static_cast<double>(all);
+  double found = 0;
+  std::int64_t chunk = 0;
+  for (const char c : answer.layout) {
+    if (c == '|') ++chunk;
+    if (c == item && chunk % answer.parallelism.pp == answer.busiest_stage) ++found;
+  }
+  return found;
+}
+
+std::vector<Repeated> training_steps(const Scenario& s, const TrainWorkload& train, const TrainEvaluation& answer,
+                                     const DecoderContext& context) {
+  std::vector<Repeated> list;
+  const double m = static_cast<double>(answer.micro_batches);
+  const auto add = [&](Step forward, Step backward, const std::string& where, double times) {
+    if (times <= 0) return;
+    list.push_back({std::move(forward), where, times * m});
+    list.push_back({std::move(backward), where, times * m});
+  };
+  const auto stage = static_cast<std::size_t>(answer.busiest_stage);
+  const double mtp = items_on_stage('m', answer, train.mtp_layers);
+  for (std::size_t k = 0; k < s.model.kinds.size(); ++k) {
+    const bool in_mtp = mtp > 0 && static_cast<int>(k) == s.model.mtp_layers[0];
+    add(layer_forward(context, s.model.kinds[k]), layer_backward(context, s.model.kinds[k]), place(s.model.kinds[k]),
+        answer.stage_layers[stage][k] + (in_mtp ? mtp : 0));
+  }
+  add(embedding_forward(context), embedding_backward(context), "embedding", items_on_stage('E', answer, 1));
+  add(head_forward(context), head_backward(context), "head", items_on_stage('L', answer, 1) + mtp);
+  add(mtp_forward(context), mtp_backward(context), "MTP", mtp);
+  return list;
+}
+
+// Equal ops of one place, such as the norms of a layer, stay apart only if their work differs in time.
+void collect(std::vector<OpExplanation>& list, const Repeated& repeated, const Machine& machine) {
+  for (const Op& op : repeated.step) {
+    OpExplanation next{.name = std::string(op.name),
+                       .group = std::string(op.group),
+                       .where = repeated.where,
+                       .phase = name(op.phase),
+                       .work = op.work,
+                       .cost = cost(op.work, machine),
+                       .times = repeated.times};
+    const auto same = std::find_if(list.begin(), list.end(), [&](const OpExplanation& other) {
+      return other.name == next.name && other.group == next.group && other.where == next.where &&
+             other.phase == next.phase && other.cost.time == next.cost.time;
+    });
+    if (same != list.end()) {
+      same->times += next.times;
+    } else {
+      list.push_back(std::move(next));
+    }
+  }
+}
+
+}  // namespace
+
+std::vector<OpExplanation> explained_ops(const Question& question, const Evaluation& evaluation, std::size_t most) {
+  Scenario s = question.scenario;
+  std::vector<std::string> notes;
+  MOELINE_EXPECT(!resolve(s.parallelism, s.cluster.devices, s.model) && !legalise(s.recipe, s.cluster.device, notes));
+  // The question's machine, not the copy's: bound_by keeps views of its tier names.
+  const Cluster& cluster = question.scenario.cluster;
+  const Machine machine{std::get<Gpu>(cluster.device), cluster.fabric, question.calibration};
+  std::vector<OpExplanation> list;
+  if (const TrainEvaluation* answer = std::get_if<TrainEvaluation>(&evaluation.answer)) {
+    const TrainWorkload& train = std::get<TrainWorkload>(s.workload);
+    const DecoderContext context{s.model,
+                                 s.parallelism,
+                                 s.recipe,
+                                 s.routing,
+                                 static_cast<double>(train.micro_batch),
+                                 static_cast<double>(train.sequence),
+                                 train};
+    for (const Repeated& step : training_steps(s, train, *answer, context)) collect(list, step, machine);
+  } else {
+    const LayerQuestion layer = layer_question(s, std::get<LayerWorkload>(s.workload));
+    const DecoderContext context{s.model,    s.parallelism,   s.recipe,
+                                 s.routing,  layer.sequences, static_cast<double>(layer.train.sequence),
+                                 layer.train};
+    collect(list, {layer_forward(context, *layer.kind), place(*layer.kind), 1}, machine);
+    collect(list, {layer_backward(context, *layer.kind), place(*layer.kind), 1}, machine);
+  }
+  std::stable_sort(list.begin(), list.end(),
+                   [](const OpExplanation& a, const OpExplanation& b) { return a.total() > b.total(); });
+  if (list.size() > most) list.resize(most);
+  for (OpExplanation& op : list) std::visit(Explain{machine, op}, op.work);
+  return list;
+}
+
+}  // namespace moeline

@@ -1,0 +1,39 @@
+// Two answers side by side, and which parts make the difference?
+//
+//   difference of the totals = sum over (group, phase) of the differences of exposed time
+// Works on results as -o json writes them, so that an answer of last week can be held against one of today.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "spec/reader.hpp"
+
+namespace moeline {
+
+struct ComparedPart {
+  std::string name, phase;
+  double first = 0, second = 0;  // exposed seconds
+  double difference() const { return second - first; }
+};
+
+struct ComparedField {
+  std::string pointer, first, second;  // of the resolved scenarios
+};
+
+struct Comparison {
+  Json first, second;  // the results
+  double first_seconds = 0, second_seconds = 0;
+  std::vector<ComparedPart> parts;  // largest difference first
+  std::vector<ComparedField> fields;
+};
+
+bool is_result(const Json& json);  // of train or layer -o json, rather than a scenario
+// SpecError when one is no answer, or they answer different questions. `a`, `b` name them in messages.
+Comparison compared(Json before, Json after, const std::string& a, const std::string& b);
+
+std::string comparison_text(const Comparison& comparison, const std::string& a, const std::string& b);
+std::string comparison_json(const Comparison& comparison);
+
+}  // namespace moeline

@@ -1,0 +1,135 @@
+// The screen of `explain`.
+#include "reports/explanation.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+namespace moeline {
+namespace {
+
+// Smaller changes than this are not worth a line.
+constexpr double kVisible = 5e-5;
+
+std::string percent(double change) { return fmt::format("{:+.2f} %", 100 * change); }
+
+std::string inputs_text(const Explanation& e) {
+  std::string out = fmt::format("  {:<52}{:>18}{:>12}{:>12}\n", "change of an input", "now", "time", "elasticity");
+  std::size_t still = 0;
+  for (const Elasticity& i : e.elasticities) {
+    if (i.input.kind == InputKind::workload) continue;
+    if (std::abs(i.effect) < kVisible && std::abs(i.elasticity) < kVisible) {
+      ++still;
+      continue;
+    }
+    out += fmt::format("  {:<52}{:>18}{:>12}{:>+12.3f}\n", fmt::format("+10 % {}", i.input.name), i.input.value,
+                       percent(i.effect), i.elasticity);
+  }
+  if (still > 0) out += fmt::format("  {} other inputs of the machine do not move it\n", still);
+  out += fmt::format("\n  {:<52}{:>18}{:>12}{:>12}\n", "another question", "", "time", "tokens/s");
+  for (const Elasticity& i : e.elasticities) {
+    if (i.input.kind != InputKind::workload) continue;
+    for (const Neighbour& n : i.neighbours) {
+      out += fmt::format("  {:<52}{:>18}{:>12}{:>12}\n",
+                         fmt::format("{} {} -> {}", i.input.name, i.input.value, format_count(n.value)), "",
+                         percent(n.time_change), percent(n.throughput_change));
+    }
+  }
+  return out;
+}
+
+std::string without_text(const Explanation& e) {
+  std::string out = fmt::format("\n  {:<52}{:>18}{:>12}\n", "if it took no time", "time left", "change");
+  for (const Free& f : e.without) {
+    if (std::abs(f.change) < 10 * kVisible) continue;
+    out += fmt::format(
+        "  {:<52}{:>18}{:>12}\n",
+        f.kind == "group" ? f.name : fmt::format("{} ({})", f.name, f.kind == "tier" ? "infinitely fast" : "free"),
+        format(f.time), percent(f.change));
+  }
+  return out;
+}
+
+std::string neighbours_text(const Explanation& e) {
+  if (e.neighbours.empty()) return "";
+  std::string out = fmt::format("\n  {:<52}{:>18}{:>12}\n", "layouts one step away", "memory", "time");
+  for (const LayoutNeighbour& n : e.neighbours) {
+    if (n.time_change) {
+      out += fmt::format("  {:<52}{:>18}{:>12}\n", n.change, format(n.memory), percent(*n.time_change));
+    } else {
+      out += fmt::format("  {:<34}cannot run: {}\n", n.change, n.obstacle);
+    }
+  }
+  return out;
+}
+
+std::string term_text(const Term& term) {
+  const std::string name = std::string(term.name.substr(0, term.name.find(',')));
+  if (term.unit == "seconds") return fmt::format("{} {}", name, format(term.value * second));
+  if (term.unit == "bytes") return fmt::format("{} {}", name, format(term.value * byte));
+  if (term.unit == "flops") return format(term.value * flop);
+  return fmt::format("{} {:.6g}", name, term.value);
+}
+
+std::string ops_text(const Explanation& e) {
+  if (e.ops.empty()) return "";
+  std::string out = "\n  the longest ops and what they are made of\n";
+  for (const OpExplanation& op : e.ops) {
+    out += fmt::format("  {}: {}, {} of {}   {} x {:.0f} = {}   {}, {}\n", op.group, op.name, op.phase, op.where,
+                       format(op.cost.time), op.times, format(op.total()), op.cost.bound_by, name(op.cost.source));
+    std::string line = fmt::format("      {}:", op.formula);
+    for (const Term& term : op.terms) {
+      if (term.value == 0) continue;
+      const std::string text = term_text(term);
+      if (line.size() + text.size() > 118) {
+        out += line + "\n";
+        line = "       ";
+      }
+      line += (line.find_first_not_of(' ') == std::string::npos || line.back() == ':' ? " " : " · ") + text;
+    }
+    out += line + "\n";
+  }
+  return out;
+}
+
+}  // namespace
+
+std::vector<std::string> best_changes(const std::vector<Elasticity>& elasticities,
+                                      const std::vector<LayoutNeighbour>& neighbours) {
+  struct Help {
+    std::string what;
+    double change;
+  };
+  std::vector<Help> list;
+  for (const Elasticity& i : elasticities) {
+    if (i.input.kind == InputKind::rate) list.push_back({fmt::format("+10 % {}", i.input.name), i.effect});
+    if (i.input.kind == InputKind::latency) list.push_back({fmt::format("-10 % {}", i.input.name), -i.effect});
+  }
+  for (const LayoutNeighbour& n : neighbours) {
+    if (n.time_change && n.pointer != "/routing/popularity") list.push_back({n.change, *n.time_change});
+  }
+  std::stable_sort(list.begin(), list.end(), [](const Help& a, const Help& b) { return a.change < b.change; });
+  std::vector<std::string> best;
+  for (const Help& help : list) {
+    if (best.size() < 3 && help.change < -kVisible)
+      best.push_back(fmt::format("{}: {:.1f} %", help.what, 100 * help.change));
+  }
+  return best;
+}
+
+std::string explanation_text(const Explanation& e) {
+  std::string out = headline(e.evaluation, e.scenario) + "\n";
+  if (const TrainEvaluation* train = std::get_if<TrainEvaluation>(&e.evaluation.answer)) {
+    const Bytes left = train->memory_available - train->memory.total();
+    out += fmt::format("  step     {}   MFU {:.1f} %\n", format(train->step.value), 100 * train->mfu);
+    out += fmt::format("  memory   {} left of {} ({:.0f} %), stage {} binds\n", format(left),
+                       format(train->memory_available), 100 * (left / train->memory_available), train->memory_stage);
+  } else {
+    out += fmt::format("  layer    {} forward and backward\n", format(answer_time(e.evaluation)));
+  }
+  out += fmt::format("  what would help   {}\n\n", fmt::join(best_changes(e.elasticities, e.neighbours), "   "));
+  return out + inputs_text(e) + without_text(e) + neighbours_text(e) + ops_text(e);
+}
+
+}  // namespace moeline

@@ -1,0 +1,90 @@
+// The contract of `explain -o json`.
+#include <nlohmann/json.hpp>
+
+#include "reports/explanation.hpp"
+
+namespace moeline {
+namespace {
+
+Json elasticities_json(const std::vector<Elasticity>& elasticities) {
+  Json list = Json::array();
+  for (const Elasticity& e : elasticities) {
+    Json json{{"name", e.input.name},
+              {"pointer", e.input.pointer},
+              {"kind", name(e.input.kind)},
+              {"value", e.input.value},
+              {"elasticity", e.elasticity}};
+    if (e.input.kind != InputKind::workload) json["effect_of_10_percent"] = e.effect;
+    if (e.input.set) {
+      json["neighbours"] = Json::array();
+      for (const Neighbour& n : e.neighbours)
+        json["neighbours"].push_back(
+            Json{{"value", n.value}, {"time_change", n.time_change}, {"throughput_change", n.throughput_change}});
+    }
+    list.push_back(json);
+  }
+  return list;
+}
+
+Json neighbours_json(const std::vector<LayoutNeighbour>& neighbours) {
+  Json list = Json::array();
+  for (const LayoutNeighbour& n : neighbours) {
+    Json json{
+        {"change", n.change}, {"pointer", n.pointer}, {"value", n.value}, {"feasible", n.time_change.has_value()}};
+    if (n.time_change) json["time_change"] = *n.time_change;
+    if (n.memory > Bytes{}) json["required_bytes"] = n.memory.in(byte);
+    if (!n.obstacle.empty()) json["reason"] = n.obstacle;
+    list.push_back(json);
+  }
+  return list;
+}
+
+Json ops_json(const std::vector<OpExplanation>& ops) {
+  Json list = Json::array();
+  for (const OpExplanation& op : ops) {
+    Json json{{"name", op.name},
+              {"group", op.group},
+              {"phase", op.phase},
+              {"where", op.where},
+              {"seconds", op.cost.time.in(second)},
+              {"times", op.times},
+              {"total_seconds", op.total().in(second)},
+              {"bound_by", op.cost.bound_by},
+              {"source", name(op.cost.source)},
+              {"formula", op.formula}};
+    json["terms"] = Json::object();
+    for (const Term& term : op.terms) {
+      // A unit in the key, but not twice: "tensor_seconds", "bytes".
+      std::string key(term.name);
+      if (!term.unit.empty() && term.name != term.unit) key.append("_").append(term.unit);
+      json["terms"][key] = term.value;
+    }
+    list.push_back(json);
+  }
+  return list;
+}
+
+}  // namespace
+
+std::string explanation_json(const Explanation& e) {
+  Json out{{"kind", "explain"}, {"feasible", true}};
+  out["time_seconds"] = answer_time(e.evaluation).in(second);
+  if (const TrainEvaluation* train = std::get_if<TrainEvaluation>(&e.evaluation.answer)) {
+    out["memory"] = Json{{"required_bytes", train->memory.total().in(byte)},
+                         {"available_bytes", train->memory_available.in(byte)},
+                         {"headroom_bytes", (train->memory_available - train->memory.total()).in(byte)},
+                         {"stage", train->memory_stage}};
+  }
+  out["elasticities"] = elasticities_json(e.elasticities);
+  out["without"] = Json::array();
+  for (const Free& f : e.without)
+    out["without"].push_back(
+        Json{{"name", f.name}, {"kind", f.kind}, {"time_seconds", f.time.in(second)}, {"time_change", f.change}});
+  out["neighbours"] = neighbours_json(e.neighbours);
+  out["ops"] = ops_json(e.ops);
+  out["assumptions"] = e.evaluation.assumptions;
+  out["scenario"] = e.scenario.resolved;
+  return out.dump(2) + "\n";
+}
+
+}  // namespace moeline

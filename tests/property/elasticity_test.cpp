@@ -1,0 +1,165 @@
+// Do the elasticities obey dimensional analysis, and does what is shown add up?
+#include "plan/elasticity.hpp"
+
+#include <catch2/catch.hpp>
+#include <cmath>
+#include <map>
+
+#include "plan/neighbours.hpp"
+#include "plan/op_terms.hpp"
+#include "scenarios.hpp"
+
+using namespace moeline;
+using Catch::WithinAbs;
+using Catch::WithinRel;
+
+namespace {
+
+Question question(const Trial& trial) { return varied_question(trial.scenario(), Calibration{}, trial.evaluation()); }
+
+// A pipeline, so that bubbles and transfers are there too.
+Trial piped() {
+  return small().with({"/parallelism/pp=2", "/parallelism/tp=2", "/parallelism/ep=4",
+                       "/hardware/device/sparse_peak/bf16=9000 TFLOP/s"});
+}
+
+double of(const std::vector<Elasticity>& list, const std::string& name) {
+  for (const Elasticity& e : list) {
+    if (e.input.name == name) return e.elasticity;
+  }
+  FAIL("no input " << name);
+  return 0;
+}
+
+}  // namespace
+
+TEST_CASE("all rates times c divide a step of bounds by c", "[property]") {
+  for (const Trial& trial : {small(), fine_grained(), piped()}) {
+    const Question base = question(trial);
+    Question faster = base;
+    for (const Input& input : inputs_of(base)) {
+      if (input.kind == InputKind::rate) input.scale(faster, 3);
+      if (input.kind == InputKind::latency) input.scale(faster, 1.0 / 3);
+    }
+    CHECK_THAT(answer_time(faster)->in(second), WithinRel(trial.seconds() / 3, 1e-9));
+  }
+}
+
+TEST_CASE("elasticities of rates less those of latencies add up to minus one", "[property]") {
+  for (const Trial& trial : {small(), fine_grained(), piped()}) {
+    double sum = 0;
+    for (const Elasticity& e : elasticities(question(trial))) {
+      if (e.input.kind == InputKind::rate) sum += e.elasticity;
+      if (e.input.kind == InputKind::latency) sum -= e.elasticity;
+    }
+    CHECK_THAT(sum, WithinAbs(-1, 1e-3));  // a central difference over 0.1 % in each
+  }
+}
+
+TEST_CASE("no elasticity of a rate helps by more than its share, nor hurts", "[property]") {
+  for (const Elasticity& e : elasticities(question(small()))) {
+    INFO(e.input.name);
+    if (e.input.kind == InputKind::rate) CHECK((e.elasticity <= 1e-9 && e.elasticity >= -1));
+    if (e.input.kind == InputKind::latency) CHECK((e.elasticity >= -1e-9 && e.elasticity <= 1));
+    if (e.input.kind == InputKind::rate) CHECK(e.effect <= 1e-9);
+  }
+}
+
+TEST_CASE("twice the batch takes twice the time where every part repeats with it", "[property]") {
+  // 64 -> 128 sequences: everything but the reduction, optimiser and gather doubles.
+  const double e = of(elasticities(question(small())), "global_batch");
+  CHECK(e > 0.5);
+  CHECK(e < 1);
+}
+
+TEST_CASE("a part that takes no time leaves no more than the step without it", "[property]") {
+  const Trial trial = small();  // one lane after the other: exposed times are exact
+  for (const Free& f : without_each(question(trial), trial.evaluation())) {
+    INFO(f.name);
+    CHECK(f.time <= trial.train().step.value * (1 + 1e-12));
+    if (f.kind == "group" && f.name != "dispatch and combine") {
+      CHECK_THAT(f.time.in(second), WithinRel((trial.train().step.value - trial.exposed(f.name)).in(second), 1e-9));
+    }
+  }
+}
+
+TEST_CASE("the quick effects are those of the full list", "[property]") {
+  const std::vector<Elasticity> full = elasticities(question(small()));
+  for (const Elasticity& quick : effects(question(small()))) {
+    for (const Elasticity& e : full) {
+      if (e.input.name == quick.input.name) CHECK(e.effect == quick.effect);
+    }
+  }
+}
+
+TEST_CASE("the pipeline keeps its cut while inputs are varied", "[property]") {
+  const Trial trial = piped();
+  CHECK_FALSE(trial.train().layout.empty());
+  CHECK(answer_time(question(trial)) == trial.train().step.value);
+}
+
+TEST_CASE("explained ops add up to the rows of the breakdown", "[property]") {
+  for (const Trial& trial : {small(), fine_grained(), piped()}) {
+    const std::vector<OpExplanation> ops = explained_ops(question(trial), trial.evaluation(), 1000);
+    for (const BreakdownRow& row : trial.train().breakdown.rows()) {
+      Seconds sum;
+      for (const OpExplanation& op : ops) {
+        if (op.group == row.name && op.phase == row.phase) sum += op.total();
+      }
+      INFO(row.name << " " << row.phase);
+      if (sum > Seconds{}) CHECK_THAT(sum.in(second), WithinRel(row.seconds.in(second), 1e-9));
+    }
+    REQUIRE_FALSE(ops.empty());
+    CHECK(ops.front().total() >= ops.back().total());
+  }
+}
+
+TEST_CASE("the equation of a product comes to the time that priced it", "[property]") {
+  Calibration fit;  // every term present, no correction surface
+  for (GemmFit* gemm : {&fit.gemm_bf16, &fit.gemm_fp8}) {
+    gemm->launch = 3 * microsecond;
+    gemm->leak = 0.2;
+    gemm->expert = 0.1 * microsecond;
+    gemm->split = 2 * microsecond;
+  }
+  const Trial trial = small();
+  const Outcome outcome = evaluate(trial.scenario(), fit);
+  const Evaluation& evaluation = std::get<Evaluation>(outcome);
+  int products = 0;
+  for (const OpExplanation& op : explained_ops(varied_question(trial.scenario(), fit, evaluation), evaluation, 1000)) {
+    std::map<std::string_view, double> term;
+    for (const Term& t : op.terms) term[t.name] = t.value;
+    if (!term.contains("tile_m")) continue;
+    ++products;
+    INFO(op.name << ": " << op.formula);
+    const double sum =
+        term["launch"] + std::max(term["tensor"], term["memory"]) + term["leak"] + term["splitting"] + term["experts"];
+    CHECK_THAT(term["correction"] * sum, WithinRel(op.cost.time.in(second), 1e-9));
+  }
+  CHECK(products > 10);
+}
+
+TEST_CASE("a layout beside this one answers as if it had been asked for", "[property]") {
+  const Trial trial = small();
+  const Json json =
+      parse_json(R"({"model": {"base": "mixtral-8x7b", "num_hidden_layers": 8}, "hardware": "h100-sxm", "devices": 16,
+      "recipe": "bf16", "parallelism": {"tp": 1, "pp": 1, "ep": 8},
+      "workload": {"kind": "train", "sequence": 4096, "global_batch": 64, "micro_batch": 1, "overlap": [], "transport": "nccl"}})",
+                 "trial.json");
+  bool halved = false, refused = false;
+  for (const LayoutNeighbour& n :
+       layout_neighbours(json, "trial.json", trial.scenario(), Calibration{}, trial.train())) {
+    if (n.change == "ep 8 -> 4") {
+      halved = true;
+      REQUIRE(n.time_change);
+      CHECK_THAT(*n.time_change, WithinAbs(trial.with({"/parallelism/ep=4"}).seconds() / trial.seconds() - 1, 1e-12));
+    }
+    if (n.change == "ep 8 -> 16") {  // 8 experts
+      refused = true;
+      CHECK_FALSE(n.time_change);
+      CHECK_THAT(n.obstacle, Catch::Contains("does not divide the 8 experts"));
+    }
+  }
+  CHECK(halved);
+  CHECK(refused);
+}

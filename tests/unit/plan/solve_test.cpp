@@ -1,0 +1,124 @@
+#include "plan/solve.hpp"
+
+#include <catch2/catch.hpp>
+#include <cmath>
+
+#include "error_of.hpp"
+#include "scenarios.hpp"
+
+using namespace moeline;
+using Catch::Contains;
+using Catch::WithinRel;
+
+namespace {
+
+Json trial_json() {
+  return parse_json(
+      R"({"model": {"base": "mixtral-8x7b", "num_hidden_layers": 8}, "hardware": "h100-sxm", "devices": 16,
+      "recipe": "bf16", "parallelism": {"tp": 1, "pp": 1, "ep": 8},
+      "workload": {"kind": "train", "sequence": 4096, "global_batch": 64, "micro_batch": 1, "overlap": [], "transport": "nccl"}})",
+      "trial.json");
+}
+
+Root solved(const std::string& pointer, const std::string& want, VariedInput& input) {
+  input = varied_input(trial_json(), "trial.json", pointer);
+  return root_of(root_problem(trial_json(), "trial.json", Calibration{}, input, read_wanted(want, false)));
+}
+
+}  // namespace
+
+TEST_CASE("a square root is found where it is") {
+  const Root root = root_of({.answer = [](double x) { return std::optional(x * x); }, .start = 1, .wanted = 50});
+  REQUIRE(root.found);
+  CHECK_THAT(root.found->input, WithinRel(std::sqrt(50), 1e-9));
+  CHECK(root.monotone);
+  CHECK(root.crossings == 1);
+}
+
+TEST_CASE("an answer that never gets there has no root and tells how far it got") {
+  const Root root = root_of({.answer = [](double x) { return std::optional(3 + 1 / x); }, .start = 1, .wanted = 2});
+  CHECK_FALSE(root.found);
+  CHECK(root.samples.back().input == 4096);  // 2^12
+  CHECK(root.samples.back().answer > 3);
+}
+
+TEST_CASE("a jump over what is wanted is no root") {
+  const Root root =
+      root_of({.answer = [](double x) { return std::optional(x < 3 ? 1.0 : 2.0); }, .start = 1, .wanted = 1.5});
+  CHECK_FALSE(root.found);
+  CHECK(root.jumps);
+  CHECK_THAT(root.above->input, WithinRel(3, 1e-9));
+}
+
+TEST_CASE("of two crossings the one nearest to the present value is taken, and the second counted") {
+  // (x - 3)^2 = 1 at 2 and at 4.
+  const Root root = root_of({.answer = [](double x) { return std::optional((x - 3) * (x - 3)); },
+                             .start = 2.2,
+                             .wanted = 1,
+                             .from = 1,
+                             .to = 9});
+  REQUIRE(root.found);
+  CHECK_THAT(root.found->input, WithinRel(2, 1e-9));
+  CHECK_FALSE(root.monotone);
+  CHECK(root.crossings == 2);
+}
+
+TEST_CASE("a whole number is the nearest one, with both neighbours that can run") {
+  // Multiples of 16 can run, as batches must; 10 x = 4567 lies between 448 and 464, nearer to 464? 4567 - 4480 = 87,
+  // 4640 - 4567 = 73.
+  const Root root =
+      root_of({.answer = [](double x) { return std::fmod(x, 16) == 0 ? std::optional(10 * x) : std::nullopt; },
+               .start = 64,
+               .wanted = 4567,
+               .integer = true});
+  REQUIRE(root.found);
+  CHECK(root.below->input == 448);
+  CHECK(root.above->input == 464);
+  CHECK(root.found->input == 464);
+}
+
+TEST_CASE("the value that solve finds gives the wanted step when it is set") {
+  const Trial base = small();
+  for (const char* pointer :
+       {"/hardware/device/hbm_bandwidth", "/hardware/fabric/1/bandwidth", "/hardware/fabric/0/bandwidth"}) {
+    VariedInput input;
+    const double wanted = 0.99 * base.seconds();
+    const Root root = solved(pointer, fmt::format("step_time={:.17g} s", wanted), input);
+    INFO(pointer);
+    REQUIRE(root.found);
+    CHECK(root.found->input > input.value);
+    CHECK_THAT(base.with({fmt::format("{}={}", pointer, input.text(root.found->input))}).seconds(),
+               WithinRel(wanted, 1e-6));
+  }
+}
+
+TEST_CASE("memory is solved for across what does not fit") {
+  VariedInput input;
+  const Root root = solved("/workload/sequence", "memory_headroom=0 GB", input);
+  REQUIRE(root.found);
+  REQUIRE(root.below);
+  CHECK(root.below->answer >= 0);
+  CHECK(root.above->answer < 0);  // the next one overflows
+}
+
+TEST_CASE("a whole batch gives the nearest throughput") {
+  VariedInput input;
+  const Root root = solved("/workload/global_batch",
+                           fmt::format("tokens_per_second={:.17g}", 1.01 * small().train().tokens_per_second), input);
+  REQUIRE(root.found);
+  CHECK(input.integer);
+  CHECK(std::fmod(root.found->input, 16) == 0);  // dp = 16
+}
+
+TEST_CASE("a wish or a pointer that means nothing is refused in a line") {
+  CHECK_THAT(error_of([] { read_wanted("mfuu=0.4", false); }), Contains("did you mean \"mfu\"?"));
+  CHECK_THAT(error_of([] { read_wanted("mfu", false); }), Contains("expected KEY=VALUE"));
+  CHECK_THAT(error_of([] { read_wanted("step_time=12", false); }), Contains("unit"));
+  CHECK_THAT(error_of([] { read_wanted("step_time=12 GB", false); }), Contains("wrong kind of unit"));
+  CHECK_THAT(error_of([] { read_wanted("mfu=fast", false); }), Contains("not a number"));
+  CHECK_THAT(error_of([] { varied_input(trial_json(), "trial.json", "/hardware/device/hbm"); }),
+             Contains("no such field"));
+  CHECK_THAT(error_of([] { varied_input(trial_json(), "trial.json", "/hardware/device/name"); }),
+             Contains("is not a number"));
+  CHECK(read_wanted("mfu=40 %", false).value == read_wanted("mfu=0.4", false).value);
+}
