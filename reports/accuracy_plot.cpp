@@ -73,7 +73,13 @@ std::string cells(const AccuracyPanel& panel, Range x) {
 }
 
 std::string frame(const FamilyFit& page, Range x) {
-  std::string out = fmt::format("<text class=\"t\" x=\"{}\" y=\"14\">{}</text>\n", kLeft, escaped(panel_caption(page)));
+  // The whole caption is the panel's title, which viewers show on pointing; long library names would run into their neighbour.
+  constexpr std::size_t kLongest = 60;
+  const std::string& library = page.key.library;
+  const std::string elided = library.size() <= kLongest ? library : library.substr(0, kLongest / 2) + "…" + library.substr(library.size() - kLongest / 2);
+  std::string out = fmt::format("<title>{}</title><text x=\"{}\" y=\"12\">{} {}: {} rows, mean {:.1f} %</text><text class=\"a\" x=\"{}\" y=\"24\">{}</text>\n",
+                                escaped(panel_caption(page)), kLeft, escaped(page.key.device), escaped(page.key.dtype), page.held_out.n,
+                                100 * page.held_out.mean, kLeft, escaped(elided));
   for (const double ratio : {0.5, 0.7, 1.0, 1.4, 2.0}) {
     const double y = height_of(ratio);
     out += fmt::format(

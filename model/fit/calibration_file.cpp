@@ -225,7 +225,7 @@ void relieve_throttle(Calibration& calibration, const Cluster& cluster) {
 Calibration calibration_for(const Cluster& cluster, std::string& note) {
   note = "calibration: none for this device, datasheet bounds";
   std::string taken;
-  const std::vector<Page> pages = carried_pages(cluster, taken);
+  const std::vector<Page> pages = carried_pages(cluster, taken, false);
   if (pages.empty()) return {};
   note = "calibration: " + taken + products_note(pages);
   Calibration calibration = assemble(pages);

@@ -49,14 +49,14 @@ std::vector<Page> pages_of_strangers(const std::vector<Page>& relatives) {
     const std::string name(entry.name);
     const auto known = [&](const Page& page) { return page.fit.key.device == name; };
     if (std::any_of(relatives.begin(), relatives.end(), known)) continue;
-    for (FamilyFit& fit : read_pages(parse_json(entry.text, name), name)) {
+    for (FamilyFit& fit : carried_file(entry.text, name)) {
       pages.push_back({.fit = std::move(fit), .own = false, .widening = kStranger, .least = kStrangerLeast});
     }
   }
   return pages;
 }
 
-std::vector<Page> carried_pages(const Cluster& cluster, std::string& taken) {
+std::vector<Page> carried_pages(const Cluster& cluster, std::string& taken, bool all) {
   std::vector<Page> pages;
   const Gpu* gpu = std::get_if<Gpu>(&cluster.device);
   if (gpu == nullptr) return pages;
@@ -68,7 +68,7 @@ std::vector<Page> carried_pages(const Cluster& cluster, std::string& taken) {
       if (entry.name != lender.name) continue;
       const std::string origin = "calibration/" + std::string(entry.name) + ".json";
       const bool own = entry.name == cluster.name;
-      for (FamilyFit& fit : read_pages(parse_json(entry.text, origin), origin)) {
+      for (FamilyFit& fit : carried_file(entry.text, origin, all)) {
         pages.push_back({.fit = std::move(fit), .own = own, .widening = own ? 1 : lender.widening});
       }
       taken += fmt::format("{}{}{}", taken.empty() ? "" : ", ", lender.name, own ? "" : " (borrowed)");

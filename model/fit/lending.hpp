@@ -29,8 +29,9 @@ struct Page {
 inline constexpr double kStranger = 3;
 inline constexpr double kStrangerLeast = 0.2231;  // log 1.25: across generations nothing better than 25 % is claimed
 
-// All carried pages that may price the cluster's device, best first. `taken` names the lenders.
-std::vector<Page> carried_pages(const Cluster& cluster, std::string& taken);
+// Carried pages that may price the cluster's device, best first; without `all`, those that a training step asks for.
+// `taken` names the lenders.
+std::vector<Page> carried_pages(const Cluster& cluster, std::string& taken, bool all = true);
 
 // The carried pages of every other device, for comparisons only: strangers.
 std::vector<Page> pages_of_strangers(const std::vector<Page>& relatives);

@@ -17,5 +17,7 @@ Json to_json(const FamilyFit& page);
 std::string page_file_text(const std::string& device, const std::vector<Json>& pages);
 // SpecError naming the place if a page is not one.
 std::vector<FamilyFit> read_pages(const Json& json, const std::string& origin);
+// The pages of a carried file; those of operations that no training step prices are left out unless `all`.
+std::vector<FamilyFit> carried_file(std::string_view text, const std::string& origin, bool all = true);
 
 }  // namespace moeline
