@@ -11,10 +11,10 @@
 namespace moeline {
 namespace {
 
-Term seconds(std::string_view name, Seconds value) { return {name, value.in(second), "seconds"}; }
-Term bytes_term(std::string_view name, Bytes value) { return {name, value.in(byte), "bytes"}; }
+Term seconds(std::string_view name, Seconds value) { return {std::string(name), value.in(second), "seconds"}; }
+Term bytes_term(std::string_view name, Bytes value) { return {std::string(name), value.in(byte), "bytes"}; }
 Term flops_term(Flops value) { return {"flops", value.in(flop), "flops"}; }
-Term count(std::string_view name, double value) { return {name, value, ""}; }
+Term count(std::string_view name, double value) { return {std::string(name), value, ""}; }
 
 // Writes formula and terms of one kind of work each.
 struct Explain {

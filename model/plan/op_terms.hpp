@@ -14,7 +14,7 @@
 namespace moeline {
 
 struct Term {
-  std::string_view name;  // "tensor"
+  std::string name;  // "tensor"
   double value = 0;
   std::string_view unit;  // "seconds", "bytes", "flops", "" for counts
 };

@@ -127,7 +127,7 @@ TEST_CASE("the equation of a product comes to the time that priced it", "[proper
   const Evaluation& evaluation = std::get<Evaluation>(outcome);
   int products = 0;
   for (const OpExplanation& op : explained_ops(varied_question(trial.scenario(), fit, evaluation), evaluation, 1000)) {
-    std::map<std::string_view, double> term;
+    std::map<std::string, double> term;
     for (const Term& t : op.terms) term[t.name] = t.value;
     if (!term.contains("tile_m")) continue;
     ++products;
