@@ -109,8 +109,7 @@ void assemble_gemm(Calibration& calibration, const std::vector<Page>& pages) {
   for (std::size_t i = 0; i < std::size(kLibraries); ++i) {
     const Page* page = product_page(pages, kLibraries[i]);
     if (page == nullptr) continue;
-    *fits[i] = marked(gemm_fit(page->fit.key, page->fit.fit.values), *page);
-    if (!page->fit.surface.empty()) fits[i]->surface = std::make_shared<const Surface>(page->fit.surface);
+    *fits[i] = corrected(gemm_fit(page->fit.key, page->fit.fit.values), *page);
   }
   if (calibration.gemm_bf16.source == Source::bound) assemble_older_gemm(calibration.gemm_bf16, pages);
   if (calibration.gemm_bf16.source == Source::bound) return;

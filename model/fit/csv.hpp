@@ -20,7 +20,7 @@ class Csv {
   bool has(std::string_view column) const { return find(column).has_value(); }
   bool has_all(const std::vector<std::string_view>& columns) const;
   std::string_view text(std::size_t row, std::string_view column) const;      // SpecError if there is no such column
-  std::optional<double> number(std::size_t row, std::string_view column) const;  // nullopt: empty or not a number
+  std::optional<double> number(std::size_t row, std::string_view column) const;  // nullopt: empty, not a number, not finite
   // Drops the rows for which `kept` is false; asks once a row, in order.
   void keep(const std::function<bool(std::size_t row)>& kept);
   const std::string& origin() const { return origin_; }

@@ -213,7 +213,7 @@ std::vector<FamilyData> gemm_families(const Csv& csv) {
       data.surface = correction();
     }
     const auto m = csv.number(i, "m"), n = csv.number(i, "n"), k = csv.number(i, "k"), t = csv.number(i, "latency_us");
-    if (!m || !n || !k || !t || !(*t > 0)) {
+    if (!m || !n || !k || !t || !(*m > 0) || !(*n > 0) || !(*k > 0) || !(*t > 0)) {
       ++data.skipped["missing value"];
       continue;
     }

@@ -1,5 +1,9 @@
 #include "fit/measurement.hpp"
 
+#include <cmath>
+#include <span>
+#include <type_traits>
+
 #include "error.hpp"
 #include "fit/attention_data.hpp"
 #include "fit/deepep_data.hpp"
@@ -72,6 +76,34 @@ std::vector<FamilyData> take_unknown_devices(Csv& csv) {
   return families;
 }
 
+// Sizes beyond any machine have no finite time, and one such row would spoil a fit. Rows that stay keep their order.
+void drop_rows_without_a_time(FamilyData& data) {
+  std::vector<double> start;
+  for (const Parameter& parameter : data.parameters) start.push_back(parameter.start);
+  std::vector<std::size_t> kept;
+  const std::size_t count = data.observations.measured.size();
+  for (std::size_t row = 0; row < count; ++row) {
+    if (std::isfinite(data.observations.predicted(start, row))) kept.push_back(row);
+  }
+  if (kept.size() == count) return;
+  data.skipped["no finite prediction for these sizes"] += count - kept.size();
+  const auto keep = [&](auto& column) {
+    if (column.size() != count) return;  // a column that the family leaves empty
+    std::remove_reference_t<decltype(column)> left;
+    for (const std::size_t row : kept) left.push_back(std::move(column[row]));
+    column = std::move(left);
+  };
+  keep(data.observations.measured);
+  keep(data.observations.weight);
+  keep(data.group);
+  keep(data.size);
+  keep(data.coordinates);
+  for (Predictor* predictor : {&data.observations.predicted, &data.in_step}) {
+    if (!*predictor) continue;
+    *predictor = [inner = *predictor, kept](std::span<const double> values, std::size_t row) { return inner(values, kept[row]); };
+  }
+}
+
 }  // namespace
 
 std::vector<FamilyData> read_families(const std::string& path) {
@@ -79,9 +111,13 @@ std::vector<FamilyData> read_families(const std::string& path) {
   Csv csv = Csv::read(path);
   for (const Schema& schema : kSchemas) {
     if (!schema.recognises(csv)) continue;
+    if (csv.rows() == 0) throw SpecError(path, "has a header and no rows");
     std::vector<FamilyData> families;
     if (schema.profiled) families = take_unknown_devices(csv);
-    for (FamilyData& family : schema.read(csv)) families.push_back(std::move(family));
+    for (FamilyData& family : schema.read(csv)) {
+      drop_rows_without_a_time(family);
+      families.push_back(std::move(family));
+    }
     return families;
   }
   throw SpecError(path, "the header matches no known measurement file; see docs/guide/measurements.md");

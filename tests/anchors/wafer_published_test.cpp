@@ -126,6 +126,7 @@ TEST_CASE("the Model Zoo's micro-batches fit, dense ones bound by compute and Mo
 
 TEST_CASE("one set of constants gives the published effects of batch tiling inside 40 GB", "[anchors]") {
   const double dense = rate(8, 8, "1"), experts = rate(128, 8, "1");
+  // Aim: 15 % from one set of constants; reached within 0.5 % when written, by three constants for three figures.
   CHECK_THAT(1 - experts / dense, WithinRel(0.53, 0.15));  // up to 53 % lost to experts, top-8
   const double uniform = rate(128, 1, "1"), tiled = rate(128, 1, "64");
   CHECK_THAT(uniform, WithinRel(7091, 0.15));

@@ -76,6 +76,20 @@ case_check_prices_a_sister_by_the_pages_it_borrows() {
   says '^gb200-nvl72 +gemm +trtllm +bfloat16 +60 .* b200-sxm'
 }
 
+case_check_counts_rows_that_no_machine_could_run() {
+  measured_products wild.csv h200_sxm
+  printf '%s\n' h200_sxm,trtllm,1,torch,bfloat16,1e308,1e308,1e308,1 h200_sxm,trtllm,1,torch,bfloat16,-5,8,8,1 \
+    h200_sxm,trtllm,1,torch,bfloat16,8,8,8,inf >>wild.csv
+  answers check wild.csv -o json
+  says '"n": 60'
+  says '"no finite prediction for these sizes": 1'
+  says '"missing value": 2'
+  answers fit wild.csv
+  says 'held out +n +60 '
+  head -n 1 wild.csv >none.csv
+  refuses 2 'none.csv: has a header and no rows' check none.csv
+}
+
 case_check_counts_rows_of_devices_nobody_knows() {
   measured_products odd.csv tpu_v9
   answers check odd.csv
