@@ -21,14 +21,6 @@ struct SearchFlags {
   int top = 10, threads = 0;
 };
 
-Calibration calibration_of(const Scenario& scenario) {
-  std::string note;
-  const std::string& path = scenario.calibration;
-  if (path == "none") return {};
-  if (path == "auto") return calibration_for(scenario.cluster, note);
-  return calibration_from(parse_json(read_file(path), path), path, scenario.cluster, note);
-}
-
 Json record_of(const FoundLayout& found) {
   const Parallelism& p = found.layout.parallelism;
   return Json{{"tp", p.tp},
@@ -92,7 +84,9 @@ int answer(const SearchFlags& flags) {
                       fmt::format("\"{}\": expected a size with its unit, such as \"160 GB\"", flags.max_memory));
     }
   }
-  const SearchResult result = search(json, origin, scenario, calibration_of(scenario), settings);
+  std::string note;
+  const Calibration calibration = calibration_named(scenario.calibration, scenario.cluster, note);
+  const SearchResult result = search(json, origin, scenario, calibration, settings);
   Json layouts = Json::array();
   for (const FoundLayout& found : result.best) layouts.push_back(record_of(found));
   const Format format = flags.scenario.output();
