@@ -17,11 +17,6 @@ int explain(const ScenarioFlags& flags, std::size_t ops) {
   const Json json = flags.scenario(flags.kind());
   const auto [asked, calibration, outcome] = answer_to(json, flags.origin());
   const Scenario& scenario = *asked;
-  if (std::holds_alternative<Wafer>(scenario.cluster.device)) {
-    return say_infeasible({"explain takes GPU machines apart; of a wafer it knows only what `train` and `layer` print",
-                           "ask `moeline train`, or `moeline compare` with --set"},
-                          flags.output(), flags.origin());
-  }
   if (const Infeasible* why = std::get_if<Infeasible>(&outcome))
     return say_infeasible(*why, flags.output(), flags.origin());
   const Evaluation& evaluation = std::get<Evaluation>(outcome);

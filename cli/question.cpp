@@ -39,7 +39,7 @@ int answer(const ScenarioFlags& flags, const std::string& kind) {
   const Evaluation& evaluation = std::get<Evaluation>(outcome);
   std::vector<std::string> help;
   const TrainEvaluation* train = std::get_if<TrainEvaluation>(&evaluation.answer);
-  if (train != nullptr && !train->wafer && flags.output() == Format::table) {
+  if (train != nullptr && flags.output() == Format::table) {
     help = best_changes(effects(varied_question(scenario, calibration, evaluation)), {});
   }
   fmt::print("{}", render(evaluation, scenario, flags.output(), terminal(), help));

@@ -122,20 +122,20 @@ void add_common_warnings(const Scenario& s, Evaluation& evaluation) {
   }
 }
 
-Outcome evaluate_wafer(const Scenario& s) {
+Outcome evaluate_wafer(const Scenario& s, std::vector<std::string_view> free) {
   Evaluation evaluation{.answer = {}, .assumptions = s.assumptions, .warnings = {}};
   evaluation.source = Source::assumed;
   if (auto why = check_wafer_scenario(s, evaluation.warnings)) return *why;
   evaluation.assumptions.push_back(
       "wafer: execution order as published, its times derived here (docs/theory/wafer.md)");
   if (const LayerWorkload* layer = std::get_if<LayerWorkload>(&s.workload)) {
-    auto result = evaluate_wafer_layer(s, *layer);
+    auto result = evaluate_wafer_layer(s, *layer, std::move(free));
     if (Infeasible* why = std::get_if<Infeasible>(&result)) return *why;
     evaluation.answer = std::get<LayerEvaluation>(std::move(result));
     return evaluation;
   }
   const TrainWorkload& train = std::get<TrainWorkload>(s.workload);
-  auto trained = evaluate_wafer_train(s, train, evaluation.warnings);
+  auto trained = evaluate_wafer_train(s, train, evaluation.warnings, std::move(free));
   if (Infeasible* why = std::get_if<Infeasible>(&trained)) return *why;
   TrainEvaluation result = std::get<TrainEvaluation>(std::move(trained));
   add_rates(s, train, result);
@@ -164,7 +164,7 @@ Outcome evaluate(const Scenario& scenario, const Calibration& calibration, std::
   Scenario s = scenario;
   Evaluation evaluation;
   const Gpu* gpu = std::get_if<Gpu>(&scenario.cluster.device);
-  if (gpu == nullptr) return evaluate_wafer(scenario);
+  if (gpu == nullptr) return evaluate_wafer(scenario, std::move(free));
   if (std::visit([](const auto& workload) { return workload.wafer_given; }, s.workload)) {
     s.assumptions.push_back("workload/wafer has no meaning on GPUs and is ignored");
   }

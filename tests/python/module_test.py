@@ -74,7 +74,7 @@ class Module(unittest.TestCase):
 
         def work():
             begun.set()
-            moeline.sweep({"scenario": TRAIN, "vary": {"/workload/sequence": "1024..40000+8"}, "mode": "grid"}, threads=1)
+            moeline.sweep({"scenario": TRAIN, "vary": {"/workload/sequence": "1024..40000+4"}, "mode": "grid"}, threads=1)
             done.set()
 
         worker = threading.Thread(target=work)
