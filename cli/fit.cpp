@@ -11,7 +11,7 @@
 #include <optional>
 
 #include "cli/commands.hpp"
-#include "cli/measurement_files.hpp"
+#include "fit/measurement_files.hpp"
 #include "fit/checking.hpp"
 #include "fit/few_points.hpp"
 #include "fit/measurement.hpp"

@@ -19,14 +19,37 @@ struct FamilyResult {
   std::uint64_t legal = 0, feasible = 0;
 };
 
-// Keeps the `most` best, of equals the first to come.
+// What is to be small, in any unit: all layouts share the tokens of a step.
+double figure_of(const FoundLayout& found, Objective objective) {
+  switch (objective) {
+    case Objective::time:
+      return found.step.value.in(second);
+    case Objective::memory:
+      return found.required.in(byte);
+    case Objective::cost:
+      return *found.bill.money;
+    case Objective::energy:
+      return found.bill.energy->in(joule);
+  }
+  return 0;
+}
+
+constexpr const char* kBeaten[]{"feasible, but slower", "feasible, but larger", "feasible, but dearer",
+                                "feasible, but takes more energy"};
+
+// Keeps the best, of equals the first to come.
 void keep(std::vector<FoundLayout>& best, FoundLayout found, const SearchSettings& settings) {
   const auto better = [&](const FoundLayout& a, const FoundLayout& b) {
-    return settings.by_memory ? a.required < b.required : a.step.value < b.step.value;
+    return figure_of(a, settings.objective) < figure_of(b, settings.objective);
   };
   if (best.size() == settings.top && !better(found, best.back())) return;
   best.insert(std::upper_bound(best.begin(), best.end(), found, better), std::move(found));
   if (best.size() > settings.top) best.pop_back();
+}
+
+void count_beaten(SearchResult& result, Objective objective) {
+  const std::uint64_t beaten = result.feasible - result.best.size();
+  if (beaten > 0) result.lost[kBeaten[static_cast<std::size_t>(objective)]] = beaten;
 }
 
 class Search {
@@ -46,12 +69,13 @@ class Search {
           for (const auto& [reason, count] : family.lost) result.lost[reason] += count;
           result.legal += family.legal;
           result.feasible += family.feasible;
-          if (!settings_.by_memory && result.best.size() == settings_.top) longest_ = result.best.back().step.value.in(second);
+          // Cost and energy grow with the time alone, where the devices are given.
+          const bool by_time = settings_.objective != Objective::memory;
+          if (by_time && result.best.size() == settings_.top) longest_ = result.best.back().step.value.in(second);
           shown.at(i + 1);
           return true;
         });
-    const std::uint64_t beaten = result.feasible - result.best.size();
-    if (beaten > 0) result.lost[settings_.by_memory ? "feasible, but larger" : "feasible, but slower"] = beaten;
+    count_beaten(result, settings_.objective);
     return result;
   }
 
@@ -63,11 +87,8 @@ class Search {
     if (members.empty()) return result;
     TrainingSteps& steps = *steps_.local();
     const Bytes have = memory_capacity(scenario_.cluster.device);
-    TrainWorkload train;
     for (const Layout& layout : members) {
-      if (&layout == &members.front() || layout.parallelism.vpp != (&layout - 1)->parallelism.vpp || layout.parallelism.pp != (&layout - 1)->parallelism.pp) {
-        train = workload_of(scenario_, layout);
-      }
+      const TrainWorkload train = workload_of(scenario_, layout);
       const StepQuestion question{recipe_, scenario_.routing, layout.parallelism, train};
       if (steps.least_memory(question) > have) {
         ++result.lost["out of memory by weights, gradients and optimiser alone"];
@@ -82,7 +103,9 @@ class Search {
       } else {
         ++result.feasible;
         const TrainEvaluation& step = std::get<TrainEvaluation>(*answer);
-        keep(result.best, {layout, step.step, step.tokens_per_second_per_device, step.mfu, step.memory.total(), step.memory_available},
+        keep(result.best,
+             {scenario_.cluster.devices, layout, step.step, step.tokens_per_second_per_device, step.mfu,
+              step.memory.total(), step.memory_available, bill(scenario_, step)},
              settings_);
       }
     }
@@ -99,15 +122,33 @@ class Search {
 
 }  // namespace
 
-std::variant<SearchResult, Infeasible> search(const Scenario& given, const Calibration& calibration, const SearchSettings& settings) {
+std::variant<SearchResult, Infeasible> search(const Scenario& given, const Calibration& calibration,
+                                              const SearchSettings& settings, const std::string& origin) {
+  const Objective objective = settings.objective;
+  if (const std::string why = missing_price(given.cluster); objective == Objective::cost && !why.empty())
+    throw SpecError(origin, "cost is not known: " + why);
+  if (const std::string why = missing_power(given.cluster); objective == Objective::energy && !why.empty())
+    throw SpecError(origin, "energy is not known: " + why);
   Scenario scenario = given;
   Gpu* gpu = std::get_if<Gpu>(&scenario.cluster.device);
-  if (gpu == nullptr) return Infeasible{"layouts are cuts over GPUs; wafers share nothing but the batch", "ask `moeline train`, or sweep /workload/wafer"};
+  if (gpu == nullptr) {
+    return Infeasible{"layouts are cuts over GPUs; wafers share nothing but the batch",
+                      "ask `moeline train`, or sweep /workload/wafer"};
+  }
   if (settings.max_memory) gpu->hbm_capacity.value = min(gpu->hbm_capacity.value, *settings.max_memory);
   std::vector<std::string> notes;
   Recipe recipe = scenario.recipe;
   if (auto why = legalise(recipe, scenario.cluster.device, notes)) return *why;
   return Search(scenario, recipe, calibration, settings).run();
+}
+
+SearchResult merged(SearchResult all, SearchResult more, const SearchSettings& settings) {
+  for (FoundLayout& found : more.best) keep(all.best, std::move(found), settings);
+  for (const auto& [reason, count] : more.lost) all.lost[reason] += count;
+  all.legal += more.legal;
+  all.feasible += more.feasible;
+  count_beaten(all, settings.objective);
+  return all;
 }
 
 }  // namespace moeline

@@ -41,20 +41,20 @@ void add_common_warnings(const Scenario& s, Evaluation& evaluation) {
   }
 }
 
-Outcome evaluate_wafer(const Scenario& s) {
+Outcome evaluate_wafer(const Scenario& s, std::vector<std::string_view> free) {
   Evaluation evaluation{.answer = {}, .assumptions = s.assumptions, .warnings = {}};
   evaluation.source = Source::assumed;
   if (auto why = check_wafer_scenario(s, evaluation.warnings)) return *why;
   evaluation.assumptions.push_back(
       "wafer: execution order as published, its times derived here (docs/theory/wafer.md)");
   if (const LayerWorkload* layer = std::get_if<LayerWorkload>(&s.workload)) {
-    auto result = evaluate_wafer_layer(s, *layer);
+    auto result = evaluate_wafer_layer(s, *layer, std::move(free));
     if (Infeasible* why = std::get_if<Infeasible>(&result)) return *why;
     evaluation.answer = std::get<LayerEvaluation>(std::move(result));
     return evaluation;
   }
   const TrainWorkload& train = std::get<TrainWorkload>(s.workload);
-  auto trained = evaluate_wafer_train(s, train, evaluation.warnings);
+  auto trained = evaluate_wafer_train(s, train, evaluation.warnings, std::move(free));
   if (Infeasible* why = std::get_if<Infeasible>(&trained)) return *why;
   TrainEvaluation result = std::get<TrainEvaluation>(std::move(trained));
   const Flops per_token = model_flops_per_token(s.model, static_cast<double>(train.sequence), train.mtp_layers);
@@ -137,7 +137,7 @@ StepAnswer evaluate_step(const Scenario& s, TrainingSteps& steps) {
 }
 
 Outcome evaluate(const Scenario& s, const Calibration& calibration, std::vector<std::string_view> free) {
-  if (!std::holds_alternative<Gpu>(s.cluster.device)) return evaluate_wafer(s);
+  if (!std::holds_alternative<Gpu>(s.cluster.device)) return evaluate_wafer(s, std::move(free));
   auto checked = legal(s);
   if (Infeasible* why = std::get_if<Infeasible>(&checked)) return std::move(*why);
   const Legal& l = std::get<Legal>(checked);

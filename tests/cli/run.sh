@@ -135,8 +135,30 @@ case_fit_scales_a_relative_when_rows_are_few() {
   grep -q 'scaled from b200-sxm trtllm bfloat16' b300-sxm.json || problem "no page scaled from B200"
 }
 
-case_explain_says_that_wafers_are_not_taken_apart() {
-  refuses 3 'explain takes GPU machines apart' explain "$root/examples/qwen3-235b-16-cs-3.json"
+case_explain_takes_a_wafer_apart() {
+  answers explain --model qwen3-30b-a3b --hardware cs-3 --ops 2
+  says '^  \+10 % bf16 peak of the cores '
+  says '^  tiles G [0-9]+ -> [0-9]+ '
+  says '^  backward of MoE layer  '
+  answers explain --model qwen3-30b-a3b --hardware cs-2 --tokens 65536 -o json
+  says '"passes": \['
+  says '"pointer": "/hardware/device/input_bandwidth"'
+}
+
+case_a_price_makes_a_cost() {
+  local price='/hardware/price={"per_device_hour": 2.5, "currency": "USD", "source": "a contract"}'
+  answers train "${small[@]}" --set "$price" -o json --quiet
+  # 2.5 USD x 8 devices x t / 3600
+  holds "($(number per_step) / ($(number value) * 2.5 * 8 / 3600) - 1) ^ 2 < 1e-16" "cost $(number per_step) of $(number value) s"
+  answers train "${small[@]}" --set "$price"
+  says '^  cost     [0-9.]+ USD a step, [0-9.]+ per million tokens; [0-9.]+ kWh a step$'
+  answers search "${small[@]}" --set "$price" --fix zero=1 --fix cp=1 --fix micro_batch=1 --fix etp=1 --objective cost --try-devices 8,16 --top 3 -o csv
+  awk -F, 'NR == 1 { for (i = 1; i <= NF; ++i) if ($i == "cost_per_million_tokens") c = i }
+           NR > 2 && $c < last { exit 1 } { last = $c }' out || problem "not by cost: $(cat out)"
+  answers search "${small[@]}" --fix zero=1 --fix cp=1 --fix pp=1 --fix etp=1 --objective energy --top 1
+  says 'kWh/Mtok$'
+  refuses 2 'h200-sxm states no price; give yours: --set' search "${small[@]}" --objective cost
+  refuses 2 'mi300x states no all-in power; give the node' search --model qwen3-30b-a3b --hardware mi300x --objective energy
 }
 
 case_every_example_has_an_answer() {

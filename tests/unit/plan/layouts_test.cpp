@@ -109,7 +109,7 @@ TEST_CASE("the search finds the least of all layouts, on any number of threads")
     settings.fixed = fixed;
     settings.top = 3;
     settings.threads = threads;
-    const auto searched = search(scenario(), Calibration{}, settings);
+    const auto searched = search(scenario(), Calibration{}, settings, "s.json");
     REQUIRE(std::holds_alternative<SearchResult>(searched));
     const SearchResult& result = std::get<SearchResult>(searched);
     REQUIRE(result.best.size() == 3);
