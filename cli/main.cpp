@@ -3,6 +3,8 @@
 #include <CLI/CLI.hpp>
 
 #include "cli/commands.hpp"
+#include "engine/ranks.hpp"
+#include "engine/run_failed.hpp"
 #include "spec/reader.hpp"
 
 namespace moeline {
@@ -10,6 +12,10 @@ namespace {
 
 const std::vector<std::string> kCommands{"train", "layer",   "explain", "solve", "compare", "sweep",
                                          "search", "fit", "check",   "list",  "show"};
+
+void say(const std::string& problem) {
+  if (launched().rank == 0) fmt::print(stderr, "moeline: {}\n", problem);
+}
 
 std::string help_of(const CLI::App* command) {
   return command == nullptr ? "see `moeline --help`" : fmt::format("see `moeline {} --help`", command->get_name());
@@ -75,25 +81,33 @@ int run(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& help) {
-    return app.exit(help);
+    return launched().rank == 0 ? app.exit(help) : kAnswered;
   } catch (const CLI::ParseError& error) {
-    fmt::print(stderr, "moeline: {}\n", flag_problem(app, error));
+    say(flag_problem(app, error));
     return kBadInput;
   }
   return action();
 }
 
 }  // namespace
+
+int answer_of(const Action& action) {
+  try {
+    return action();
+  } catch (const SpecError& error) {
+    say(error.what());
+    return kBadInput;
+  } catch (const RunFailed& error) {
+    say(error.what());
+    return kMachineFailed;
+  } catch (const std::exception& error) {
+    say(fmt::format("internal error, please report it: {}", error.what()));
+    return kInternalError;
+  }
+}
+
 }  // namespace moeline
 
 int main(int argc, char** argv) {
-  try {
-    return moeline::run(argc, argv);
-  } catch (const moeline::SpecError& error) {
-    fmt::print(stderr, "moeline: {}\n", error.what());
-    return moeline::kBadInput;
-  } catch (const std::exception& error) {
-    fmt::print(stderr, "moeline: internal error, please report it: {}\n", error.what());
-    return moeline::kInternalError;
-  }
+  return moeline::answer_of([&] { return moeline::run(argc, argv); });
 }

@@ -1,10 +1,11 @@
-# Which optional parts can this machine build? Said once, when configuring; nothing else depends on the answer yet.
+# Which optional parts can this machine build? Said once, when configuring.
 include(CheckLanguage)
 set(missing_parts)
 
 set(outer_log_level ${CMAKE_MESSAGE_LOG_LEVEL})
 set(CMAKE_MESSAGE_LOG_LEVEL NOTICE)  # check_language announces its search
 check_language(CUDA)
+set(MPI_CXX_SKIP_MPICXX ON)
 find_package(MPI QUIET COMPONENTS CXX)
 set(CMAKE_MESSAGE_LOG_LEVEL ${outer_log_level})
 find_program(MOELINE_NPM npm)
