@@ -23,9 +23,10 @@ MakeRanks load(int size) {
   // Global: MPI loads plugins of its own, which look for its symbols.
   void* library = ::dlopen(module.c_str(), RTLD_NOW | RTLD_GLOBAL);
   if (library == nullptr) {
-    throw RunFailed(fmt::format("started as {} processes, but MPI cannot be loaded ({}); start one process, or build "
-                                "where MPI is found (Debian: libopenmpi-dev openmpi-bin)",
-                                size, ::dlerror()));
+    throw RunFailed(
+        fmt::format("started as {} processes, but MPI cannot be loaded ({}); start one process, or build "
+                    "where MPI is found (Debian: libopenmpi-dev openmpi-bin)",
+                    size, ::dlerror()));
   }
   return reinterpret_cast<MakeRanks>(::dlsym(library, "moeline_ranks"));
 }

@@ -27,10 +27,10 @@ struct Message {
 // The processes of this run. One thread of each may use it.
 class Ranks {
  public:
-  virtual ~Ranks() = default;  // waits for all others to come here, unless left
-  virtual void send(int to, Message message) = 0;   // returns at once, arrived or not
-  virtual std::optional<Message> poll() = 0;        // the next message that has arrived
-  virtual void leave() = 0;                         // others will not come: do not wait for them
+  virtual ~Ranks() = default;                      // waits for all others to come here, unless left
+  virtual void send(int to, Message message) = 0;  // returns at once, arrived or not
+  virtual std::optional<Message> poll() = 0;       // the next message that has arrived
+  virtual void leave() = 0;                        // others will not come: do not wait for them
 
   int rank = 0, size = 1;
   int here = 1;  // ranks on this machine

@@ -1,8 +1,8 @@
 // Where do the rows go, and how far did an earlier run come? Killed at any moment, the same command goes on.
 //
 //   FILE            the rows
-//   FILE.progress   {"sweep": fingerprint, "points": done, "bytes": of FILE that hold them, "complete": false, "front":
-//   [...]}
+//   FILE.progress   {"sweep": fingerprint, "points": done, "bytes": of FILE that hold them, "complete": false,
+//                    "front": [rows that FILE will hold at the end]}
 // The note is replaced as a whole (written beside, renamed) after its rows have reached the disk; what FILE holds
 // beyond `bytes` is cut off and computed again. So no row is lost, halved or written twice. One run at a time: FILE is
 // locked.

@@ -15,13 +15,11 @@
 namespace moeline {
 namespace {
 
-// A front of more rows answers no question, and it is held in memory and in the note: 100,000 rows take some 100 MB.
-constexpr std::size_t kLargestFront = 100000;
-
 // What is kept of one point, after the work that needs no order; x and y only for a front.
 using KeptRow = std::optional<FrontRow>;
 
-KeptRow row_of(const PointReader& reader, std::uint64_t number, const SweepSettings& settings, const RowText& row_text) {
+KeptRow row_of(const PointReader& reader, std::uint64_t number, const SweepSettings& settings,
+               const RowText& row_text) {
   const Point point = reader.point(number);
   const bool kept = std::all_of(settings.where.begin(), settings.where.end(),
                                 [&](const Condition& condition) { return condition.holds(point); });
@@ -74,7 +72,7 @@ class Output {
  public:
   Output(const SweepSettings& settings, std::uint64_t points, const std::string& header, RowFile* file,
          const WriteText& out)
-      : front_wanted_(settings.pareto),
+      : settings_(settings),
         header_(header),
         file_(file),
         out_(out),
@@ -84,16 +82,16 @@ class Output {
     for (const FrontRow& row : progress_.front) front_.add(row);
     progress_.front.clear();
     if (file_ != nullptr) prepare_last_words();
-    if (progress_.bytes == 0 && progress_.points == 0 && !front_wanted_) write(header_);
+    if (progress_.bytes == 0 && progress_.points == 0 && !settings_.pareto) write(header_);
   }
 
   void keep(FrontRow row) {
-    if (!front_wanted_) return write(row.text);
+    if (!settings_.pareto) return write(row.text);
     front_.add(std::move(row));
-    if (front_.size() > kLargestFront) {
+    if (front_.size() > settings_.largest_front) {
       throw SpecError("--pareto", fmt::format("more than {} rows that no other beats; narrow them with --where, or "
                                               "vary fewer fields",
-                                              kLargestFront));
+                                              settings_.largest_front));
     }
   }
 
@@ -105,7 +103,7 @@ class Output {
   }
 
   void finish() {
-    if (front_wanted_) {
+    if (settings_.pareto) {
       write(header_);
       for (const FrontRow& row : front_.rows()) write(row.text);
     }
@@ -120,19 +118,19 @@ class Output {
 
   void note() {
     FileProgress now = progress_;
-    if (front_wanted_) now.front = front_.rows();
+    if (settings_.pareto) now.front = front_.rows();
     file_->note(now);
     prepare_last_words();
   }
 
   void prepare_last_words() const {
-    const std::string missing = fmt::format("stopped; points {} to {} are missing{}; the same command goes on",
-                                            progress_.points + 1, points_,
-                                            front_wanted_ ? ", and the front so far is kept beside it" : "");
+    const std::string missing =
+        fmt::format("stopped; points {} to {} are missing{}; the same command goes on", progress_.points + 1, points_,
+                    settings_.pareto ? ", and the front so far is kept beside it" : "");
     say_when_stopped(fmt::format("moeline: {}: {}", file_->path(), progress_.complete ? "complete" : missing));
   }
 
-  const bool front_wanted_;
+  const SweepSettings& settings_;
   const std::string& header_;
   RowFile* file_;
   const WriteText& out_;

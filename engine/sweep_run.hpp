@@ -1,4 +1,5 @@
-// Runs a sweep: points in parallel, rows in the order of the points, the same bytes for any number of threads and ranks.
+// Runs a sweep: points in parallel, rows in the order of the points, the same bytes for any number of threads and
+// ranks.
 #pragma once
 
 #include <functional>
@@ -19,6 +20,7 @@ struct SweepSettings {
     bool x_larger, y_larger;  // is better
   };
   std::optional<Pareto> pareto;
+  std::size_t largest_front = 100000;  // rows, held in memory and in the note: some 200 MB
   int threads = 1;
   bool progress = true;  // on a terminal
 };
@@ -27,7 +29,8 @@ struct SweepSettings {
 using WriteText = std::function<void(const std::string&)>;
 using RowText = std::function<std::string(const Point&)>;
 
-// `header` opens the output, empty for none. `file` may be null: then rows go to `out`. With `turns` other ranks work too.
+// `header` opens the output, empty for none. `file` may be null: then rows go to `out`. With `turns` other ranks work
+// too.
 void run_sweep(const Sweep& sweep, const PointReader& reader, const SweepSettings& settings, const std::string& header,
                const RowText& row_text, RowFile* file, const WriteText& out, Turns* turns = nullptr);
 

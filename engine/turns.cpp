@@ -132,7 +132,8 @@ int Turns::dismiss(int code) {
     if (message && message->kind == to_0::kGoodbye) --missing;
   }
   for (int rank = 1; rank < ranks_.size; ++rank) {
-    ranks_.send(rank, {.kind = from_0::kEnd, .first = static_cast<std::uint64_t>(code), .last = missing == 0 ? 1U : 0U});
+    ranks_.send(rank,
+                {.kind = from_0::kEnd, .first = static_cast<std::uint64_t>(code), .last = missing == 0 ? 1U : 0U});
   }
   if (missing > 0) ranks_.leave();
   return missing;

@@ -2,8 +2,9 @@
 //
 //   rank 0     | hands out 0..255, 256..511 ... | works on a piece | consumes what is finished in order | again
 //   the others | works on a turn, sends its rows, asks for the next one
-// A turn that is still out when none is left to hand out (its rank is slow, or died) is worked on by rank 0 as well, and
-// the first result counts: no rank is waited for, and no watch needed. What is consumed does not depend on the ranks.
+// A turn that is still out when none is left to hand out (its rank is slow, or died) is worked on by rank 0 as well,
+// and the first result counts: no rank is waited for, and no watch needed. What is consumed does not depend on the
+// ranks.
 #pragma once
 
 #include <chrono>

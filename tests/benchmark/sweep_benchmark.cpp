@@ -1,5 +1,5 @@
-// How many points of a sweep a second, evaluated and thrown away against written to a file as `moeline sweep --out` does?
-// The ratio of the two is what streaming costs.
+// How many points of a sweep a second, evaluated and thrown away against written to a file as `moeline sweep --out`
+// does? The ratio of the two is what streaming costs.
 #include <benchmark/benchmark.h>
 
 #include <cstdio>
@@ -14,16 +14,14 @@ namespace {
 
 // Layers cost least to evaluate, so that writing weighs most.
 Sweep sweep(const char* kind, std::uint64_t points) {
-  return read_sweep(Json{{"scenario",
-                          {{"model", "qwen3-30b-a3b"},
-                           {"hardware", "h200-sxm"},
-                           {"devices", 64},
-                           {"workload", {{"kind", kind}}}}},
-                         {"vary",
-                          {{"/parallelism/ep", {1, 2, 4, 8, 16, 32, 64}},
-                           {"/workload/sequence", {{"from", 512}, {"to", 8192}, {"scale", "log"}}}}},
-                         {"mode", {{"random", points}}}},
-                    "benchmark");
+  return read_sweep(
+      Json{{"scenario",
+            {{"model", "qwen3-30b-a3b"}, {"hardware", "h200-sxm"}, {"devices", 64}, {"workload", {{"kind", kind}}}}},
+           {"vary",
+            {{"/parallelism/ep", {1, 2, 4, 8, 16, 32, 64}},
+             {"/workload/sequence", {{"from", 512}, {"to", 8192}, {"scale", "log"}}}}},
+           {"mode", {{"random", points}}}},
+      "benchmark");
 }
 
 void points_evaluated(benchmark::State& state, const char* kind, std::uint64_t points) {
@@ -39,7 +37,7 @@ void points_evaluated(benchmark::State& state, const char* kind, std::uint64_t p
   state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(points));
 }
 BENCHMARK_CAPTURE(points_evaluated, layer, "layer", 100000)->UseRealTime()->Unit(benchmark::kMillisecond);
-BENCHMARK_CAPTURE(points_evaluated, train, "train", 10000)->UseRealTime()->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(points_evaluated, train, "train", 20000)->UseRealTime()->Unit(benchmark::kMillisecond);
 
 void points_streamed(benchmark::State& state, const char* kind, std::uint64_t points) {
   const Sweep all = sweep(kind, points);
@@ -57,7 +55,7 @@ void points_streamed(benchmark::State& state, const char* kind, std::uint64_t po
   state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(points));
 }
 BENCHMARK_CAPTURE(points_streamed, layer, "layer", 100000)->UseRealTime()->Unit(benchmark::kMillisecond);
-BENCHMARK_CAPTURE(points_streamed, train, "train", 10000)->UseRealTime()->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(points_streamed, train, "train", 20000)->UseRealTime()->Unit(benchmark::kMillisecond);
 
 }  // namespace
 }  // namespace moeline

@@ -21,7 +21,7 @@ said_once() {  # extended regular expression: one line of ours, and no other
 }
 
 case_a_sweep_writes_the_same_bytes_on_any_number_of_ranks() {
-  sweep_file s.json 3000
+  sweep_file s.json 1500
   answers sweep s.json
   mv out alone
   local ranks
@@ -38,7 +38,7 @@ case_a_sweep_writes_the_same_bytes_on_any_number_of_ranks() {
 }
 
 case_a_sweep_that_loses_a_rank_says_what_is_missing_and_goes_on() {
-  sweep_file s.json 30000
+  sweep_file s.json 6000
   answers sweep s.json
   mv out undisturbed
   rm -f rows.csv rows.csv.progress
@@ -54,7 +54,7 @@ case_a_sweep_that_loses_a_rank_says_what_is_missing_and_goes_on() {
   wait $launcher
   code=$? asked="mpirun, rank 1 killed"
   ((code == 137)) || problem "$asked: exit $code, expected that of the killed rank, 137"
-  said_once 'rows\.csv: stopped; points [0-9]+ to 30000 are missing; the same command goes on$'
+  said_once 'rows\.csv: stopped; points [0-9]+ to 6000 are missing; the same command goes on$'
   launches 0 2 "$moeline" sweep s.json --out rows.csv --quiet
   same undisturbed rows.csv "gone on with, it differs from an undisturbed run"
 }
