@@ -12,7 +12,7 @@ class Option;
 
 namespace moeline {
 
-inline constexpr int kAnswered = 0, kInternalError = 1, kBadInput = 2, kInfeasible = 3, kMachineFailed = 4;
+inline constexpr int kAnswered = 0, kInternalError = 1, kBadInput = 2, kInfeasible = 3;  // kRunFailed = 4 is of engine
 
 // Set by the parsed subcommand; returns the exit code.
 using Action = std::function<int()>;

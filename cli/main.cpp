@@ -99,7 +99,7 @@ int answer_of(const Action& action) {
     return kBadInput;
   } catch (const RunFailed& error) {
     say(error.what());
-    return kMachineFailed;
+    return kRunFailed;
   } catch (const std::exception& error) {
     say(fmt::format("internal error, please report it: {}", error.what()));
     return kInternalError;

@@ -19,9 +19,9 @@ struct SweepFlags {
   bool quiet = false;
 };
 
-SweepSettings settings_of(const SweepFlags& flags, const Columns& columns) {
+SweepSettings settings_of(const SweepFlags& flags, const Columns& columns, int ranks_here) {
   SweepSettings settings;
-  settings.threads = flags.threads;
+  settings.threads = flags.threads > 0 ? flags.threads : threads_of_this_machine(ranks_here);
   settings.progress = !flags.quiet;
   for (const std::string& text : flags.where) settings.where.emplace_back(text, columns, "--where");
   if (!flags.pareto.empty()) {
@@ -41,20 +41,18 @@ void to_stdout(const std::string& text) {
 
 // What every rank reads.
 struct Question {
-  explicit Question(const SweepFlags& flags)
+  Question(const SweepFlags& flags, int ranks_here)
       : sweep(read_sweep(parse_json(read_file(flags.file), flags.file), flags.file)),
         reader(sweep, flags.file),
-        settings(settings_of(flags, reader.columns())),
-        csv(flags.format == "csv") {}
-
-  std::string row(const Point& point) const {
-    return csv ? sweep_csv_row(point) : sweep_json_row(point, reader.columns());
-  }
+        settings(settings_of(flags, reader.columns(), ranks_here)),
+        csv(flags.format == "csv"),
+        row([this](const Point& point) { return csv ? sweep_csv_row(point) : sweep_json_row(point, reader.columns()); }) {}
 
   Sweep sweep;
   PointReader reader;
   SweepSettings settings;
   bool csv;
+  RowText row;
 };
 
 std::unique_ptr<RowFile> open_file(const SweepFlags& flags, const Question& question) {
@@ -70,39 +68,40 @@ std::unique_ptr<RowFile> open_file(const SweepFlags& flags, const Question& ques
   return file;
 }
 
-int run(const SweepFlags& flags, Ranks* ranks, Turns* turns) {
-  Question question(flags);
-  if (flags.threads == 0) question.settings.threads = threads_of_this_machine(ranks != nullptr ? ranks->here : 1);
-  const RowText text = [&](const Point& point) { return question.row(point); };
-  if (ranks != nullptr && turns == nullptr) return serve_sweep(*ranks, question.reader, question.settings, text);
+int run(const SweepFlags& flags, int ranks_here = 1, Turns* turns = nullptr) {
+  const Question question(flags, ranks_here);
   const std::unique_ptr<RowFile> file = open_file(flags, question);
   run_sweep(question.sweep, question.reader, question.settings,
-            question.csv ? sweep_csv_header(question.reader.columns()) : "", text, file.get(), to_stdout, turns);
+            question.csv ? sweep_csv_header(question.reader.columns()) : "", question.row, file.get(), to_stdout, turns);
   if (std::fflush(stdout) != 0) throw SpecError("stdout", "cannot be written");
   return kAnswered;
 }
 
-// Rank 0 speaks for all, and all end with its exit code.
-int run_as_rank(const SweepFlags& flags, Ranks& ranks) {
-  if (ranks.rank > 0) {
-    try {
-      return run(flags, &ranks, nullptr);
-    } catch (const std::exception& error) {
-      return take_no_turns(ranks, error.what());
-    }
-  }
+// Rank 0: speaks for all, and all end with its exit code.
+int lead(const SweepFlags& flags, Ranks& ranks) {
   Turns turns(ranks);
-  const int code = answer_of([&] { return run(flags, &ranks, &turns); });
+  const int code = answer_of([&] { return run(flags, ranks.here, &turns); });
   const int silent = turns.dismiss(code);
   if (silent > 0 && code == kAnswered) {
-    fmt::print(stderr, "moeline: {} of {} ranks ended early; their points were computed by rank 0\n", silent, ranks.size);
+    fmt::print(stderr, "moeline: {} of {} ranks ended early; rank 0 computed their points\n", silent, ranks.size);
   }
   return code;
 }
 
+// Every other rank.
+int serve(const SweepFlags& flags, Ranks& ranks) {
+  try {
+    const Question question(flags, ranks.here);
+    return serve_sweep(ranks, question.reader, question.settings, question.row);
+  } catch (const std::exception& error) {
+    return take_no_turns(ranks, error.what());
+  }
+}
+
 int run_launched(const SweepFlags& flags) {
   const std::unique_ptr<Ranks> ranks = ranks_of_this_run();
-  return ranks == nullptr ? run(flags, nullptr, nullptr) : run_as_rank(flags, *ranks);
+  if (ranks == nullptr) return run(flags);
+  return ranks->rank == 0 ? lead(flags, *ranks) : serve(flags, *ranks);
 }
 
 }  // namespace

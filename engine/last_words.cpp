@@ -6,17 +6,19 @@
 #include <atomic>
 #include <csignal>
 
+#include "engine/run_failed.hpp"
+
 namespace moeline {
 namespace {
 
-// Two, so that the handler never sees one that is being replaced.
-std::array<std::string, 2> lines;
+// Two, so that the handler never sees one that is being replaced; never freed, because signals come to the very end.
+auto& lines = *new std::array<std::string, 2>;
 std::atomic<const std::string*> current = nullptr;
 
 extern "C" void speak(int /*signal*/) {
   const std::string& line = *current.load();
   [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, line.data(), line.size());
-  ::_exit(4);
+  ::_exit(kRunFailed);
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// What does a run say when Ctrl-C, a launcher or a batch system (SIGTERM) ends it? It then exits with 4. Said from the
+// What does a run say when Ctrl-C, a launcher or a batch system (SIGTERM) ends it? It then exits with kRunFailed. Said from the
 // signal handler: Open MPI leaves a rank some ten milliseconds.
 #pragma once
 

@@ -1,9 +1,11 @@
-// The input was right, the machine did not let the run end: a launcher, a rank, a signal. Exit code 4.
+// The input was right, the machine did not let the run end: a launcher, a rank, a signal.
 #pragma once
 
 #include <stdexcept>
 
 namespace moeline {
+
+inline constexpr int kRunFailed = 4;  // exit code
 
 class RunFailed : public std::runtime_error {
  public:

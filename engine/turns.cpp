@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <thread>
 
+#include "engine/run_failed.hpp"
 #include "error.hpp"
 
 namespace moeline {
@@ -51,7 +52,7 @@ int follow(Ranks& ranks, const TurnWork& work) {
     }
   }
   ranks.leave();
-  return 4;
+  return kRunFailed;
 }
 
 }  // namespace
@@ -60,7 +61,7 @@ void Turns::hand_out(std::uint64_t first, std::uint64_t last, int threads, const
   next_ = first;
   last_ = last;
   while (next_ < last_ || !open_.empty()) {
-    while (const std::optional<Message> message = ranks_.poll()) hear(*message);
+    while (std::optional<Message> message = ranks_.poll()) hear(std::move(*message));
     give_turns();
     work_a_little(threads, work);
     while (!open_.empty() && open_.begin()->second.finished) {
@@ -70,7 +71,7 @@ void Turns::hand_out(std::uint64_t first, std::uint64_t last, int threads, const
   }
 }
 
-void Turns::hear(const Message& message) {
+void Turns::hear(Message message) {
   if (message.kind == to_0::kProblem) throw SpecError(fmt::format("rank {}", message.from), message.text);
   if (message.kind == to_0::kGaveUp) others_.erase(message.from);
   if (message.kind == to_0::kReady) others_[message.from].points = message.first;
@@ -78,7 +79,7 @@ void Turns::hear(const Message& message) {
   Other& other = others_[message.from];
   other.busy = false;
   longest_ = std::max(longest_, Clock::now() - other.since);
-  finish(message.first, message.text);
+  finish(message.first, std::move(message.text));
 }
 
 Turns::Open::iterator Turns::new_turn(std::uint64_t points) {

@@ -50,7 +50,7 @@ class Turns {
   };
   using Open = std::map<std::uint64_t, Turn>;
 
-  void hear(const Message& message);
+  void hear(Message message);
   Open::iterator new_turn(std::uint64_t points);  // end(): none is left, or enough are out
   void give_turns();
   void work_a_little(int threads, const TurnWork& work);
