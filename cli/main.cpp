@@ -13,8 +13,14 @@ namespace {
 const std::vector<std::string> kCommands{"train", "layer",   "explain", "solve", "compare", "sweep",
                                          "search", "fit", "check",   "list",  "show"};
 
-void say(const std::string& problem) {
-  if (launched().rank == 0) fmt::print(stderr, "moeline: {}\n", problem);
+// Of the ranks of a sweep only the first speaks and fails: a launcher ends all at the first failure it sees, which must
+// not be that of a silent one.
+bool silent = false;
+
+int say(const std::string& problem, int code) {
+  if (silent) return kAnswered;
+  fmt::print(stderr, "moeline: {}\n", problem);
+  return code;
 }
 
 std::string help_of(const CLI::App* command) {
@@ -81,10 +87,9 @@ int run(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& help) {
-    return launched().rank == 0 ? app.exit(help) : kAnswered;
+    return silent ? kAnswered : app.exit(help);
   } catch (const CLI::ParseError& error) {
-    say(flag_problem(app, error));
-    return kBadInput;
+    return say(flag_problem(app, error), kBadInput);
   }
   return action();
 }
@@ -95,19 +100,17 @@ int answer_of(const Action& action) {
   try {
     return action();
   } catch (const SpecError& error) {
-    say(error.what());
-    return kBadInput;
+    return say(error.what(), kBadInput);
   } catch (const RunFailed& error) {
-    say(error.what());
-    return kRunFailed;
+    return say(error.what(), kRunFailed);
   } catch (const std::exception& error) {
-    say(fmt::format("internal error, please report it: {}", error.what()));
-    return kInternalError;
+    return say(fmt::format("internal error, please report it: {}", error.what()), kInternalError);
   }
 }
 
 }  // namespace moeline
 
 int main(int argc, char** argv) {
+  moeline::silent = argc > 1 && std::string_view(argv[1]) == "sweep" && moeline::launched().rank > 0;
   return moeline::answer_of([&] { return moeline::run(argc, argv); });
 }

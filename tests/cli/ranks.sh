@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Cases of run.sh about many ranks. Open MPI on this machine alone, as root too; LeakSanitizer would count what MPI keeps.
+# Cases of run.sh about many ranks: Open MPI on this machine alone, as root too. LeakSanitizer would count what MPI keeps.
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_btl=self,vader
 export ASAN_OPTIONS=detect_leaks=0
 
