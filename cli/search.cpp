@@ -40,7 +40,7 @@ Json record_of(const FoundLayout& found) {
               {"dp", p.dp},
               {"zero", p.zero},
               {"micro_batch", found.layout.micro_batch},
-              {"recompute", found.layout.recompute},
+              {"recompute", found.layout.recompute->name},
               {"step_time_seconds", found.step.value.in(second)},
               {"step_time_p10_seconds", found.step.p10.in(second)},
               {"step_time_p90_seconds", found.step.p90.in(second)},
@@ -58,7 +58,7 @@ std::string screen(const SearchResult& result) {
     const Parallelism& p = f.layout.parallelism;
     text += fmt::format(
         "{:>3} {:>3} {:>3} {:>4} {:>3} {:>3} {:>5} {:>4} {:>5} {:<9} {:>9} {:>21} {:>9.0f} {:>4.1f} % {:>9}\n", p.tp,
-        p.pp, p.vpp, p.ep, p.etp, p.cp, p.dp, p.zero, f.layout.micro_batch, f.layout.recompute, format(f.step.value),
+        p.pp, p.vpp, p.ep, p.etp, p.cp, p.dp, p.zero, f.layout.micro_batch, f.layout.recompute->name, format(f.step.value),
         format(f.step.p10) + " .. " + format(f.step.p90), f.tokens_per_second_per_device, 100 * f.mfu,
         format(f.required));
   }
@@ -73,12 +73,15 @@ int none_runs(const SearchResult& result, const std::string& origin) {
   return kInfeasible;
 }
 
+int refuse(const Infeasible& why, const std::string& origin) {
+  fmt::print(stderr, "moeline: {}: infeasible: {}; {}\n", origin, why.reason, why.advice);
+  return kInfeasible;
+}
+
 int answer(const SearchFlags& flags) {
   const std::string origin = flags.scenario.origin();
-  Json json = flags.scenario.scenario("train");
-  const Scenario scenario = read_scenario(json, origin);
   // All layouts share the batch; left out, it is that of the scenario's own layout.
-  json["workload"]["global_batch"] = std::get<TrainWorkload>(scenario.workload).global_batch;
+  const Scenario scenario = read_scenario(flags.scenario.scenario("train"), origin);
   SearchSettings settings;
   settings.top = static_cast<std::size_t>(flags.top);
   settings.by_memory = flags.objective == "memory";
@@ -92,7 +95,9 @@ int answer(const SearchFlags& flags) {
                       fmt::format("\"{}\": expected a size with its unit, such as \"160 GB\"", flags.max_memory));
     }
   }
-  const SearchResult result = search(json, origin, scenario, calibration_of(scenario), settings);
+  const auto searched = search(scenario, calibration_of(scenario), settings);
+  if (const Infeasible* why = std::get_if<Infeasible>(&searched)) return refuse(*why, origin);
+  const SearchResult& result = std::get<SearchResult>(searched);
   Json layouts = Json::array();
   for (const FoundLayout& found : result.best) layouts.push_back(record_of(found));
   const Format format = flags.scenario.output();

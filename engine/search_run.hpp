@@ -8,6 +8,7 @@
 #include "cost/calibration.hpp"
 #include "plan/evaluate.hpp"
 #include "plan/layouts.hpp"
+#include "plan/train.hpp"
 
 namespace moeline {
 
@@ -33,8 +34,7 @@ struct SearchResult {
   std::uint64_t legal = 0, feasible = 0;
 };
 
-// `json` is the scenario that the layouts are put into; `scenario` is what it reads as.
-SearchResult search(const Json& json, const std::string& origin, const Scenario& scenario,
-                    const Calibration& calibration, const SearchSettings& settings);
+// `scenario` asks about training on GPUs; its own layout is replaced.
+std::variant<SearchResult, Infeasible> search(const Scenario& scenario, const Calibration& calibration, const SearchSettings& settings);
 
 }  // namespace moeline

@@ -99,7 +99,7 @@ Json train_json(const TrainEvaluation& train, const Evaluation& evaluation, cons
   if (train.wafer) out["wafer"] = wafer_json(*train.wafer);
   out["micro_batches"] = train.micro_batches;
   out["busiest_stage"] = train.busiest_stage;
-  out["stage_layers"] = train.stage_layers;
+  out["stage_layers"] = train.cut->stage_layers;
   out["breakdown"] = Json::array();
   for (const BreakdownRow& row : train.breakdown.rows()) {
     out["breakdown"].push_back(row_json(row.name, row.phase, row.lane, row.seconds, row.exposed, train.step.value,

@@ -195,8 +195,8 @@ Question varied_question(const Scenario& scenario, const Calibration& calibratio
   question.scenario.resolved = nullptr;
   question.scenario.assumptions.clear();
   const TrainEvaluation* train = std::get_if<TrainEvaluation>(&evaluation.answer);
-  if (train != nullptr && !train->layout.empty())
-    std::get<TrainWorkload>(question.scenario.workload).pipeline_layout = train->layout;
+  if (train != nullptr && !train->cut->layout.empty())
+    std::get<TrainWorkload>(question.scenario.workload).pipeline_layout = train->cut->layout;
   return question;
 }
 

@@ -132,10 +132,10 @@ std::string place(const LayerKind& kind) {
 
 // Which of E, m and L the busiest stage holds; without a pipeline, all.
 double items_on_stage(char item, const TrainEvaluation& answer, std::int64_t all) {
-  if (answer.layout.empty()) return static_cast<double>(all);
+  if (answer.cut->layout.empty()) return static_cast<double>(all);
   double found = 0;
   std::int64_t chunk = 0;
-  for (const char c : answer.layout) {
+  for (const char c : answer.cut->layout) {
     if (c == '|') ++chunk;
     if (c == item && chunk % answer.parallelism.pp == answer.busiest_stage) ++found;
   }
@@ -156,7 +156,7 @@ std::vector<Repeated> training_steps(const Scenario& s, const TrainWorkload& tra
   for (std::size_t k = 0; k < s.model.kinds.size(); ++k) {
     const bool in_mtp = mtp > 0 && static_cast<int>(k) == s.model.mtp_layers[0];
     add(layer_forward(context, s.model.kinds[k]), layer_backward(context, s.model.kinds[k]), place(s.model.kinds[k]),
-        answer.stage_layers[stage][k] + (in_mtp ? mtp : 0));
+        answer.cut->stage_layers[stage][k] + (in_mtp ? mtp : 0));
   }
   add(embedding_forward(context), embedding_backward(context), "embedding", items_on_stage('E', answer, 1));
   add(head_forward(context), head_backward(context), "head", items_on_stage('L', answer, 1) + mtp);

@@ -218,7 +218,7 @@ TrainEvaluation common(const Scenario& s) {
   result.parallelism.dp = s.cluster.devices;
   std::vector<int> layers(s.model.kinds.size(), 0);
   for (const int kind : s.model.layers) ++layers[static_cast<std::size_t>(kind)];
-  result.stage_layers = {layers};
+  result.cut = std::make_shared<const StageCut>(StageCut{"", {layers}});
   return result;
 }
 

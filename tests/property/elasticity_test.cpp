@@ -94,7 +94,7 @@ TEST_CASE("the quick effects are those of the full list", "[property]") {
 
 TEST_CASE("the pipeline keeps its cut while inputs are varied", "[property]") {
   const Trial trial = piped();
-  CHECK_FALSE(trial.train().layout.empty());
+  CHECK_FALSE(trial.train().cut->layout.empty());
   CHECK(answer_time(question(trial)) == trial.train().step.value);
 }
 
