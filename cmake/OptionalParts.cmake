@@ -1,11 +1,12 @@
-# Which optional parts can this machine build? Said once, when configuring. The Python module is built where it can be; nothing
-# else depends on the answer yet.
+# Which optional parts can this machine build? Said once, when configuring. The Python module and the MPI module are
+# built where they can be; nothing else depends on the answer yet.
 include(CheckLanguage)
 set(missing_parts)
 
 set(outer_log_level ${CMAKE_MESSAGE_LOG_LEVEL})
 set(CMAKE_MESSAGE_LOG_LEVEL NOTICE)  # check_language announces its search
 check_language(CUDA)
+set(MPI_CXX_SKIP_MPICXX ON)
 find_package(MPI QUIET COMPONENTS CXX)
 if(MOELINE_PYTHON)
   # The distribution's Python comes with the distribution's pybind11; another one is named by -DPython_EXECUTABLE=.

@@ -506,32 +506,55 @@ case_a_sweep_writes_the_same_bytes_on_any_number_of_threads() {
   same front out "threads change the front"
 }
 
-case_a_killed_sweep_goes_on_without_losing_or_repeating_a_row() {
-  sweep_file s.json 20000
-  local flags run pid kills
+points_in() {  # seconds: how many this machine notes by then, however fast it is
+  sweep_file s.json 100000000
+  "$moeline" sweep s.json --out rate.csv --quiet 2>err &
+  sleep "$1"
+  kill -9 $!
+  wait $! 2>/dev/null
+  sed 's/.*"points":\([0-9]*\).*/\1/' rate.csv.progress
+  rm -f rate.csv rate.csv.progress
+}
+
+case_a_sweep_killed_ten_times_goes_on_without_losing_or_repeating_a_row() {
+  local flags pid kills points
+  points=$(points_in 1.5)
+  sweep_file s.json "$points"
   for flags in "" "--pareto step_time_seconds,memory_required_bytes"; do
     rm -f rows.csv rows.csv.progress
     # shellcheck disable=SC2086  # several words
     answers sweep s.json $flags
     mv out undisturbed
     kills=0
-    for run in {1..6}; do
+    until ((kills == 10)); do
       # shellcheck disable=SC2086
       "$moeline" sweep s.json $flags --out rows.csv --quiet 2>err &
       pid=$!
-      sleep "0.$((RANDOM % 5))$((RANDOM % 10))"
-      if kill -9 $pid 2>/dev/null; then kills=$((kills + 1)); fi
-      wait $pid 2>/dev/null
+      sleep "0.$((RANDOM % 4))$((RANDOM % 10))"
+      kill -9 $pid 2>/dev/null
+      if wait $pid 2>/dev/null; then rm -f rows.csv rows.csv.progress; else kills=$((kills + 1)); fi
     done
-    ((kills > 0)) || problem "it was never killed; $run runs"
     # shellcheck disable=SC2086
     answers sweep s.json $flags --out rows.csv
     same undisturbed rows.csv "killed and gone on with, it differs from an undisturbed run"
     # shellcheck disable=SC2086
     answers sweep s.json $flags --out rows.csv
-    grep -q '20000 of 20000 points are there already' err || problem "a complete sweep ran again: $(cat err)"
+    grep -q "$points of $points points are there already" err || problem "a complete sweep ran again: $(cat err)"
     same undisturbed rows.csv "a complete sweep was changed"
   done
+}
+
+case_a_stopped_sweep_says_what_is_missing() {
+  sweep_file s.json 100000000
+  rm -f rows.csv rows.csv.progress
+  "$moeline" sweep s.json --pareto step_time_seconds,memory_required_bytes --out rows.csv 2>err &
+  sleep 0.5
+  kill $!
+  wait $!
+  local code=$?
+  ((code == 4)) || problem "exit $code, expected 4"
+  grep -qE '^moeline: rows.csv: stopped; points [0-9]+ to 100000000 are missing, and the front so far is kept beside it' err ||
+    problem "said $(cat err)"
 }
 
 case_a_sweep_over_the_rows_of_another_is_refused() {
@@ -907,9 +930,12 @@ case_an_infeasible_layout_is_json_too() {
   says '^  "reason": "tp x cp x pp x dp = 4'
 }
 
+# shellcheck source=tests/cli/ranks.sh
+[[ -e $(dirname "$moeline")/libmoeline_mpi.so ]] && source "$here/ranks.sh"
+
 # --- run -----------------------------------------------------------------------------------------------------------
 if (($# == 0)); then
-  mapfile -t all < <(sed -n 's/^case_\([a-zA-Z0-9_]*\)().*/\1/p' "$here/run.sh")
+  mapfile -t all < <(declare -F | sed -n 's/^declare -f case_//p')
   set -- "${all[@]}"
 fi
 passed=0
