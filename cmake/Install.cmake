@@ -5,6 +5,9 @@ include(CMakePackageConfigHelpers)
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/moeline)
 
 install(TARGETS moeline)
+if(TARGET moeline_mpi)  # beside the binary, where it is looked for
+  install(TARGETS moeline_mpi LIBRARY DESTINATION ${CMAKE_INSTALL_BINDIR})
+endif()
 foreach(part model engine reports)
   set_target_properties(moeline_${part} PROPERTIES EXPORT_NAME ${part})
   install(TARGETS moeline_${part} EXPORT moeline
