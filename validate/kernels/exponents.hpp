@@ -5,8 +5,8 @@
 //                    inputs have 7 bits of mantissa and 448 = 1.75 * 2^8, so this is integer arithmetic and exact
 //   folding          four blocks take the largest of their exponents; an element of block i moves down by
 //                    shift = e_max - e_i binades inside E4M3 itself. Exact unless it becomes subnormal there
-//   rule             fold while the largest shift of any group is at most kFoldableShift; beyond that small blocks
-//                    lose bits that matter when the other operand is large where this one is small
+//   rule             fold while the largest shift of any group is at most kFoldableSpread (codec.hpp); beyond that small
+//                    blocks lose bits that matter when the other operand is large where this one is small
 // Measured against the product with unfolded scales (CPU, fp64; Gaussian to Student-t data): at most 4e-6; adversarial
 // data with a spread of 10 binades 4e-4. docs/kernels.md.
 #pragma once
@@ -16,7 +16,6 @@
 namespace moeline::kernels {
 
 constexpr std::uint32_t kNaNExponent = 255;
-constexpr int kFoldableShift = 10;
 constexpr int kVanishingShift = 19;  // 448 * 2^-19 rounds to 0 in E4M3
 
 // From the magnitude bits (sign cleared) of a bf16: 8 bits of exponent, 7 of mantissa.
@@ -33,16 +32,19 @@ constexpr std::uint32_t scale_bits(std::uint32_t e) {
   return e == 0 ? 0x00400000 : e << 23;
 }
 constexpr std::uint32_t reciprocal_bits(std::uint32_t e) {
-  if (e >= 254) return e == 254 ? 0x00400000 : 0x00200000;
-  return (254 - e) << 23;
+  if (e == kNaNExponent) return 0x7FC00000;
+  return e == 254 ? 0x00400000 : (254 - e) << 23;
 }
-// The bits of the float 2^-shift.
-constexpr std::uint32_t shift_bits(int shift) { return (127 - static_cast<std::uint32_t>(shift)) << 23; }
 
 // Binades that a block moves down when it takes the exponent of its group.
 constexpr int fold_shift(std::uint32_t e_max, std::uint32_t e) {
   const int shift = static_cast<int>(e_max) - static_cast<int>(e);
   return shift < kVanishingShift ? shift : kVanishingShift;
+}
+// The bits of the float that a block's elements are multiplied with: 2^-shift, or NaN with a NaN in the group.
+constexpr std::uint32_t fold_bits(std::uint32_t e_max, std::uint32_t e) {
+  if (e_max == kNaNExponent) return 0x7FC00000;
+  return (127 - static_cast<std::uint32_t>(fold_shift(e_max, e))) << 23;
 }
 constexpr bool counts_for_spread(std::uint32_t e) { return e != 0; }  // an all-zero block loses nothing
 

@@ -5,7 +5,7 @@
 #include <cuda_bf16.h>
 #include <cuda_fp8.h>
 
-#include "kernels/exponents.hpp"
+#include "validate/kernels/exponents.hpp"
 
 namespace moeline::kernels {
 
@@ -38,9 +38,8 @@ __device__ __forceinline__ float2 e4m3_pair(std::uint32_t two) {
   return __half22float2(__half2(half));
 }
 
-// Four E4M3 divided by 2^shift and rounded again.
-__device__ __forceinline__ std::uint32_t moved_down(std::uint32_t four, int shift) {
-  const float by = __uint_as_float(shift_bits(shift));
+// Four E4M3 times a power of two, rounded again.
+__device__ __forceinline__ std::uint32_t moved(std::uint32_t four, float by) {
   const float2 a = e4m3_pair(four & 0xFFFF), b = e4m3_pair(four >> 16);
   return packed_e4m3(a.x * by, a.y * by, b.x * by, b.y * by);
 }

@@ -1,7 +1,9 @@
-#include "kernels/quantise.hpp"
+#include "validate/kernels/quantise.hpp"
 
-#include "kernels/mxfp8.cuh"
-#include "kernels/scale_layout.hpp"
+#include "validate/codec.hpp"
+#include "validate/kernels/launch.cuh"
+#include "validate/kernels/mxfp8.cuh"
+#include "validate/kernels/scale_layout.hpp"
 
 namespace moeline::kernels {
 namespace {
@@ -108,8 +110,9 @@ __device__ __forceinline__ void quantise_row_chunk(const Eight& x, const Outputs
   const float reciprocal = __uint_as_float(reciprocal_bits(e));
   uint2 q{quantised4(x.pair(0), x.pair(1), reciprocal), quantised4(x.pair(2), x.pair(3), reciprocal)};
   if (out.form == ScaleForm::folded) {
-    const int shift = fold_shift(largest_over(e, 4, 16), e);
-    if (shift > 0) q = {moved_down(q.x, shift), moved_down(q.y, shift)};
+    const std::uint32_t e_max = largest_over(e, 4, 16);
+    const float by = __uint_as_float(fold_bits(e_max, e));
+    if (e != e_max) q = {moved(q.x, by), moved(q.y, by)};
   }
   __stcs(reinterpret_cast<uint2*>(out.row_wise.values + row * out.columns + column), q);
   if (threadIdx.x % 4 == 0) *exponent = static_cast<std::uint8_t>(e);
@@ -131,7 +134,7 @@ __device__ __forceinline__ void quantise_column_pair(const std::uint32_t* tile, 
   for (int side = 0; side < 2; ++side) {
     const std::uint32_t e = block_exponent(bits_of(most) >> 16 * side & 0x7FFF);
     const float reciprocal = __uint_as_float(reciprocal_bits(e));
-    const int shift = out.form == ScaleForm::folded ? fold_shift(largest_over(e, 8, 32), e) : 0;
+    const std::uint32_t e_max = out.form == ScaleForm::folded ? largest_over(e, 8, 32) : e;
     const int column = pair * 2 + side;
     std::uint32_t q[kBlock / 4];
 #pragma unroll
@@ -141,9 +144,9 @@ __device__ __forceinline__ void quantise_column_pair(const std::uint32_t* tile, 
       for (int j = 0; j < 4; ++j) f[j] = __uint_as_float(side ? bits_of(x[4 * i + j]) & 0xFFFF0000 : bits_of(x[4 * i + j]) << 16);
       q[i] = packed_e4m3(f[0] * reciprocal, f[1] * reciprocal, f[2] * reciprocal, f[3] * reciprocal);
     }
-    if (shift > 0) {
+    if (e != e_max) {
 #pragma unroll
-      for (int i = 0; i < kBlock / 4; ++i) q[i] = moved_down(q[i], shift);
+      for (int i = 0; i < kBlock / 4; ++i) q[i] = moved(q[i], __uint_as_float(fold_bits(e_max, e)));
     }
     uint4* to = reinterpret_cast<uint4*>(out.column_wise.values + static_cast<std::size_t>(column0 + column) * out.rows +
                                          row0 + block * kBlock);
@@ -190,7 +193,7 @@ std::size_t scale_stride(ScaleForm form, std::size_t elements) {
 
 template <class Source>
 __global__ void __launch_bounds__(kThreads) quantise_tiles(Source source, Outputs out) {
-  extern __shared__ uint4 tile[];  // [kTile][kChunks], only with a column-wise copy
+  uint4* tile = dynamic_shared<uint4>();  // [kTile][kChunks], only with a column-wise copy
   __shared__ LineExponents row_exponents, column_exponents;
   const bool rows_wanted = out.row_wise.values != nullptr, columns_wanted = out.column_wise.values != nullptr;
   const int row_tile = blockIdx.y, row0 = row_tile * kTile;
@@ -226,11 +229,10 @@ __global__ void __launch_bounds__(kThreads) quantise_tiles(Source source, Output
 }
 
 template <class Source>
-cudaError_t launch(const Source& source, const Outputs& out, int columns, cudaStream_t stream) {
-  const int shared = out.column_wise.values != nullptr ? kTile * kTile * 2 : 0;
+cudaError_t launch_tiles(const Source& source, const Outputs& out, int columns, cudaStream_t stream) {
+  const std::size_t shared = out.column_wise.values != nullptr ? kTile * kTile * 2 : 0;
   const dim3 grid(static_cast<unsigned>(columns / kTile), static_cast<unsigned>(out.rows / kTile));
-  quantise_tiles<<<grid, kThreads, static_cast<std::size_t>(shared), stream>>>(source, out);
-  return cudaGetLastError();
+  return launch(quantise_tiles<Source>, grid, kThreads, shared, stream, source, out);
 }
 
 QuantisedCopy advanced(const QuantisedCopy& copy, ScaleForm form, std::size_t elements) {
@@ -245,11 +247,11 @@ cudaError_t quantise_matrix(const Quantise& pass, std::size_t index, cudaStream_
   const Outputs out{pass.form, pass.rows, pass.columns * parts, advanced(pass.row_wise, pass.form, index * elements),
                     advanced(pass.column_wise, pass.form, index * elements), pass.largest_shift};
   switch (pass.source) {
-    case QuantiseSource::plain: return launch(Plain{input, pass.columns}, out, pass.columns, stream);
-    case QuantiseSource::gather: return launch(Gather{input, pass.source_row, pass.columns}, out, pass.columns, stream);
-    case QuantiseSource::swiglu: return launch(SwiGlu{input, pass.columns}, out, pass.columns, stream);
+    case QuantiseSource::plain: return launch_tiles(Plain{input, pass.columns}, out, pass.columns, stream);
+    case QuantiseSource::gather: return launch_tiles(Gather{input, pass.source_row, pass.columns}, out, pass.columns, stream);
+    case QuantiseSource::swiglu: return launch_tiles(SwiGlu{input, pass.columns}, out, pass.columns, stream);
     case QuantiseSource::swiglu_backward:
-      return launch(SwiGluBackward{input, static_cast<const __nv_bfloat16*>(pass.gradient), pass.columns}, out, pass.columns, stream);
+      return launch_tiles(SwiGluBackward{input, static_cast<const __nv_bfloat16*>(pass.gradient), pass.columns}, out, pass.columns, stream);
   }
   return cudaErrorInvalidValue;
 }
@@ -262,20 +264,23 @@ __global__ void __launch_bounds__(128) fold_rows_kernel(FoldRows pass) {
   if (threadIdx.x == 0) shared_max = 0;
   __syncthreads();
   std::uint32_t e_max = 0;
-  for (int block = threadIdx.x; block < blocks; block += blockDim.x) e_max = max(e_max, pass.scales[scale_offset(row, block, blocks)]);
+  for (int block = threadIdx.x; block < blocks; block += blockDim.x) {
+    const std::uint32_t e = pass.scales[tiled_scale_offset(row, block, blocks)];
+    e_max = max(e_max, e);
+  }
   atomicMax(&shared_max, e_max);
   __syncthreads();
   e_max = shared_max;
   int largest = 0;
   for (int block = threadIdx.x; block < blocks; block += blockDim.x) {
-    const std::uint32_t e = pass.scales[scale_offset(row, block, blocks)];
-    const int shift = fold_shift(e_max, e);
-    if (shift == 0) continue;
-    if (counts_for_spread(e)) largest = max(largest, shift);
+    const std::uint32_t e = pass.scales[tiled_scale_offset(row, block, blocks)];
+    if (e == e_max) continue;
+    if (counts_for_spread(e)) largest = max(largest, fold_shift(e_max, e));
+    const float by = __uint_as_float(fold_bits(e_max, e));
     auto* values = reinterpret_cast<uint4*>(pass.values + row * pass.columns + block * kBlock);
     for (int half = 0; half < 2; ++half) {
       const uint4 q = values[half];
-      values[half] = {moved_down(q.x, shift), moved_down(q.y, shift), moved_down(q.z, shift), moved_down(q.w, shift)};
+      values[half] = {moved(q.x, by), moved(q.y, by), moved(q.z, by), moved(q.w, by)};
     }
   }
   __syncwarp();
@@ -295,7 +300,7 @@ __global__ void __launch_bounds__(kThreads) dequantise_kernel(Dequantise pass) {
   if (at >= static_cast<std::size_t>(pass.rows) * chunks) return;
   const int row = static_cast<int>(at / chunks), chunk = static_cast<int>(at % chunks);
   const uint4 q = __ldcs(reinterpret_cast<const uint4*>(pass.values) + at);
-  const float scale = __uint_as_float(scale_bits(__ldg(pass.scales + scale_offset(row, chunk / 2, blocks))));
+  const float scale = __uint_as_float(scale_bits(__ldg(pass.scales + tiled_scale_offset(row, chunk / 2, blocks))));
   uint4* to = static_cast<uint4*>(pass.output) + 2 * at;
   __stcs(to, uint4{scaled_pair(q.x, scale), scaled_pair(q.x >> 16, scale), scaled_pair(q.y, scale), scaled_pair(q.y >> 16, scale)});
   __stcs(to + 1, uint4{scaled_pair(q.z, scale), scaled_pair(q.z >> 16, scale), scaled_pair(q.w, scale), scaled_pair(q.w >> 16, scale)});
@@ -313,15 +318,13 @@ cudaError_t quantise(const Quantise& pass, cudaStream_t stream) {
 }
 
 cudaError_t fold_rows(const FoldRows& pass, cudaStream_t stream) {
-  fold_rows_kernel<<<static_cast<unsigned>(pass.rows), 128, 0, stream>>>(pass);
-  return cudaGetLastError();
+  return launch(fold_rows_kernel, static_cast<unsigned>(pass.rows), 128, 0, stream, pass);
 }
 
 cudaError_t dequantise(const Dequantise& pass, cudaStream_t stream) {
   if (pass.rows == 0) return cudaSuccess;
   const std::size_t chunks = static_cast<std::size_t>(pass.rows) * pass.columns / 16;
-  dequantise_kernel<<<static_cast<unsigned>(divided_up(chunks, kThreads)), kThreads, 0, stream>>>(pass);
-  return cudaGetLastError();
+  return launch(dequantise_kernel, static_cast<unsigned>(divided_up(chunks, kThreads)), kThreads, 0, stream, pass);
 }
 
 }  // namespace moeline::kernels

@@ -16,19 +16,8 @@ constexpr int kTileBlocks = 4;
 constexpr int kTileBytes = kTile * kTileBlocks;
 
 constexpr std::size_t divided_up(std::size_t a, std::size_t b) { return (a + b - 1) / b; }
-constexpr std::size_t padded(std::size_t a, std::size_t to) { return divided_up(a, to) * to; }
-
-constexpr std::size_t scale_bytes(std::size_t rows, std::size_t blocks) {
-  return padded(rows, kTile) * padded(blocks, kTileBlocks);
-}
 
 // Which 32-bit word of a tile holds the scales of `row` (0 .. 127).
-constexpr int scale_word(int row) { return (row % 32) * 4 + row / 32; }
-
-constexpr std::size_t scale_offset(std::size_t row, std::size_t block, std::size_t blocks) {
-  const std::size_t tile = row / kTile * divided_up(blocks, kTileBlocks) + block / kTileBlocks;
-  return tile * kTileBytes + static_cast<std::size_t>(scale_word(static_cast<int>(row % kTile))) * 4 +
-         block % kTileBlocks;
-}
+constexpr int scale_word(int row) { return row % 32 * 4 + row / 32; }
 
 }  // namespace moeline::kernels

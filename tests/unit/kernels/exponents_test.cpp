@@ -1,5 +1,5 @@
 // Block exponents on every bf16, against their definition; folding, against arithmetic in double.
-#include "kernels/exponents.hpp"
+#include "validate/kernels/exponents.hpp"
 
 #include <bit>
 #include <catch2/catch.hpp>
@@ -37,7 +37,8 @@ TEST_CASE("folding moves a block down by the binades between its exponent and it
   CHECK(fold_shift(130, 127) == 3);
   CHECK(fold_shift(127, 127) == 0);
   CHECK(fold_shift(200, 0) == kVanishingShift);
-  CHECK(std::bit_cast<float>(shift_bits(10)) == std::ldexp(1.0f, -10));
+  CHECK(std::bit_cast<float>(fold_bits(130, 120)) == std::ldexp(1.0f, -10));
+  CHECK(std::isnan(std::bit_cast<float>(fold_bits(kNaNExponent, 120))));
   CHECK(std::ldexp(448.0, -kVanishingShift) < std::ldexp(1.0, -10));  // below half the smallest E4M3, 2^-9
   CHECK(std::ldexp(448.0, -kVanishingShift + 1) > std::ldexp(1.0, -10));
 }

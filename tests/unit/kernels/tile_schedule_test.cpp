@@ -1,5 +1,5 @@
 // The order in which persistent workers take tiles, against counting them all.
-#include "kernels/tile_schedule.hpp"
+#include "validate/kernels/tile_schedule.hpp"
 
 #include <catch2/catch.hpp>
 #include <random>
