@@ -67,6 +67,32 @@ __global__ void clock_kernel(ClockReading* to) {
   *to = reading;
 }
 
+__global__ void gate_kernel(const volatile int* open) {
+  constexpr long long kLongest = 1LL << 33;  // clocks, over 4 s
+  const long long since = clock64();
+  while (*open == 0 && clock64() - since < kLongest) {
+  }
+}
+
+__global__ void __launch_bounds__(kThreads) fill_kernel(FillFromPool fill) {
+  const std::size_t row = blockIdx.x, matrix_row = row % fill.rows;
+  auto* to = static_cast<unsigned short*>(fill.to) + row * fill.columns;
+  const auto* pool = static_cast<const unsigned short*>(fill.pool);
+  std::size_t at = (row * fill.columns + threadIdx.x) % fill.size;
+  for (int column = threadIdx.x; column < fill.columns; column += kThreads) {
+    to[column] = matrix_row < fill.filled ? pool[at] : 0;
+    at += kThreads;
+    if (at >= fill.size) at -= fill.size;
+  }
+}
+
+__global__ void __launch_bounds__(kThreads) poison_kernel(const unsigned* words, std::size_t count, unsigned long long* found) {
+  int mine = 0;
+  const std::size_t step = static_cast<std::size_t>(gridDim.x) * kThreads;
+  for (std::size_t i = static_cast<std::size_t>(blockIdx.x) * kThreads + threadIdx.x; i < count; i += step) mine += words[i] == 0xFFFFFFFF;
+  if (mine > 0) atomicAdd(found, static_cast<unsigned long long>(mine));
+}
+
 template <Pass kPass>
 cudaError_t launch_memory(const MemoryPass& pass, cudaStream_t stream) {
   const std::size_t count = pass.bytes / 16, blocks = divided_up(count, kThreads * kPerThread);
@@ -92,6 +118,19 @@ cudaError_t fma_pass(int blocks, float* to, cudaStream_t stream) {
 }
 
 cudaError_t empty_pass(cudaStream_t stream) { return launch(empty_kernel, 1, 32, 0, stream); }
+
+cudaError_t gate_pass(const int* open, cudaStream_t stream) {
+  return launch(gate_kernel, 1, 1, 0, stream, static_cast<const volatile int*>(open));
+}
+
+cudaError_t fill_from_pool(const FillFromPool& fill, cudaStream_t stream) {
+  if (fill.size < kThreads) return cudaErrorInvalidValue;
+  return launch(fill_kernel, static_cast<unsigned>(fill.matrices * fill.rows), kThreads, 0, stream, fill);
+}
+
+cudaError_t count_poison(const void* words, std::size_t count, unsigned long long* found, cudaStream_t stream) {
+  return launch(poison_kernel, 1024, kThreads, 0, stream, static_cast<const unsigned*>(words), count, found);
+}
 
 // Enough small blocks that some run on multiprocessor 0, whose clock both readings must come from.
 cudaError_t read_clock(ClockReading* to, cudaStream_t stream) { return launch(clock_kernel, 1024, 1, 0, stream, to); }
