@@ -12,7 +12,7 @@ class Option;
 
 namespace moeline {
 
-inline constexpr int kAnswered = 0, kInternalError = 1, kBadInput = 2, kInfeasible = 3;
+inline constexpr int kAnswered = 0, kInternalError = 1, kBadInput = 2, kInfeasible = 3, kHardwareFailure = 4;
 
 // Set by the parsed subcommand; returns the exit code.
 using Action = std::function<int()>;
@@ -29,6 +29,8 @@ void add_solve(CLI::App& app, Action& action);
 void add_compare(CLI::App& app, Action& action);
 void add_list(CLI::App& app, Action& action);
 void add_show(CLI::App& app, Action& action);
+void add_measure(CLI::App& app, Action& action);
+void add_calibrate(CLI::App& app, Action& action);
 void add_fit(CLI::App& app, Action& action);
 void add_check(CLI::App& app, Action& action);
 

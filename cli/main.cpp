@@ -4,12 +4,13 @@
 
 #include "cli/commands.hpp"
 #include "spec/reader.hpp"
+#include "validate/backend.hpp"
 
 namespace moeline {
 namespace {
 
 const std::vector<std::string> kCommands{"train", "layer",   "explain", "solve", "compare", "sweep",
-                                         "search", "fit", "check",   "list",  "show"};
+                                         "search", "measure", "calibrate", "fit", "check", "list", "show"};
 
 std::string help_of(const CLI::App* command) {
   return command == nullptr ? "see `moeline --help`" : fmt::format("see `moeline {} --help`", command->get_name());
@@ -62,6 +63,8 @@ int run(int argc, char** argv) {
   add_compare(app, action);
   add_sweep(app, action);
   add_search(app, action);
+  add_measure(app, action);
+  add_calibrate(app, action);
   add_fit(app, action);
   add_check(app, action);
   add_list(app, action);
@@ -92,6 +95,9 @@ int main(int argc, char** argv) {
   } catch (const moeline::SpecError& error) {
     fmt::print(stderr, "moeline: {}\n", error.what());
     return moeline::kBadInput;
+  } catch (const moeline::HardwareError& error) {
+    fmt::print(stderr, "moeline: {}\n", error.what());
+    return moeline::kHardwareFailure;
   } catch (const std::exception& error) {
     fmt::print(stderr, "moeline: internal error, please report it: {}\n", error.what());
     return moeline::kInternalError;

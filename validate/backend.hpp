@@ -56,10 +56,9 @@ struct Check {
 enum class Caches { cold, hot };
 
 struct Sample {
-  double seconds = 0;   // of one call; a short hot call is timed in a batch and divided
+  double seconds = 0;   // of one call; a short hot call is timed in a batch and divided; disturbed: the best estimate
   double clock_hz = 0;  // mean of the cores or multiprocessors during it; 0: not known
-  bool disturbed =
-      false;  // throttled below 75 % of the nominal clock, or another process took the core: does not count
+  bool disturbed = false;  // throttled below 75 % of the nominal clock, or another process took a core
 };
 
 // A case with its buffers: seeded random operands, outputs surrounded by canaries.
@@ -94,4 +93,4 @@ class Backend {
 }  // namespace moeline
 
 // What a module exports, under this name.
-extern "C" moeline::Backend* moeline_backend(int version);
+extern "C" __attribute__((visibility("default"))) moeline::Backend* moeline_backend(int version);
