@@ -1,4 +1,4 @@
-// Every case that the CUDA backend offers, checked on the GPU at hand: odd sizes, one expert, many experts, rows of padding.
+// Every case that the CUDA backend offers, checked on the GPU at hand: odd sizes, one expert, many, rows of padding.
 #include <catch2/catch.hpp>
 #include <iostream>
 
@@ -20,8 +20,8 @@ void check_everywhere(Case wanted) {
     wanted.library = library;
     for (wanted.seed = 1; wanted.seed <= 3; ++wanted.seed) {
       const Check check = backend.prepare(wanted)->check();
-      INFO(wanted.op << " " << wanted.kind << " " << wanted.dtype << " by " << library << ", seed " << wanted.seed << ": error " << check.error
-                     << " of " << check.tolerance << ", " << check.problem);
+      INFO(wanted.op << " " << wanted.kind << " " << wanted.dtype << " by " << library << ", seed " << wanted.seed
+                     << ": error " << check.error << " of " << check.tolerance << ", " << check.problem);
       CHECK(check.passed);
     }
   }
@@ -48,17 +48,30 @@ TEST_CASE("products of one expert, of many, and of sizes that fill the machine a
 TEST_CASE("quantisers give the codec's bytes", "[gpu]") {
   const char* const kind = GENERATE("row", "column", "both", "gather", "swiglu", "swiglu_backward");
   for (const auto& [rows, columns] : {std::pair{128.0, 256.0}, {384.0, 768.0}, {4096.0, 7168.0}})
-    check_everywhere({.op = "quantise", .library = "", .kind = kind, .dtype = "mxfp8", .shape = {{"rows", rows}, {"columns", columns}}});
+    check_everywhere({.op = "quantise",
+                      .library = "",
+                      .kind = kind,
+                      .dtype = "mxfp8",
+                      .shape = {{"rows", rows}, {"columns", columns}}});
 }
 
 TEST_CASE("passes over memory write what they should, and nothing else", "[gpu]") {
   const char* const kind = GENERATE("copy", "read", "write", "triad", "copy_engine", "to_host", "from_host");
-  for (const double bytes : {48.0, 98304.0, 1e6 + 16, 2e8}) check_everywhere({.op = "memory_pass", .library = "", .kind = kind, .dtype = "int8", .shape = {{"bytes", bytes}}});
-  check_everywhere({.op = "memory_pass", .library = "", .kind = "gather", .dtype = "bf16", .shape = {{"bytes", 1e7}, {"row_bytes", 7168}}});
+  for (const double bytes : {48.0, 98304.0, 1e6 + 16, 2e8})
+    check_everywhere({.op = "memory_pass", .library = "", .kind = kind, .dtype = "int8", .shape = {{"bytes", bytes}}});
+  check_everywhere({.op = "memory_pass",
+                    .library = "",
+                    .kind = "gather",
+                    .dtype = "bf16",
+                    .shape = {{"bytes", 1e7}, {"row_bytes", 7168}}});
 }
 
 TEST_CASE("launches and ceilings run, and their times make sense", "[gpu]") {
-  for (const auto& [op, kind, dtype] : {std::tuple{"launch", "empty_kernel", ""}, {"launch", "graph_node", ""}, {"peak", "fma", "fp32"}, {"peak", "tensor", "bf16"}, {"peak", "tensor", "fp8"}}) {
+  for (const auto& [op, kind, dtype] : {std::tuple{"launch", "empty_kernel", ""},
+                                        {"launch", "graph_node", ""},
+                                        {"peak", "fma", "fp32"},
+                                        {"peak", "tensor", "bf16"},
+                                        {"peak", "tensor", "fp8"}}) {
     Case wanted{.op = op, .library = "moeline", .kind = kind, .dtype = dtype, .shape = {}};
     if (backend_at_hand().libraries(wanted).empty()) continue;
     const auto run = backend_at_hand().prepare(wanted);
@@ -72,9 +85,22 @@ TEST_CASE("launches and ceilings run, and their times make sense", "[gpu]") {
 
 TEST_CASE("exchanges deliver every byte to its rank, even and routed", "[gpu]") {
   for (const double ranks : {1.0, 2.0, 4.0, 8.0}) {
-    for (const double bytes : {1024.0, 1e6, 6.4e7}) check_everywhere({.op = "all_to_all", .library = "", .kind = "", .dtype = "int8", .shape = {{"ranks", ranks}, {"bytes", bytes}}});
-    check_everywhere({.op = "all_to_all", .library = "", .kind = "moe", .dtype = "int8",
-                      .shape = {{"ranks", ranks}, {"tokens", 333}, {"experts", 64}, {"top_k", 8}, {"row_bytes", 7392}, {"exponent", 1.2}}});
+    for (const double bytes : {1024.0, 1e6, 6.4e7})
+      check_everywhere({.op = "all_to_all",
+                        .library = "",
+                        .kind = "",
+                        .dtype = "int8",
+                        .shape = {{"ranks", ranks}, {"bytes", bytes}}});
+    check_everywhere({.op = "all_to_all",
+                      .library = "",
+                      .kind = "moe",
+                      .dtype = "int8",
+                      .shape = {{"ranks", ranks},
+                                {"tokens", 333},
+                                {"experts", 64},
+                                {"top_k", 8},
+                                {"row_bytes", 7392},
+                                {"exponent", 1.2}}});
   }
 }
 

@@ -25,7 +25,10 @@ std::vector<float> decoded(const std::vector<float>& line) { return dequantise(q
 // Tokens of one matrix in ragged segments; weights of all experts.
 struct Ragged {
   explicit Ragged(Device& on)
-      : device(on), x({1, kRows, kRows, kK}, 1, on), w({kExperts, kN, kN, kK}, 2, on), dy({1, kRows, kRows, kN}, 3, on),
+      : device(on),
+        x({1, kRows, kRows, kK}, 1, on),
+        w({kExperts, kN, kN, kK}, 2, on),
+        dy({1, kRows, kRows, kN}, 3, on),
         offsets(DeviceMemory::of(kOffsets)) {}
   Device& device;
   Source x, w, dy;
@@ -36,7 +39,11 @@ struct Eight {
   Eight(const Source& source, ScaleForm form, bool along_rows, int batch, Device& device)
       : values(source.elements()), scales(source.elements() / 32 * (form == ScaleForm::block ? 4 : 1)) {
     const SourceShape& shape = source.shape();
-    kernels::Quantise pass{.form = form, .input = source.data(), .rows = shape.rows * shape.matrices / batch, .columns = shape.columns, .batch = batch};
+    kernels::Quantise pass{.form = form,
+                           .input = source.data(),
+                           .rows = shape.rows * shape.matrices / batch,
+                           .columns = shape.columns,
+                           .batch = batch};
     (along_rows ? pass.column_wise : pass.row_wise) = {values.as<std::uint8_t>(), scales.data()};
     device.run([&](cudaStream_t stream) { MOELINE_CUDA(kernels::quantise(pass, stream)); });
   }
@@ -58,11 +65,18 @@ double relative_error(double difference, double reference) { return std::sqrt(di
 
 double fprop_error(Ragged& ragged, Operands operands) {
   DeviceMemory d(static_cast<std::size_t>(kRows) * kN * 2);
-  kernels::GroupedGemm gemm{.product = Product::fprop, .operands = operands, .a = ragged.x.data(), .b = ragged.w.data(), .d = d.data(), .n = kN, .k = kK};
+  kernels::GroupedGemm gemm{.product = Product::fprop,
+                            .operands = operands,
+                            .a = ragged.x.data(),
+                            .b = ragged.w.data(),
+                            .d = d.data(),
+                            .n = kN,
+                            .k = kK};
   const bool eight = operands != Operands::bf16;
   const ScaleForm form = operands == Operands::mxfp8_exact ? ScaleForm::block : ScaleForm::tiled;
   const Eight a(ragged.x, form, false, 1, ragged.device), b(ragged.w, form, false, kExperts, ragged.device);
-  if (eight) gemm.a = a.values.data(), gemm.b = b.values.data(), gemm.scale_a = a.scales.data(), gemm.scale_b = b.scales.data();
+  if (eight)
+    gemm.a = a.values.data(), gemm.b = b.values.data(), gemm.scale_a = a.scales.data(), gemm.scale_b = b.scales.data();
   run(gemm, ragged);
   CHECK(d.guards_alive());
   double difference = 0, reference = 0;
@@ -72,7 +86,8 @@ double fprop_error(Ragged& ragged, Operands operands) {
       const std::vector<float> x = eight ? decoded(ragged.x.row(0, row)) : ragged.x.row(0, row);
       for (int n = 0; n < kN; n += 7) {
         const std::vector<float> w = eight ? decoded(ragged.w.row(e, n)) : ragged.w.row(e, n);
-        const double exact = exact_dot(x.data(), w.data(), kK).value, error = decode_bf16(got[static_cast<std::size_t>(n)]) - exact;
+        const double exact = exact_dot(x.data(), w.data(), kK).value,
+                     error = decode_bf16(got[static_cast<std::size_t>(n)]) - exact;
         difference += error * error, reference += exact * exact;
       }
     }
@@ -82,11 +97,18 @@ double fprop_error(Ragged& ragged, Operands operands) {
 
 double wgrad_error(Ragged& ragged, Operands operands) {
   DeviceMemory d(static_cast<std::size_t>(kExperts) * kN * kK * 4);
-  kernels::GroupedGemm gemm{.product = Product::wgrad, .operands = operands, .a = ragged.dy.data(), .b = ragged.x.data(), .d = d.data(), .m = kN, .n = kK};
+  kernels::GroupedGemm gemm{.product = Product::wgrad,
+                            .operands = operands,
+                            .a = ragged.dy.data(),
+                            .b = ragged.x.data(),
+                            .d = d.data(),
+                            .m = kN,
+                            .n = kK};
   const bool eight = operands != Operands::bf16;
   const ScaleForm form = operands == Operands::mxfp8_exact ? ScaleForm::block : ScaleForm::tiled;
   const Eight a(ragged.dy, form, true, 1, ragged.device), b(ragged.x, form, true, 1, ragged.device);
-  if (eight) gemm.a = a.values.data(), gemm.b = b.values.data(), gemm.scale_a = a.scales.data(), gemm.scale_b = b.scales.data();
+  if (eight)
+    gemm.a = a.values.data(), gemm.b = b.values.data(), gemm.scale_a = a.scales.data(), gemm.scale_b = b.scales.data();
   run(gemm, ragged);
   CHECK(d.guards_alive());
   double difference = 0, reference = 0;
@@ -102,7 +124,8 @@ double wgrad_error(Ragged& ragged, Operands operands) {
       const std::vector<float> dy = segment(ragged.dy, m);
       for (int n = 0; n < kK; n += 29) {
         const std::vector<float> x = segment(ragged.x, n);
-        const double exact = exact_dot(dy.data(), x.data(), dy.size()).value, error = got[static_cast<std::size_t>(n)] - exact;
+        const double exact = exact_dot(dy.data(), x.data(), dy.size()).value,
+                     error = got[static_cast<std::size_t>(n)] - exact;
         difference += error * error, reference += exact * exact;
       }
     }

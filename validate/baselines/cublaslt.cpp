@@ -27,17 +27,24 @@ void set_scale_modes(cublasLtMatmulDesc_t operation, LtFormat format) {
     set(operation, CUBLASLT_MATMUL_DESC_B_SCALE_MODE, of_ours_a);
   };
   switch (format) {
-    case LtFormat::bf16: return;
-    case LtFormat::fp8_tensor: set(operation, CUBLASLT_MATMUL_DESC_FAST_ACCUM, std::int8_t{1}); return;
-    case LtFormat::fp8_block: return both(CUBLASLT_MATMUL_MATRIX_SCALE_BLK128x128_32F, CUBLASLT_MATMUL_MATRIX_SCALE_VEC128_32F);
-    case LtFormat::fp8_rows: return both(CUBLASLT_MATMUL_MATRIX_SCALE_VEC128_32F, CUBLASLT_MATMUL_MATRIX_SCALE_VEC128_32F);
-    case LtFormat::mxfp8: return both(CUBLASLT_MATMUL_MATRIX_SCALE_VEC32_UE8M0, CUBLASLT_MATMUL_MATRIX_SCALE_VEC32_UE8M0);
+    case LtFormat::bf16:
+      return;
+    case LtFormat::fp8_tensor:
+      set(operation, CUBLASLT_MATMUL_DESC_FAST_ACCUM, std::int8_t{1});
+      return;
+    case LtFormat::fp8_block:
+      return both(CUBLASLT_MATMUL_MATRIX_SCALE_BLK128x128_32F, CUBLASLT_MATMUL_MATRIX_SCALE_VEC128_32F);
+    case LtFormat::fp8_rows:
+      return both(CUBLASLT_MATMUL_MATRIX_SCALE_VEC128_32F, CUBLASLT_MATMUL_MATRIX_SCALE_VEC128_32F);
+    case LtFormat::mxfp8:
+      return both(CUBLASLT_MATMUL_MATRIX_SCALE_VEC32_UE8M0, CUBLASLT_MATMUL_MATRIX_SCALE_VEC32_UE8M0);
   }
 }
 
 cublasLtMatrixLayout_t layout(cudaDataType_t type, int lines, int length) {
   cublasLtMatrixLayout_t made = nullptr;
-  MOELINE_LT(cublasLtMatrixLayoutCreate(&made, type, static_cast<std::uint64_t>(length), static_cast<std::uint64_t>(lines), length));
+  MOELINE_LT(cublasLtMatrixLayoutCreate(&made, type, static_cast<std::uint64_t>(length),
+                                        static_cast<std::uint64_t>(lines), length));
   return made;
 }
 
@@ -66,10 +73,12 @@ struct CublasLt::Plan {
   bool find_algorithm(cublasLtHandle_t handle) {
     cublasLtMatmulPreference_t preference = nullptr;
     MOELINE_LT(cublasLtMatmulPreferenceCreate(&preference));
-    MOELINE_LT(cublasLtMatmulPreferenceSetAttribute(preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &kWorkspace, sizeof(kWorkspace)));
+    MOELINE_LT(cublasLtMatmulPreferenceSetAttribute(preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &kWorkspace,
+                                                    sizeof(kWorkspace)));
     cublasLtMatmulHeuristicResult_t best{};
     int found = 0;
-    const cublasStatus_t status = cublasLtMatmulAlgoGetHeuristic(handle, operation, b, a, d, d, preference, 1, &best, &found);
+    const cublasStatus_t status =
+        cublasLtMatmulAlgoGetHeuristic(handle, operation, b, a, d, d, preference, 1, &best, &found);
     cublasLtMatmulPreferenceDestroy(preference);
     if (status != CUBLAS_STATUS_SUCCESS || found == 0) return false;
     algorithm = best.algo;
@@ -115,8 +124,8 @@ void CublasLt::multiply(const LtShape& shape, const LtOperands& operands, cudaSt
     set(p->operation, CUBLASLT_MATMUL_DESC_B_SCALE_POINTER, operands.scale_a);
   }
   const float one = 1, zero = 0;
-  MOELINE_LT(cublasLtMatmul(handle_, p->operation, &one, operands.b, p->b, operands.a, p->a, &zero, operands.d, p->d, operands.d,
-                            p->d, &p->algorithm, workspace_, kWorkspace, stream));
+  MOELINE_LT(cublasLtMatmul(handle_, p->operation, &one, operands.b, p->b, operands.a, p->a, &zero, operands.d, p->d,
+                            operands.d, p->d, &p->algorithm, workspace_, kWorkspace, stream));
 }
 
 }  // namespace moeline

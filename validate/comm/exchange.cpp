@@ -18,14 +18,18 @@ constexpr int kMultiprocessors = 24;
 int ranks_of(const Case& wanted) { return size_of(wanted, "ranks"); }
 
 Case product_beside(std::uint64_t seed) {
-  return {.op = "grouped_gemm", .library = "cublaslt", .dtype = "bf16",
-          .shape = {{"groups", 8}, {"m", 2048}, {"n", 4096}, {"k", 7168}}, .seed = seed};
+  return {.op = "grouped_gemm",
+          .library = "cublaslt",
+          .dtype = "bf16",
+          .shape = {{"groups", 8}, {"m", 2048}, {"n", 4096}, {"k", 7168}},
+          .seed = seed};
 }
 
 // Products that keep one GPU busy on a stream of their own.
 class Busy {
  public:
-  Busy(Device& device, std::uint64_t seed) : device_(device.ordinal()), run_(product_run(product_beside(seed), device_, library_)) {}
+  Busy(Device& device, std::uint64_t seed)
+      : device_(device.ordinal()), run_(product_run(product_beside(seed), device_, library_)) {}
   void start() { run_->sample(Caches::hot); }
 
  private:
@@ -39,7 +43,8 @@ class Exchange : public Run {
   Exchange(const Case& wanted, const std::vector<std::unique_ptr<Device>>& devices)
       : bytes_(exchanged_bytes(wanted)), routed_(wanted.kind == "moe"), layout_(bytes_) {
     const auto budget = wanted.shape.find("multiprocessors");
-    transport_ = make_transport(wanted.library, layout_, budget == wanted.shape.end() ? kMultiprocessors : static_cast<int>(budget->second));
+    transport_ = make_transport(wanted.library, layout_,
+                                budget == wanted.shape.end() ? kMultiprocessors : static_cast<int>(budget->second));
     for (int rank = 0; rank < layout_.ranks(); ++rank) {
       devices_.push_back(devices[static_cast<std::size_t>(rank)].get());
       devices_.back()->make_current();
@@ -60,7 +65,8 @@ class Exchange : public Run {
       device(to).make_current();
       std::vector<std::uint8_t> got(layout_.receive_bytes(to));
       MOELINE_CUDA(cudaMemcpy(got.data(), transport_->memory(to).receive, got.size(), cudaMemcpyDeviceToHost));
-      if (got != expected_by(to)) return {.error = 1, .problem = "rank " + std::to_string(to) + " received other bytes than it was sent"};
+      if (got != expected_by(to))
+        return {.error = 1, .problem = "rank " + std::to_string(to) + " received other bytes than it was sent"};
     }
     return {.passed = true};
   }
@@ -80,7 +86,8 @@ class Exchange : public Run {
  private:
   Device& device(int rank) const { return *devices_[static_cast<std::size_t>(rank)]; }
   static std::uint8_t token(int from, int to, std::size_t i) {  // never 0xff, which poisons
-    return static_cast<std::uint8_t>((i * 7 + static_cast<std::size_t>(from) * 101 + static_cast<std::size_t>(to) * 53) % 251);
+    return static_cast<std::uint8_t>(
+        (i * 7 + static_cast<std::size_t>(from) * 101 + static_cast<std::size_t>(to) * 53) % 251);
   }
   std::vector<std::uint8_t> sent_by(int from) const {
     std::vector<std::uint8_t> all(layout_.send_bytes(from), 0xFF);

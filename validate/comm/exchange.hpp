@@ -1,8 +1,8 @@
-// An all-to-all among the GPUs of this machine as a run: a thread per GPU queues behind shut gates, all gates open together, and
-// the time is the slowest rank's.
+// An all-to-all among the GPUs of this machine as a run: a thread per GPU queues behind shut gates, all gates open
+// together, and the time is the slowest rank's.
 //
 //   kind ""             `bytes` of every rank cut evenly        kind moe   rows follow a seeded routing (routed.hpp)
-//   kind beside_gemm    as "", while every GPU multiplies: a bf16 product of 8 experts of 2048 x 4096 x 7168 on another stream
+//   kind beside_gemm    as "", while every GPU multiplies on another stream: bf16, 8 experts of 2048 x 4096 x 7168
 //   shape.multiprocessors   how many own kernels may use (24)
 #pragma once
 

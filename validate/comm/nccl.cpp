@@ -10,7 +10,8 @@ namespace moeline {
 namespace {
 
 void require_nccl(ncclResult_t result, const char* call) {
-  if (result != ncclSuccess && result != ncclInProgress) throw HardwareError(std::string(call) + ": " + ncclGetErrorString(result));
+  if (result != ncclSuccess && result != ncclInProgress)
+    throw HardwareError(std::string(call) + ": " + ncclGetErrorString(result));
 }
 #define MOELINE_NCCL(call) require_nccl(call, #call)
 
@@ -63,8 +64,10 @@ class NcclTransport : public Transport {
     MOELINE_NCCL(ncclGroupStart());
     for (std::size_t rank = 0; rank < comms_.size(); ++rank) {
       MOELINE_CUDA(cudaSetDevice(static_cast<int>(rank)));
-      MOELINE_NCCL(ncclCommWindowRegister(comms_[rank], memory_[rank].send, buffer_bytes(), &send_windows_[rank], NCCL_WIN_COLL_SYMMETRIC));
-      MOELINE_NCCL(ncclCommWindowRegister(comms_[rank], memory_[rank].receive, buffer_bytes(), &receive_windows_[rank], NCCL_WIN_COLL_SYMMETRIC));
+      MOELINE_NCCL(ncclCommWindowRegister(comms_[rank], memory_[rank].send, buffer_bytes(), &send_windows_[rank],
+                                          NCCL_WIN_COLL_SYMMETRIC));
+      MOELINE_NCCL(ncclCommWindowRegister(comms_[rank], memory_[rank].receive, buffer_bytes(), &receive_windows_[rank],
+                                          NCCL_WIN_COLL_SYMMETRIC));
     }
     MOELINE_NCCL(ncclGroupEnd());
   }
@@ -83,8 +86,10 @@ class SendReceive : public NcclTransport {
     MOELINE_NCCL(ncclGroupStart());
     for (int peer = 0; peer < layout().ranks(); ++peer) {
       const ExchangeLayout::Message &out = layout().message(rank, peer), &in = layout().message(peer, rank);
-      MOELINE_NCCL(ncclSend(static_cast<const std::uint8_t*>(mine.send) + out.send_at, out.bytes, ncclInt8, peer, comm(rank), stream));
-      MOELINE_NCCL(ncclRecv(static_cast<std::uint8_t*>(mine.receive) + in.receive_at, in.bytes, ncclInt8, peer, comm(rank), stream));
+      MOELINE_NCCL(ncclSend(static_cast<const std::uint8_t*>(mine.send) + out.send_at, out.bytes, ncclInt8, peer,
+                            comm(rank), stream));
+      MOELINE_NCCL(ncclRecv(static_cast<std::uint8_t*>(mine.receive) + in.receive_at, in.bytes, ncclInt8, peer,
+                            comm(rank), stream));
     }
     MOELINE_NCCL(ncclGroupEnd());
   }
@@ -95,13 +100,15 @@ class AllToAll : public NcclTransport {
   AllToAll(const ExchangeLayout& layout, bool copy_engine) : NcclTransport(layout, copy_engine, copy_engine) {}
   void enqueue(int rank, cudaStream_t stream) override {
     const RankMemory mine = memory(rank);
-    MOELINE_NCCL(ncclAlltoAll(mine.send, mine.receive, layout().message(rank, rank).bytes, ncclInt8, comm(rank), stream));
+    MOELINE_NCCL(
+        ncclAlltoAll(mine.send, mine.receive, layout().message(rank, rank).bytes, ncclInt8, comm(rank), stream));
   }
 };
 
 class WindowKernel : public NcclTransport {
  public:
-  WindowKernel(const ExchangeLayout& layout, int multiprocessors) : NcclTransport(layout, false, true), multiprocessors_(multiprocessors) {
+  WindowKernel(const ExchangeLayout& layout, int multiprocessors)
+      : NcclTransport(layout, false, true), multiprocessors_(multiprocessors) {
     kernels_.resize(static_cast<std::size_t>(layout.ranks()));
     MOELINE_NCCL(ncclGroupStart());
     for (int rank = 0; rank < layout.ranks(); ++rank) {
@@ -115,14 +122,16 @@ class WindowKernel : public NcclTransport {
       for (int turn = 0; turn < layout.ranks(); ++turn) {
         const int to = (rank + turn) % layout.ranks();
         const ExchangeLayout::Message& message = layout.message(rank, to);
-        messages.push_back({to, static_cast<const std::uint8_t*>(memory(rank).send) + message.send_at, message.receive_at, message.bytes});
+        messages.push_back({to, static_cast<const std::uint8_t*>(memory(rank).send) + message.send_at,
+                            message.receive_at, message.bytes});
       }
       messages_.push_back(DeviceMemory::of(messages));
     }
   }
   void enqueue(int rank, cudaStream_t stream) override {
     const auto r = static_cast<std::size_t>(rank);
-    MOELINE_CUDA(scatter_to_windows(*kernels_[r], receive_window(rank), messages_[r].as<WindowMessage>(), layout().ranks(), multiprocessors_, stream));
+    MOELINE_CUDA(scatter_to_windows(*kernels_[r], receive_window(rank), messages_[r].as<WindowMessage>(),
+                                    layout().ranks(), multiprocessors_, stream));
   }
 
  private:
@@ -140,7 +149,8 @@ std::vector<std::string> nccl_transports(const ExchangeLayout& layout) {
   return names;
 }
 
-std::unique_ptr<Transport> make_nccl_transport(const std::string& library, const ExchangeLayout& layout, int multiprocessors) {
+std::unique_ptr<Transport> make_nccl_transport(const std::string& library, const ExchangeLayout& layout,
+                                               int multiprocessors) {
   if (library == "nccl_window") return std::make_unique<WindowKernel>(layout, multiprocessors);
   if (library == "nccl") return std::make_unique<SendReceive>(layout);
   return std::make_unique<AllToAll>(layout, library == "nccl_copy_engine");
@@ -149,7 +159,8 @@ std::unique_ptr<Transport> make_nccl_transport(const std::string& library, const
 std::string nccl_version() {
   int version = 0;
   if (ncclGetVersion(&version) != ncclSuccess) return "";
-  return std::to_string(version / 10000) + "." + std::to_string(version / 100 % 100) + "." + std::to_string(version % 100);
+  return std::to_string(version / 10000) + "." + std::to_string(version / 100 % 100) + "." +
+         std::to_string(version % 100);
 }
 
 }  // namespace moeline

@@ -44,21 +44,25 @@ class PeerCopies : public PeerTransport {
       const ExchangeLayout::Message& message = layout().message(rank, to);
       if (message.bytes == 0) continue;
       MOELINE_CUDA(cudaMemcpyPeerAsync(static_cast<std::uint8_t*>(memory(to).receive) + message.receive_at, to,
-                                       static_cast<const std::uint8_t*>(memory(rank).send) + message.send_at, rank, message.bytes, stream));
+                                       static_cast<const std::uint8_t*>(memory(rank).send) + message.send_at, rank,
+                                       message.bytes, stream));
     }
   }
 };
 
 class PeerKernel : public PeerTransport {
  public:
-  PeerKernel(const ExchangeLayout& layout, int multiprocessors) : PeerTransport(layout), multiprocessors_(multiprocessors) {
+  PeerKernel(const ExchangeLayout& layout, int multiprocessors)
+      : PeerTransport(layout), multiprocessors_(multiprocessors) {
     for (int rank = 0; rank < layout.ranks(); ++rank) {
       MOELINE_CUDA(cudaSetDevice(rank));
       for (int peer = 0; peer < layout.ranks(); ++peer) {
         if (peer == rank) continue;
         const cudaError_t error = cudaDeviceEnablePeerAccess(peer, 0);
-        if (error == cudaErrorPeerAccessAlreadyEnabled) cudaGetLastError();
-        else MOELINE_CUDA(error);
+        if (error == cudaErrorPeerAccessAlreadyEnabled)
+          cudaGetLastError();
+        else
+          MOELINE_CUDA(error);
       }
       std::vector<kernels::ScatterPart> parts;
       for (int turn = 0; turn < layout.ranks(); ++turn) {
@@ -71,7 +75,8 @@ class PeerKernel : public PeerTransport {
     }
   }
   void enqueue(int rank, cudaStream_t stream) override {
-    MOELINE_CUDA(kernels::scatter(parts_[static_cast<std::size_t>(rank)].as<kernels::ScatterPart>(), layout().ranks(), multiprocessors_, stream));
+    MOELINE_CUDA(kernels::scatter(parts_[static_cast<std::size_t>(rank)].as<kernels::ScatterPart>(), layout().ranks(),
+                                  multiprocessors_, stream));
   }
 
  private:
@@ -102,7 +107,9 @@ ExchangeLayout::ExchangeLayout(const std::vector<std::vector<std::size_t>>& byte
   }
 }
 
-std::size_t ExchangeLayout::largest() const { return std::max(*std::ranges::max_element(send_), *std::ranges::max_element(receive_)); }
+std::size_t ExchangeLayout::largest() const {
+  return std::max(*std::ranges::max_element(send_), *std::ranges::max_element(receive_));
+}
 
 bool ExchangeLayout::equal() const {
   const std::size_t one = messages_.front().bytes;
@@ -116,7 +123,8 @@ std::vector<std::string> transports_for(const ExchangeLayout& layout) {
   return names;
 }
 
-std::unique_ptr<Transport> make_transport(const std::string& library, const ExchangeLayout& layout, int multiprocessors) {
+std::unique_ptr<Transport> make_transport(const std::string& library, const ExchangeLayout& layout,
+                                          int multiprocessors) {
   if (library == "peer_copy") return std::make_unique<PeerCopies>(layout);
   if (library == "peer_kernel") return std::make_unique<PeerKernel>(layout, multiprocessors);
   return make_nccl_transport(library, layout, multiprocessors);

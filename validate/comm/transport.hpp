@@ -56,11 +56,13 @@ class Transport {
 
 // Those that can carry it, the default first. `multiprocessors` of the case: how many the kernels may use (24).
 std::vector<std::string> transports_for(const ExchangeLayout& layout);
-std::unique_ptr<Transport> make_transport(const std::string& library, const ExchangeLayout& layout, int multiprocessors);
+std::unique_ptr<Transport> make_transport(const std::string& library, const ExchangeLayout& layout,
+                                          int multiprocessors);
 
 // In nccl.cpp, which is built where NCCL was found; without it: none, and null.
 std::vector<std::string> nccl_transports(const ExchangeLayout& layout);
-std::unique_ptr<Transport> make_nccl_transport(const std::string& library, const ExchangeLayout& layout, int multiprocessors);
+std::unique_ptr<Transport> make_nccl_transport(const std::string& library, const ExchangeLayout& layout,
+                                               int multiprocessors);
 std::string nccl_version();  // "2.28.9"; empty without
 
 }  // namespace moeline

@@ -37,8 +37,10 @@ ncclResult_t make_window_comm(ncclComm_t comm, int blocks, std::shared_ptr<Windo
   return ncclDevCommCreate(comm, &requirements, &made->device);
 }
 
-cudaError_t scatter_to_windows(const WindowComm& comm, ncclWindow_t window, const WindowMessage* messages, int count, int blocks, cudaStream_t stream) {
-  return kernels::launch(window_kernel, static_cast<unsigned>(blocks), kernels::kScatterThreads, 0, stream, comm.device, window, messages, count);
+cudaError_t scatter_to_windows(const WindowComm& comm, ncclWindow_t window, const WindowMessage* messages, int count,
+                               int blocks, cudaStream_t stream) {
+  return kernels::launch(window_kernel, static_cast<unsigned>(blocks), kernels::kScatterThreads, 0, stream, comm.device,
+                         window, messages, count);
 }
 
 }  // namespace moeline

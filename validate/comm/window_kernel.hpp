@@ -1,5 +1,5 @@
-// Stores into the windows of peers through NCCL's device API, between two barriers of all ranks: the exchange is over on every
-// rank when the kernel is.
+// Stores into the windows of peers through NCCL's device API, between two barriers of all ranks: the exchange is over
+// on every rank when the kernel is.
 #pragma once
 
 #include <cuda_runtime_api.h>
@@ -22,6 +22,7 @@ struct WindowMessage {
 struct WindowComm;  // of one rank
 // Called for all ranks inside one group; `made` is usable after its end.
 ncclResult_t make_window_comm(ncclComm_t comm, int blocks, std::shared_ptr<WindowComm>& made);
-cudaError_t scatter_to_windows(const WindowComm& comm, ncclWindow_t window, const WindowMessage* messages, int count, int blocks, cudaStream_t stream);
+cudaError_t scatter_to_windows(const WindowComm& comm, ncclWindow_t window, const WindowMessage* messages, int count,
+                               int blocks, cudaStream_t stream);
 
 }  // namespace moeline

@@ -20,11 +20,16 @@ class Cuda : public Backend {
     int driver = 0, runtime = 0;
     cudaDriverGetVersion(&driver);
     cudaRuntimeGetVersion(&runtime);
-    Machine machine{.device = first().name(), .title = first().name(), .versions = {{"driver", dotted(driver)}, {"cuda", dotted(runtime)}}, .profile = ""};
+    Machine machine{.device = first().name(),
+                    .title = first().name(),
+                    .versions = {{"driver", dotted(driver)}, {"cuda", dotted(runtime)}},
+                    .profile = ""};
     const std::size_t cublas = cublasLtGetVersion();
-    machine.versions["cublas"] = std::to_string(cublas / 10000) + "." + std::to_string(cublas / 100 % 100) + "." + std::to_string(cublas % 100);
+    machine.versions["cublas"] =
+        std::to_string(cublas / 10000) + "." + std::to_string(cublas / 100 % 100) + "." + std::to_string(cublas % 100);
     if (const std::string nccl = nccl_version(); !nccl.empty()) machine.versions["nccl"] = nccl;
-    if (!problem_.empty()) machine.versions["moeline_kernels"] = "replaced by cublaslt, the self-test failed: " + problem_;
+    if (!problem_.empty())
+      machine.versions["moeline_kernels"] = "replaced by cublaslt, the self-test failed: " + problem_;
     if (devices_.size() > 1) machine.title = std::to_string(devices_.size()) + " x " + machine.title;
     return machine;
   }
@@ -41,7 +46,8 @@ class Cuda : public Backend {
     first().make_current();
     const std::vector<std::string> offered = libraries(wanted);
     if (std::ranges::find(offered, wanted.library) == offered.end())
-      throw HardwareError("this GPU cannot run " + wanted.op + " " + wanted.kind + " " + wanted.dtype + " by " + wanted.library);
+      throw HardwareError("this GPU cannot run " + wanted.op + " " + wanted.kind + " " + wanted.dtype + " by " +
+                          wanted.library);
     if (wanted.op == "all_to_all") return exchange_run(wanted, devices_);
     if (wanted.op == "quantise") return quantise_run(wanted, first());
     if (!is_product(wanted)) return pass_run(wanted, first());
@@ -51,7 +57,8 @@ class Cuda : public Backend {
 
  private:
   static bool is_product(const Case& wanted) {
-    return (wanted.op == "gemm" || wanted.op == "grouped_gemm") && (wanted.kind.empty() || wanted.kind == "dgrad" || wanted.kind == "wgrad");
+    return (wanted.op == "gemm" || wanted.op == "grouped_gemm") &&
+           (wanted.kind.empty() || wanted.kind == "dgrad" || wanted.kind == "wgrad");
   }
   Device& first() const { return *devices_.front(); }
   void open() {
@@ -62,7 +69,8 @@ class Cuda : public Backend {
     if (error != cudaSuccess || count == 0)
       throw HardwareError(std::string("no GPU here (") + cudaGetErrorString(error) + "); measure with --backend host");
     for (int ordinal = 0; ordinal < count; ++ordinal) devices_.push_back(std::make_unique<Device>(ordinal));
-    if (first().generation() < 80) throw HardwareError(first().name() + " is older than the kernels here (sm_80); measure with --backend host");
+    if (first().generation() < 80)
+      throw HardwareError(first().name() + " is older than the kernels here (sm_80); measure with --backend host");
     first().make_current();
   }
 

@@ -1,10 +1,10 @@
 // The kernels of a GPU as runs: one file an op.
 //
-//   gemm, grouped_gemm   kind "" (fprop), dgrad, wgrad; m, n, k are those of the product, so that wgrad's k is the rows of an
-//                        expert. libraries: moeline (own; on Hopper MXFP8 is folded), moeline_exact (every 32 of k rescaled),
+//   gemm, grouped_gemm   kind "" (fprop), dgrad, wgrad; m, n, k are those of the product: wgrad's k is an expert's rows
+//                        libraries: moeline (own; on Hopper MXFP8 is folded), moeline_exact (rescaled every 32 of k),
 //                        moeline_bf16 (dequantised, then bf16: both timed), cublaslt (experts one after another)
 //   memory_pass          copy, read, write, triad, gather; copy_engine, to_host, from_host: cudaMemcpyAsync
-//   quantise             row, column, both, swiglu, swiglu_backward, gather (each writes both copies but row and column)
+//   quantise             row, column; both copies: both, swiglu, swiglu_backward, gather
 //   launch, peak         empty_kernel, graph_node; fma, tensor
 //   all_to_all           comm/exchange.hpp
 #pragma once

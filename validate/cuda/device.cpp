@@ -1,8 +1,8 @@
 #include "validate/cuda/device.hpp"
 
 #include <algorithm>
-#include <atomic>
 #include <array>
+#include <atomic>
 #include <cmath>
 
 namespace moeline {
@@ -10,7 +10,7 @@ namespace {
 
 constexpr std::uint8_t kCanary = 0xC5;
 constexpr double kHotSeconds = 5e-3;
-constexpr int kMostHotCalls = 500;           // the queue of a stream holds about a thousand
+constexpr int kMostHotCalls = 500;            // the queue of a stream holds about a thousand
 constexpr double kReadableNanoseconds = 2e4;  // the timer ticks every microsecond
 
 }  // namespace
@@ -98,7 +98,9 @@ void Device::run(const Call& call) {
   MOELINE_CUDA(cudaStreamSynchronize(stream_));
 }
 
-void Device::empty_caches() { MOELINE_CUDA(cudaMemsetAsync(cache_filler_.data(), 0xFF, cache_filler_.bytes(), stream_)); }
+void Device::empty_caches() {
+  MOELINE_CUDA(cudaMemsetAsync(cache_filler_.data(), 0xFF, cache_filler_.bytes(), stream_));
+}
 
 void Device::close_gate() {
   std::atomic_ref(shared_->open).store(0);

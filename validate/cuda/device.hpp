@@ -1,8 +1,9 @@
 // A GPU as a run needs it: memory with guards, a stream, a way to empty its caches, and how long something took.
 //
-//   gate closed │ read clock │ event │ the call │ event │ read clock │        the stream, queued while the gate is shut,
-//   gate opens ─┘                                                             so that no launch is waited for inside
-// Cold: twice the second-level cache is written before the events. Hot: the call follows itself, at least kHotSeconds in all.
+//   gate shut │ read clock │ event │ the call │ event │ read clock      queued on the stream while the gate is shut,
+//             └ opens when all is queued                                so that no launch is waited for inside
+// Cold: twice the second-level cache is written before the events. Hot: the call follows itself, at least kHotSeconds
+// in all.
 #pragma once
 
 #include <cuda_runtime_api.h>
@@ -17,8 +18,8 @@
 
 namespace moeline {
 
-// HardwareError, with the call's text, if it failed. A failure that the device does not recover from stays an error for all
-// later calls.
+// HardwareError, with the call's text, if it failed. A failure that the device does not recover from stays an error for
+// all later calls.
 void require(cudaError_t error, const char* call);
 #define MOELINE_CUDA(call) ::moeline::require(call, #call)
 
@@ -30,7 +31,9 @@ class DeviceMemory {
 
   void* data() const { return memory_ == nullptr ? nullptr : memory_.get() + kGuard; }
   template <class T>
-  T* as() const { return static_cast<T*>(data()); }
+  T* as() const {
+    return static_cast<T*>(data());
+  }
   std::size_t bytes() const { return bytes_; }
   void poison();
   bool guards_alive() const;

@@ -28,7 +28,8 @@ namespace {
 
 using kernels::Pass;
 
-const std::map<std::string, Pass> kPasses{{"copy", Pass::copy}, {"read", Pass::read}, {"write", Pass::write}, {"triad", Pass::triad}};
+const std::map<std::string, Pass> kPasses{
+    {"copy", Pass::copy}, {"read", Pass::read}, {"write", Pass::write}, {"triad", Pass::triad}};
 
 Check passed_if(bool right, const std::string& problem) {
   return right ? Check{.passed = true} : Check{.error = 1, .problem = problem};
@@ -98,9 +99,12 @@ class MemoryRun : public CudaRun {
 class GatherRun : public CudaRun {
  public:
   GatherRun(const Case& wanted, Device& device)
-      : CudaRun(device), hidden_(size_of(wanted, "row_bytes") / 2),
+      : CudaRun(device),
+        hidden_(size_of(wanted, "row_bytes") / 2),
         rows_(std::max(1, static_cast<int>(bytes_of(wanted) / (4.0 * hidden_)))),
-        input_({1, rows_, rows_, hidden_}, wanted.seed, device), output_(input_.elements() * 2), order_(static_cast<std::size_t>(rows_)) {
+        input_({1, rows_, rows_, hidden_}, wanted.seed, device),
+        output_(input_.elements() * 2),
+        order_(static_cast<std::size_t>(rows_)) {
     std::iota(order_.begin(), order_.end(), 0);
     std::ranges::shuffle(order_, std::mt19937_64(wanted.seed));
     from_ = DeviceMemory::of(order_);
@@ -110,7 +114,8 @@ class GatherRun : public CudaRun {
     output_.poison();
     run();
     for (const int row : {0, rows_ / 2, rows_ - 1}) {
-      const auto got = output_.read<std::uint16_t>(static_cast<std::size_t>(row) * static_cast<std::size_t>(hidden_), static_cast<std::size_t>(hidden_));
+      const auto got = output_.read<std::uint16_t>(static_cast<std::size_t>(row) * static_cast<std::size_t>(hidden_),
+                                                   static_cast<std::size_t>(hidden_));
       const std::vector<float> expected = input_.row(0, order_[static_cast<std::size_t>(row)]);
       for (std::size_t i = 0; i < got.size(); ++i)
         if (decode_bf16(got[i]) != expected[i]) return passed_if(false, "row " + std::to_string(row) + " is wrong");
@@ -133,8 +138,11 @@ class GatherRun : public CudaRun {
 class EngineRun : public CudaRun {
  public:
   EngineRun(const Case& wanted, Device& device)
-      : CudaRun(device), kind_(wanted.kind), bytes_(static_cast<std::size_t>(bytes_of(wanted)) / (wanted.kind == "copy_engine" ? 2 : 1)),
-        near_(bytes_), far_(kind_ == "copy_engine" ? bytes_ : 1) {
+      : CudaRun(device),
+        kind_(wanted.kind),
+        bytes_(static_cast<std::size_t>(bytes_of(wanted)) / (wanted.kind == "copy_engine" ? 2 : 1)),
+        near_(bytes_),
+        far_(kind_ == "copy_engine" ? bytes_ : 1) {
     if (kind_ != "copy_engine") MOELINE_CUDA(cudaHostAlloc(&host_, bytes_, cudaHostAllocDefault));
   }
   ~EngineRun() override { cudaFreeHost(host_); }
@@ -148,7 +156,8 @@ class EngineRun : public CudaRun {
   void launch(cudaStream_t stream) override {
     void* const other = kind_ == "copy_engine" ? far_.data() : host_;
     const bool in = kind_ == "from_host";
-    MOELINE_CUDA(cudaMemcpyAsync(in ? near_.data() : other, in ? other : near_.data(), bytes_, cudaMemcpyDefault, stream));
+    MOELINE_CUDA(
+        cudaMemcpyAsync(in ? near_.data() : other, in ? other : near_.data(), bytes_, cudaMemcpyDefault, stream));
   }
   std::string kind_;
   std::size_t bytes_;
@@ -160,7 +169,8 @@ class EngineRun : public CudaRun {
 class CeilingRun : public CudaRun {
  public:
   static constexpr int kNodes = 100;
-  CeilingRun(const Case& wanted, Device& device) : CudaRun(device), kind_(wanted.kind), dtype_(wanted.dtype), sink_(16) {
+  CeilingRun(const Case& wanted, Device& device)
+      : CudaRun(device), kind_(wanted.kind), dtype_(wanted.dtype), sink_(16) {
     if (kind_ == "graph_node") capture();
   }
   ~CeilingRun() override {
@@ -184,7 +194,9 @@ class CeilingRun : public CudaRun {
  private:
   int multiprocessors() const { return multiprocessors_; }
   int blocks() const { return 8 * multiprocessors_; }
-  kernels::TensorKind tensor_kind() const { return dtype_ == "bf16" ? kernels::TensorKind::bf16 : kernels::TensorKind::fp8; }
+  kernels::TensorKind tensor_kind() const {
+    return dtype_ == "bf16" ? kernels::TensorKind::bf16 : kernels::TensorKind::fp8;
+  }
   void capture() {
     cudaGraph_t graph = nullptr;
     MOELINE_CUDA(cudaStreamBeginCapture(device().stream(), cudaStreamCaptureModeThreadLocal));
@@ -214,14 +226,19 @@ class CeilingRun : public CudaRun {
 
 std::vector<std::string> pass_libraries(const Case& wanted, const Device& device) {
   const std::string& kind = wanted.kind;
-  const auto among = [&](std::initializer_list<const char*> kinds) { return std::ranges::find(kinds, kind) != kinds.end(); };
+  const auto among = [&](std::initializer_list<const char*> kinds) {
+    return std::ranges::find(kinds, kind) != kinds.end();
+  };
   const std::vector<std::string> ours{"moeline"};
   if (wanted.op == "memory_pass") {
     if (among({"copy_engine", "to_host", "from_host"})) return {"cuda"};
     if (kPasses.contains(kind) || kind == "gather") return ours;
   } else if (wanted.op == "quantise") {
-    const bool whole_tiles = size_of(wanted, "rows") % 128 == 0 && size_of(wanted, "columns") % (kind == "swiglu_backward" ? 256 : 128) == 0;
-    if (wanted.dtype == "mxfp8" && whole_tiles && among({"row", "column", "both", "gather", "swiglu", "swiglu_backward"})) return ours;
+    const bool whole_tiles =
+        size_of(wanted, "rows") % 128 == 0 && size_of(wanted, "columns") % (kind == "swiglu_backward" ? 256 : 128) == 0;
+    if (wanted.dtype == "mxfp8" && whole_tiles &&
+        among({"row", "column", "both", "gather", "swiglu", "swiglu_backward"}))
+      return ours;
   } else if (wanted.op == "launch") {
     if (among({"empty_kernel", "graph_node"})) return ours;
   } else if (wanted.op == "peak") {

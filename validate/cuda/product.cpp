@@ -27,8 +27,11 @@ Product product_named(const std::string& kind) {
 // Sizes of the product, and how its operands lie in memory before they are quantised.
 struct Shape {
   explicit Shape(const Case& wanted)
-      : product(product_named(wanted.kind)), groups(wanted.op == "gemm" ? 1 : size_of(wanted, "groups")),
-        m(size_of(wanted, "m")), n(size_of(wanted, "n")), k(size_of(wanted, "k")) {}
+      : product(product_named(wanted.kind)),
+        groups(wanted.op == "gemm" ? 1 : size_of(wanted, "groups")),
+        m(size_of(wanted, "m")),
+        n(size_of(wanted, "n")),
+        k(size_of(wanted, "k")) {}
 
   bool sums_rows() const { return product == Product::wgrad; }
   int rows() const { return sums_rows() ? k : m; }  // of an expert
@@ -39,7 +42,8 @@ struct Shape {
     return product == Product::fprop ? SourceShape{groups, n, n, k} : SourceShape{groups, k, k, n};
   }
   std::size_t output() const {
-    return static_cast<std::size_t>(groups) * static_cast<std::size_t>(sums_rows() ? m : segment()) * static_cast<std::size_t>(n);
+    return static_cast<std::size_t>(groups) * static_cast<std::size_t>(sums_rows() ? m : segment()) *
+           static_cast<std::size_t>(n);
   }
 
   Product product;
@@ -52,7 +56,8 @@ class Quantised {
   Quantised() = default;
   // `apart`: every matrix by itself, [matrix][line][k]; else all as one tall matrix.
   Quantised(const Source& source, ScaleForm form, bool along_rows, bool apart, Device& device)
-      : values_(source.elements()), scales_(source.elements() / 32 * (form == ScaleForm::block ? 4 : 1)),
+      : values_(source.elements()),
+        scales_(source.elements() / 32 * (form == ScaleForm::block ? 4 : 1)),
         largest_shift_(DeviceMemory::of(std::vector<int>{0})) {
     const SourceShape& shape = source.shape();
     kernels::Quantise pass{.form = form, .input = source.data(), .columns = shape.columns};
@@ -68,7 +73,9 @@ class Quantised {
     const int lines = static_cast<int>(values_.bytes() / static_cast<std::size_t>(length));
     DeviceMemory folded(static_cast<std::size_t>(lines) * sizeof(float));
     device.run([&](cudaStream_t stream) {
-      MOELINE_CUDA(kernels::fold_rows({values_.as<std::uint8_t>(), scales_.as<std::uint8_t>(), folded.as<float>(), lines, length, largest_shift_.as<int>()}, stream));
+      MOELINE_CUDA(kernels::fold_rows({values_.as<std::uint8_t>(), scales_.as<std::uint8_t>(), folded.as<float>(),
+                                       lines, length, largest_shift_.as<int>()},
+                                      stream));
     });
     scales_ = std::move(folded);
   }
@@ -76,7 +83,8 @@ class Quantised {
   void require_foldable() const {
     const int shift = largest_shift_.read<int>(0, 1).front();
     if (shift > kFoldableSpread)
-      throw HardwareError("scales of one group are " + std::to_string(shift) + " binades apart: measure moeline_exact instead");
+      throw HardwareError("scales of one group are " + std::to_string(shift) +
+                          " binades apart: measure moeline_exact instead");
   }
   const void* values() const { return values_.data(); }
   const void* scales() const { return scales_.data(); }
@@ -90,8 +98,12 @@ class Quantised {
 class ProductRun : public CudaRun {
  public:
   ProductRun(const Case& wanted, Device& device)
-      : CudaRun(device), shape_(wanted), dtype_(wanted.dtype), a_(shape_.a(), wanted.seed, device),
-        b_(shape_.b(), wanted.seed + 1, device), d_(shape_.output() * (shape_.sums_rows() ? 4 : 2)) {}
+      : CudaRun(device),
+        shape_(wanted),
+        dtype_(wanted.dtype),
+        a_(shape_.a(), wanted.seed, device),
+        b_(shape_.b(), wanted.seed + 1, device),
+        d_(shape_.output() * (shape_.sums_rows() ? 4 : 2)) {}
 
   Check check() override {
     d_.poison();
@@ -101,8 +113,8 @@ class ProductRun : public CudaRun {
       return {.error = NAN, .problem = std::to_string(left) + " words of the output were not written"};
     const bool fp8 = dtype_ != "bf16";
     // FP8 products are added with 13 bits of fraction, 32 at a time; others in FP32.
-    Comparison comparison(fp8 ? std::max(4, shape_.k / 32) : shape_.k, fp8 ? 0x1p-13 : kRoundoffFp32, shape_.sums_rows() ? 0 : kRoundoffBf16,
-                          shape_.sums_rows() ? 1e-3 : 4e-3);
+    Comparison comparison(fp8 ? std::max(4, shape_.k / 32) : shape_.k, fp8 ? 0x1p-13 : kRoundoffFp32,
+                          shape_.sums_rows() ? 0 : kRoundoffBf16, shape_.sums_rows() ? 1e-3 : 4e-3);
     for (const int expert : sampled(shape_.groups, 4)) compare(expert, comparison);
     return comparison.result();
   }
@@ -113,7 +125,8 @@ class ProductRun : public CudaRun {
   const Source& b() const { return b_; }
   void* output() const { return d_.data(); }
   void* output_of(int expert) const {
-    return d_.as<std::uint8_t>() + d_.bytes() / static_cast<std::size_t>(shape_.groups) * static_cast<std::size_t>(expert);
+    return d_.as<std::uint8_t>() +
+           d_.bytes() / static_cast<std::size_t>(shape_.groups) * static_cast<std::size_t>(expert);
   }
 
  private:
@@ -132,7 +145,9 @@ class ProductRun : public CudaRun {
   unsigned long long unwritten() {
     const DeviceMemory found = DeviceMemory::of(std::vector<unsigned long long>{0});
     const std::size_t words = d_.bytes() / 4 / static_cast<std::size_t>(shape_.groups);
-    const std::size_t of_tokens = shape_.sums_rows() ? words : words / static_cast<std::size_t>(shape_.segment()) * static_cast<std::size_t>(shape_.m);
+    const std::size_t of_tokens =
+        shape_.sums_rows() ? words
+                           : words / static_cast<std::size_t>(shape_.segment()) * static_cast<std::size_t>(shape_.m);
     device().run([&](cudaStream_t stream) {
       for (int e = 0; e < shape_.groups; ++e)
         MOELINE_CUDA(kernels::count_poison(output_of(e), of_tokens, found.as<unsigned long long>(), stream));
@@ -144,10 +159,13 @@ class ProductRun : public CudaRun {
   std::vector<float> as_multiplied(const std::vector<float>& line, bool of_b) const {
     if (dtype_ == "bf16") return line;
     ScaledMatrix matrix = quantise(line.data(), 1, line.size());
-    if (dtype_ == "fp8" || (dtype_ == "fp8_block" && of_b)) std::ranges::fill(matrix.scales, 127);  // multiplied without
+    if (dtype_ == "fp8" || (dtype_ == "fp8_block" && of_b))
+      std::ranges::fill(matrix.scales, 127);  // multiplied without
     return dequantise(matrix);
   }
-  std::vector<float> line_of_a(int expert, int i) const { return shape_.sums_rows() ? a_.column(expert, i) : a_.row(expert, i); }
+  std::vector<float> line_of_a(int expert, int i) const {
+    return shape_.sums_rows() ? a_.column(expert, i) : a_.row(expert, i);
+  }
   std::vector<float> line_of_b(int expert, int i) const {
     return shape_.product == Product::fprop ? b_.row(expert, i) : b_.column(expert, i);
   }
@@ -157,7 +175,9 @@ class ProductRun : public CudaRun {
     std::map<int, std::vector<float>> of_b;
     for (const int j : sampled(shape_.n, 16)) of_b[j] = as_multiplied(line_of_b(expert, j), true);
     for (const int i : sampled(shape_.m, 16)) {
-      const std::size_t first = (static_cast<std::size_t>(expert) * static_cast<std::size_t>(rows_of_output) + static_cast<std::size_t>(i)) * static_cast<std::size_t>(shape_.n);
+      const std::size_t first =
+          (static_cast<std::size_t>(expert) * static_cast<std::size_t>(rows_of_output) + static_cast<std::size_t>(i)) *
+          static_cast<std::size_t>(shape_.n);
       const std::vector<float> a_line = as_multiplied(line_of_a(expert, i), false), row = row_of_output(first);
       for (const auto& [j, b_line] : of_b) {
         const auto at = static_cast<std::size_t>(j);
@@ -190,17 +210,26 @@ std::vector<int> even_segments(const Shape& shape) {
 class OwnProduct : public ProductRun {
  public:
   OwnProduct(const Case& wanted, Device& device)
-      : ProductRun(wanted, device), offsets_(DeviceMemory::of(even_segments(shape()))),
+      : ProductRun(wanted, device),
+        offsets_(DeviceMemory::of(even_segments(shape()))),
         dequantised_(wanted.library == "moeline_bf16") {
     const bool mxfp8 = wanted.dtype == "mxfp8";
-    gemm_ = {.product = shape().product, .a = a().data(), .b = b().data(), .d = output(), .offsets = offsets_.as<int>(),
-             .experts = shape().groups, .rows = shape().groups * shape().segment(), .m = shape().m, .n = shape().n, .k = shape().k};
+    gemm_ = {.product = shape().product,
+             .a = a().data(),
+             .b = b().data(),
+             .d = output(),
+             .offsets = offsets_.as<int>(),
+             .experts = shape().groups,
+             .rows = shape().groups * shape().segment(),
+             .m = shape().m,
+             .n = shape().n,
+             .k = shape().k};
     if (!mxfp8) return;
     const bool folded = !dequantised_ && device.generation() == 90 && wanted.library != "moeline_exact";
-    gemm_.operands = dequantised_                    ? Operands::bf16
-                     : device.generation() != 90     ? Operands::mxfp8
-                     : folded                        ? Operands::mxfp8_folded
-                                                     : Operands::mxfp8_exact;
+    gemm_.operands = dequantised_                ? Operands::bf16
+                     : device.generation() != 90 ? Operands::mxfp8
+                     : folded                    ? Operands::mxfp8_folded
+                                                 : Operands::mxfp8_exact;
     const ScaleForm form = gemm_.operands == Operands::mxfp8_folded  ? ScaleForm::folded
                            : gemm_.operands == Operands::mxfp8_exact ? ScaleForm::block
                                                                      : ScaleForm::tiled;
@@ -258,7 +287,9 @@ class LibraryProduct : public ProductRun {
     const bool sums_rows = shape().sums_rows();
     // 8-bit operands come in 16 rows at least; float scales per 128 lie with the padded number of rows between them.
     const bool padded = lt_.format == LtFormat::fp8_block || lt_.format == LtFormat::fp8_rows;
-    lt_.m = sums_rows || lt_.format == LtFormat::bf16 ? shape().m : padded ? shape().segment() : (shape().m + 15) / 16 * 16;
+    lt_.m = sums_rows || lt_.format == LtFormat::bf16 ? shape().m
+            : padded                                  ? shape().segment()
+                                                      : (shape().m + 15) / 16 * 16;
     lt_.n = shape().n, lt_.k = sums_rows ? shape().segment() : shape().k;
     lt_.fp32_output = sums_rows;
     if (lt_.format == LtFormat::bf16) {
@@ -267,7 +298,8 @@ class LibraryProduct : public ProductRun {
       const ScaleForm form = block_ || (mxfp8 && hopper) ? ScaleForm::folded : ScaleForm::tiled;
       qa_ = Quantised(a(), form, sums_rows, true, device);
       qb_ = Quantised(b(), block_ ? ScaleForm::tiled : form, shape().product != Product::fprop, true, device);
-      unit_ = DeviceMemory::of(std::vector<float>(static_cast<std::size_t>(shape().n) * static_cast<std::size_t>(shape().k) / 1024 + 1024, 1.0f));
+      unit_ = DeviceMemory::of(std::vector<float>(
+          static_cast<std::size_t>(shape().n) * static_cast<std::size_t>(shape().k) / 1024 + 1024, 1.0f));
     }
     if (!library_.supports(lt_)) throw HardwareError("cuBLASLt has no algorithm for this product on this device");
   }

@@ -20,8 +20,12 @@ std::string problem_here() {
   for (const char* dtype : {"bf16", "mxfp8"}) {
     for (const char* kind : {"", "dgrad", "wgrad"}) {
       const bool sums_rows = std::string(kind) == "wgrad";
-      const Case wanted{.op = "grouped_gemm", .library = "moeline", .kind = kind, .dtype = dtype,
-                        .shape = {{"groups", 2}, {"m", sums_rows ? 384 : 200}, {"n", 384}, {"k", sums_rows ? 200 : 384}}};
+      const Case wanted{
+          .op = "grouped_gemm",
+          .library = "moeline",
+          .kind = kind,
+          .dtype = dtype,
+          .shape = {{"groups", 2}, {"m", sums_rows ? 384 : 200}, {"n", 384}, {"k", sums_rows ? 200 : 384}}};
       const Check check = product_run(wanted, device, unused)->check();
       if (!check.passed) return std::string(dtype) + " " + kind + ": " + check.problem;
     }
@@ -32,7 +36,8 @@ std::string problem_here() {
 std::string read_all(int pipe) {
   std::string text;
   std::array<char, 512> part{};
-  for (ssize_t n = 0; (n = ::read(pipe, part.data(), part.size())) > 0;) text.append(part.data(), static_cast<std::size_t>(n));
+  for (ssize_t n = 0; (n = ::read(pipe, part.data(), part.size())) > 0;)
+    text.append(part.data(), static_cast<std::size_t>(n));
   return text;
 }
 

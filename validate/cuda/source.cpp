@@ -27,13 +27,16 @@ Source::Source(const SourceShape& shape, std::uint64_t seed, Device& device)
 }
 
 std::size_t Source::elements() const {
-  return static_cast<std::size_t>(shape_.matrices) * static_cast<std::size_t>(shape_.rows) * static_cast<std::size_t>(shape_.columns);
+  return static_cast<std::size_t>(shape_.matrices) * static_cast<std::size_t>(shape_.rows) *
+         static_cast<std::size_t>(shape_.columns);
 }
 
 float Source::at(int matrix, int row, int column) const {
   if (row >= shape_.filled) return 0;
-  const std::size_t whole_row = static_cast<std::size_t>(matrix) * static_cast<std::size_t>(shape_.rows) + static_cast<std::size_t>(row);
-  return decode_bf16(pool_[(whole_row * static_cast<std::size_t>(shape_.columns) + static_cast<std::size_t>(column)) % pool_.size()]);
+  const std::size_t whole_row =
+      static_cast<std::size_t>(matrix) * static_cast<std::size_t>(shape_.rows) + static_cast<std::size_t>(row);
+  return decode_bf16(
+      pool_[(whole_row * static_cast<std::size_t>(shape_.columns) + static_cast<std::size_t>(column)) % pool_.size()]);
 }
 
 std::vector<float> Source::row(int matrix, int row) const {

@@ -5,8 +5,8 @@
 //                    inputs have 7 bits of mantissa and 448 = 1.75 * 2^8, so this is integer arithmetic and exact
 //   folding          four blocks take the largest of their exponents; an element of block i moves down by
 //                    shift = e_max - e_i binades inside E4M3 itself. Exact unless it becomes subnormal there
-//   rule             fold while the largest shift of any group is at most kFoldableSpread (codec.hpp); beyond that small
-//                    blocks lose bits that matter when the other operand is large where this one is small
+//   rule             fold while the largest shift of any group is at most kFoldableSpread (codec.hpp); beyond that,
+//                    small blocks lose bits that matter when the other operand is large where this one is small
 // Measured against the product with unfolded scales (CPU, fp64; Gaussian to Student-t data): at most 4e-6; adversarial
 // data with a spread of 10 binades 4e-4. docs/kernels.md.
 #pragma once

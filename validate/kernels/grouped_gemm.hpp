@@ -32,13 +32,13 @@ struct GroupedGemm {
   void* d = nullptr;
   const int* offsets = nullptr;  // on the device, experts + 1
   int experts = 0;
-  int rows = 0;         // of all segments together
-  int m = 0;            // wgrad
-  int n = 0, k = 0;     // k: fprop, dgrad
+  int rows = 0;      // of all segments together
+  int m = 0;         // wgrad
+  int n = 0, k = 0;  // k: fprop, dgrad
 };
 
-// cudaErrorNoKernelImageForDevice where this build or this device has no such kernel, cudaErrorInvalidValue for sizes that
-// are no multiples of 128.
+// cudaErrorNoKernelImageForDevice where this build or this device has no such kernel, cudaErrorInvalidValue for sizes
+// that are no multiples of 128.
 cudaError_t grouped_gemm(const GroupedGemm& gemm, cudaStream_t stream);
 
 // By generation; grouped_gemm() chooses.

@@ -1,13 +1,13 @@
 // Grouped products on sm_100a and sm_103a: block-scaled MXFP8 and bf16, all three products.
 //
-//   cluster of 2 blocks = one tile of 256 x 256: each block copies and holds its 128 rows of A and half of the columns of B,
-//   the tensor cores of both read both halves; scales go through shared memory into tensor memory and cost no instruction
+//   cluster of 2 blocks = one tile of 256 x 256: each holds its 128 rows of A and half of the columns of B, and the
+//   tensor cores of both read both halves; scales go through shared into tensor memory and cost no instruction
 //
-//   warp 4 of both     copies: A, B, tiles of scales -> full, of the leader         a ring of stages, 128 bytes of k each
-//   warp 5, leader     scales to tensor memory, products, commit -> empty of both, at the end of the tile -> drained later
-//   warps 0-3 of both  accumulators -> registers (rounded to bf16: all 256 columns fit) -> free -> memory
-// One accumulator of 256 columns: a second does not fit beside the scales. It is free again after the registers are filled,
-// before they are stored, so the tensor cores wait for 256 columns of reads per tile and no longer.
+//   warp 4 of both     copies: A, B, tiles of scales -> full, of the leader      a ring of stages, 128 bytes of k each
+//   warp 5, leader     scales to tensor memory, products, commit -> empty of both; at the end of a tile -> summed
+//   warps 0-3 of both  accumulators -> registers (rounded to bf16: all 256 columns fit) -> drained -> memory
+// One accumulator of 256 columns: a second does not fit beside the scales. It is free again after the registers are
+// filled, before they are stored, so the tensor cores wait for 256 columns of reads per tile and no longer.
 #include <cuda_bf16.h>
 
 #include "validate/kernels/grouped_gemm.hpp"
@@ -37,7 +37,8 @@ struct Config {
   static constexpr int kInstructions = 4;           // of 32 bytes of k each
   static constexpr int kBoxesA = kBlockM / 64, kBoxesB = kBlockN / 64;
   static constexpr int kScaleTilesB = kTileN / kTile;  // every block needs those of all columns
-  static constexpr int kStageBytes = (kBoxesA + kBoxesB) * static_cast<int>(kBoxBytes) + (kMxfp8 ? (1 + kScaleTilesB) * kTileBytes : 0);
+  static constexpr int kStageBytes =
+      (kBoxesA + kBoxesB) * static_cast<int>(kBoxBytes) + (kMxfp8 ? (1 + kScaleTilesB) * kTileBytes : 0);
   static constexpr int kStages = (kSharedMemory - 2048) / kStageBytes;
 };
 
@@ -101,18 +102,21 @@ __device__ __forceinline__ void copy_tiles(Shared<C>& shared, const Arguments& a
       const int k = step * C::kStepK;
 #pragma unroll
       for (int box = 0; box < C::kBoxesA; ++box) {
-        copy_box_for_pair(shared_address(shared.a[ring.stage]) + box * kBoxBytes, &maps.a, full, box_at(C::kMajorA, line_a + box * 64, k_of_a + k));
+        copy_box_for_pair(shared_address(shared.a[ring.stage]) + box * kBoxBytes, &maps.a, full,
+                          box_at(C::kMajorA, line_a + box * 64, k_of_a + k));
       }
 #pragma unroll
       for (int box = 0; box < C::kBoxesB; ++box) {
-        copy_box_for_pair(shared_address(shared.b[ring.stage]) + box * kBoxBytes, &maps.b, full, box_at(C::kMajorB, line_b + box * 64, k_of_b + k));
+        copy_box_for_pair(shared_address(shared.b[ring.stage]) + box * kBoxBytes, &maps.b, full,
+                          box_at(C::kMajorB, line_b + box * 64, k_of_b + k));
       }
       if constexpr (C::kMxfp8) {
         const int word = k_of_a + k;  // 128 of k are one tile of 128 words
         copy_box_for_pair(shared_address(shared.scale_a[ring.stage]), &maps.scale_a, full, {word, line_a / kTile});
 #pragma unroll
         for (int i = 0; i < C::kScaleTilesB; ++i) {
-          copy_box_for_pair(shared_address(shared.scale_b[ring.stage]) + i * kTileBytes, &maps.scale_b, full, {word, lines_b / kTile + i});
+          copy_box_for_pair(shared_address(shared.scale_b[ring.stage]) + i * kTileBytes, &maps.scale_b, full,
+                            {word, lines_b / kTile + i});
         }
       }
     }
@@ -127,7 +131,8 @@ __device__ __forceinline__ void multiply_stage(Shared<C>& shared, const TensorCo
     copy_scales(columns.scale_a(step), scale_descriptor(shared_address(shared.scale_a[stage])));
 #pragma unroll
     for (int i = 0; i < C::kScaleTilesB; ++i) {
-      copy_scales(columns.scale_b(step) + 4 * i, scale_descriptor(shared_address(shared.scale_b[stage]) + i * kTileBytes));
+      copy_scales(columns.scale_b(step) + 4 * i,
+                  scale_descriptor(shared_address(shared.scale_b[stage]) + i * kTileBytes));
     }
   }
 #pragma unroll
@@ -136,7 +141,8 @@ __device__ __forceinline__ void multiply_stage(Shared<C>& shared, const TensorCo
     const std::uint64_t of_b = matrix_descriptor(b + q * k_step_bytes(C::kMajorB), C::kMajorB);
     const std::uint32_t keep = step > 0 || q > 0;
     if constexpr (C::kMxfp8) {
-      multiply_mxfp8(columns.sum(), of_a, of_b, block_scaled_instruction(kTileM, kTileN, q), columns.scale_a(step), columns.scale_b(step), keep);
+      multiply_mxfp8(columns.sum(), of_a, of_b, block_scaled_instruction(kTileM, kTileN, q), columns.scale_a(step),
+                     columns.scale_b(step), keep);
     } else {
       multiply_bf16(columns.sum(), of_a, of_b, bf16_instruction(kTileM, kTileN, C::kMajorA, C::kMajorB), keep);
     }
@@ -144,7 +150,8 @@ __device__ __forceinline__ void multiply_stage(Shared<C>& shared, const TensorCo
 }
 
 template <class C>
-__device__ __forceinline__ void multiply_tiles(Shared<C>& shared, const Arguments& arguments, const TensorColumns& columns) {
+__device__ __forceinline__ void multiply_tiles(Shared<C>& shared, const Arguments& arguments,
+                                               const TensorColumns& columns) {
   TileCursor cursor(arguments.schedule, pair_index());
   Ring<C::kStages> ring;
   Ring<1> accumulator;
@@ -179,10 +186,11 @@ __device__ __forceinline__ void rounded(std::uint32_t* words, const std::uint32_
 
 // Rows beyond the segment belong to the next expert, columns beyond n to nobody; both come in multiples of 128.
 template <class C>
-__device__ __forceinline__ void store_tiles(Shared<C>& shared, const Arguments& arguments, const TensorColumns& columns) {
+__device__ __forceinline__ void store_tiles(Shared<C>& shared, const Arguments& arguments,
+                                            const TensorColumns& columns) {
   using Output = typename C::Output;
-  constexpr int kWords = 32 * sizeof(Output) / 4;          // of 32 columns
-  constexpr int kHeld = 128 / kWords * 32;                 // columns that 128 registers hold
+  constexpr int kWords = 32 * sizeof(Output) / 4;  // of 32 columns
+  constexpr int kHeld = 128 / kWords * 32;         // columns that 128 registers hold
   const std::uint32_t lane = columns.sum() + (threadIdx.x / 32 * 32 << 16);
   const std::uint32_t drained = shared_address(&shared.drained);
   TileCursor cursor(arguments.schedule, pair_index());
@@ -233,7 +241,8 @@ __global__ void __cluster_dims__(kPair, 1, 1) __launch_bounds__(kThreads, 1)
     grouped_gemm_kernel(const Arguments arguments, const __grid_constant__ Maps maps) {
 #ifdef MOELINE_HAS_TCGEN05
   extern __shared__ std::uint8_t unaligned[];
-  auto& shared = *reinterpret_cast<Shared<C>*>((reinterpret_cast<std::uintptr_t>(unaligned) + 1023) & ~std::uintptr_t{1023});
+  auto& shared =
+      *reinterpret_cast<Shared<C>*>((reinterpret_cast<std::uintptr_t>(unaligned) + 1023) & ~std::uintptr_t{1023});
   const int warp = static_cast<int>(threadIdx.x) / 32;
   if (warp == 0) allocate_tensor_memory(shared_address(&shared.tensor_memory));
   if (warp == kCopyWarp && threadIdx.x % 32 == 0) {
@@ -267,13 +276,17 @@ __global__ void __cluster_dims__(kPair, 1, 1) __launch_bounds__(kThreads, 1)
 
 template <class C>
 cudaError_t make_maps(Maps& maps, const GroupedGemm& gemm) {
-  const auto rows = static_cast<std::uint64_t>(gemm.rows), m = static_cast<std::uint64_t>(gemm.m), n = static_cast<std::uint64_t>(gemm.n);
-  const std::uint64_t k = C::kSumSegments ? rows : static_cast<std::uint64_t>(gemm.k), lines_a = C::kSumSegments ? m : rows;
+  const auto rows = static_cast<std::uint64_t>(gemm.rows), m = static_cast<std::uint64_t>(gemm.m),
+             n = static_cast<std::uint64_t>(gemm.n);
+  const std::uint64_t k = C::kSumSegments ? rows : static_cast<std::uint64_t>(gemm.k),
+                      lines_a = C::kSumSegments ? m : rows;
   const std::uint64_t experts = C::kSumSegments ? 1 : static_cast<std::uint64_t>(gemm.experts);
   const Element element = C::kMxfp8 ? Element::fp8 : Element::bf16;
   const cudaError_t errors[] = {
-      C::kMajorA == Major::k ? box_map(maps.a, element, gemm.a, k, lines_a) : box_map(maps.a, element, gemm.a, lines_a, k),
-      C::kMajorB == Major::k ? box_map(maps.b, element, gemm.b, k, experts * n) : box_map(maps.b, element, gemm.b, n, experts * k),
+      C::kMajorA == Major::k ? box_map(maps.a, element, gemm.a, k, lines_a)
+                             : box_map(maps.a, element, gemm.a, lines_a, k),
+      C::kMajorB == Major::k ? box_map(maps.b, element, gemm.b, k, experts * n)
+                             : box_map(maps.b, element, gemm.b, n, experts * k),
       C::kMxfp8 ? box_map(maps.scale_a, Element::scale_word, gemm.scale_a, k, lines_a / kTile) : cudaSuccess,
       C::kMxfp8 ? box_map(maps.scale_b, Element::scale_word, gemm.scale_b, k, experts * n / kTile) : cudaSuccess};
   for (const cudaError_t error : errors) {
@@ -286,17 +299,24 @@ template <class C>
 cudaError_t launch(const GroupedGemm& gemm, cudaStream_t stream) {
   int device = 0, multiprocessors = 0;
   if (const cudaError_t error = cudaGetDevice(&device)) return error;
-  if (const cudaError_t error = cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, device)) return error;
+  if (const cudaError_t error = cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, device))
+    return error;
   const int pairs = multiprocessors / kPair;
   const TileShape shape{kTileM, kTileN};
   const Arguments arguments{{gemm.offsets, gemm.experts, C::kSumSegments ? (gemm.m + kTileM - 1) / kTileM : 0,
                              (gemm.n + kTileN - 1) / kTileN, shape, square_band(pairs, shape)},
-                            gemm.d, gemm.m, gemm.n, gemm.k};
+                            gemm.d,
+                            gemm.m,
+                            gemm.n,
+                            gemm.k};
   Maps maps;
   if (const cudaError_t error = make_maps<C>(maps, gemm)) return error;
   const int bytes = static_cast<int>(sizeof(Shared<C>)) + 1024;
-  if (const cudaError_t error = cudaFuncSetAttribute(grouped_gemm_kernel<C>, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes)) return error;
-  grouped_gemm_kernel<C><<<static_cast<unsigned>(pairs * kPair), kThreads, static_cast<std::size_t>(bytes), stream>>>(arguments, maps);
+  if (const cudaError_t error =
+          cudaFuncSetAttribute(grouped_gemm_kernel<C>, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes))
+    return error;
+  grouped_gemm_kernel<C>
+      <<<static_cast<unsigned>(pairs * kPair), kThreads, static_cast<std::size_t>(bytes), stream>>>(arguments, maps);
   return cudaGetLastError();
 }
 
@@ -310,11 +330,14 @@ cudaError_t grouped_gemm_sm100(const GroupedGemm& gemm, cudaStream_t stream) {
   const bool mxfp8 = gemm.operands == Operands::mxfp8;
   switch (gemm.product) {
     case Product::fprop:
-      return mxfp8 ? launch<Config<true, Major::k, Major::k, false>>(gemm, stream) : launch<Config<false, Major::k, Major::k, false>>(gemm, stream);
+      return mxfp8 ? launch<Config<true, Major::k, Major::k, false>>(gemm, stream)
+                   : launch<Config<false, Major::k, Major::k, false>>(gemm, stream);
     case Product::dgrad:
-      return mxfp8 ? launch<Config<true, Major::k, Major::k, false>>(gemm, stream) : launch<Config<false, Major::k, Major::mn, false>>(gemm, stream);
+      return mxfp8 ? launch<Config<true, Major::k, Major::k, false>>(gemm, stream)
+                   : launch<Config<false, Major::k, Major::mn, false>>(gemm, stream);
     case Product::wgrad:
-      return mxfp8 ? launch<Config<true, Major::k, Major::k, true>>(gemm, stream) : launch<Config<false, Major::mn, Major::mn, true>>(gemm, stream);
+      return mxfp8 ? launch<Config<true, Major::k, Major::k, true>>(gemm, stream)
+                   : launch<Config<false, Major::mn, Major::mn, true>>(gemm, stream);
   }
   return cudaErrorInvalidValue;
 }

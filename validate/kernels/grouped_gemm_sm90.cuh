@@ -1,9 +1,9 @@
 // Grouped products on sm_90a: one persistent kernel for bf16 and FP8, all three products.
 //
-//   cluster of 2 blocks side by side along n: they share the rows of A, each copies half and sends it to both (multicast)
+//   cluster of 2 blocks side by side along n: they share rows of A, each copies half and sends it to both (multicast)
 //   block = 1 copying warpgroup + 2 multiplying ones, 64 rows x tile_n columns each
 //
-//   copier   wait empty -> tensor copies of A, B, scales -> full        a ring of stages in shared memory, 128 bytes of k
+//   copier   wait empty -> tensor copies of A, B, scales -> full    a ring of stages in shared memory, 128 bytes of k
 //   math     wait full -> wgmma -> (FP8: add scaled partial sums to FP32 registers) -> empty, of both blocks
 //            last stage -> registers to memory in 16-byte stores, while the copier fills the ring for the next tile
 // The two multiplying warpgroups never meet, so one may store or rescale while the other multiplies.
@@ -88,8 +88,8 @@ template <class C>
 __device__ __forceinline__ Origin origin(const Arguments& arguments, const Tile& tile) {
   if constexpr (C::kSumSegments) return {tile.m, tile.n, tile.row, tile.row, tile.rows / C::kStepK};
   const bool k_major = C::kMajorB == Major::k;
-  return {tile.row + tile.m, (k_major ? tile.expert * arguments.n : 0) + tile.n, 0, k_major ? 0 : tile.expert * arguments.k,
-          arguments.k / C::kStepK};
+  return {tile.row + tile.m, (k_major ? tile.expert * arguments.n : 0) + tile.n, 0,
+          k_major ? 0 : tile.expert * arguments.k, arguments.k / C::kStepK};
 }
 
 __device__ __forceinline__ Coordinates box_at(Major major, int line, int k) {
@@ -106,17 +106,19 @@ __device__ __forceinline__ bool take(TileCursor& cursor, const TileSchedule& sch
 
 // --- the copying thread --------------------------------------------------------------------------------------------
 template <class C>
-__device__ __forceinline__ void copy_scales(Shared<C>& shared, const Arguments& arguments, const Tile& tile, const Origin& from,
-                                            int step, int stage, std::uint32_t full) {
+__device__ __forceinline__ void copy_scales(Shared<C>& shared, const Arguments& arguments, const Tile& tile,
+                                            const Origin& from, int step, int stage, std::uint32_t full) {
   const int block = step * C::kPromotions;
   const int first_a = from.k_of_a / C::kPromote + block;
   // The other block of an odd last tile has no columns: it reads the last ones again.
   const int n = min(tile.n, arguments.n - C::kTileN);
-  const int first_b = C::kSumSegments ? from.k_of_b / C::kPromote + block : tile.expert * (arguments.k / C::kPromote) + block;
+  const int first_b =
+      C::kSumSegments ? from.k_of_b / C::kPromote + block : tile.expert * (arguments.k / C::kPromote) + block;
 #pragma unroll
   for (int i = 0; i < C::kPromotions; ++i) {
     copy_bytes(shared_address(shared.scale_a[stage][i]),
-               arguments.scale_a + static_cast<std::size_t>(first_a + i) * arguments.lines_a + from.a, kTileM * 4, full);
+               arguments.scale_a + static_cast<std::size_t>(first_a + i) * arguments.lines_a + from.a, kTileM * 4,
+               full);
     if constexpr (C::kBlockScalesOfB) {
       copy_bytes(shared_address(shared.scale_b[stage][i]),
                  arguments.scale_b + static_cast<std::size_t>(first_b + i) * arguments.n + n, C::kTileN * 4, full);
@@ -159,7 +161,8 @@ __device__ __forceinline__ void release(std::uint64_t& empty) {
 
 // Adds the scaled partial sums. Rows r and r + 8 of this thread; columns in pairs.
 template <bool kBlockScalesOfB>
-__device__ __forceinline__ void promote(float (&sum)[64], const float (&part)[64], float upper, float lower, const float* scale_b) {
+__device__ __forceinline__ void promote(float (&sum)[64], const float (&part)[64], float upper, float lower,
+                                        const float* scale_b) {
 #pragma unroll
   for (int j = 0; j < 16; ++j) {
     float2 b{1, 1};
@@ -173,10 +176,12 @@ __device__ __forceinline__ void promote(float (&sum)[64], const float (&part)[64
 
 template <class C>
 __device__ __forceinline__ void multiply_tile(float (&sum)[64], Shared<C>& shared, Ring<C::kStages>& ring, int steps) {
-  const int warpgroup = threadIdx.x / 128, row = threadIdx.x / 32 * 16 + threadIdx.x % 32 / 4, column = threadIdx.x % 4 * 2;
+  const int warpgroup = threadIdx.x / 128, row = threadIdx.x / 32 * 16 + threadIdx.x % 32 / 4,
+            column = threadIdx.x % 4 * 2;
   constexpr int kInstructions = C::kPromote / 32;  // per partial sum
   for (int step = 0; step < steps; ++step, ring.advance()) {
-    const std::uint32_t a = shared_address(shared.a[ring.stage]) + warpgroup * kBoxBytes, b = shared_address(shared.b[ring.stage]);
+    const std::uint32_t a = shared_address(shared.a[ring.stage]) + warpgroup * kBoxBytes,
+                        b = shared_address(shared.b[ring.stage]);
     barrier_wait(shared_address(&shared.full[ring.stage]), ring.parity);
 #pragma unroll
     for (int i = 0; i < C::kPromotions; ++i) {
@@ -192,7 +197,9 @@ __device__ __forceinline__ void multiply_tile(float (&sum)[64], Shared<C>& share
       wgmma_commit();
       wgmma_wait<0>();
       pinned(part);
-      promote<C::kBlockScalesOfB>(sum, part, upper, lower, &shared.scale_b[ring.stage][C::kBlockScalesOfB ? i : 0][C::kBlockScalesOfB ? column : 0]);
+      promote<C::kBlockScalesOfB>(
+          sum, part, upper, lower,
+          &shared.scale_b[ring.stage][C::kBlockScalesOfB ? i : 0][C::kBlockScalesOfB ? column : 0]);
     }
     release(shared.empty[ring.stage]);
   }
@@ -203,7 +210,8 @@ __device__ __forceinline__ void multiply_tile(float (&sum)[128], Shared<C>& shar
   const int warpgroup = threadIdx.x / 128;
   int before = -1;  // stage whose products may still be under way
   for (int step = 0; step < steps; ++step, ring.advance()) {
-    const std::uint32_t a = shared_address(shared.a[ring.stage]) + warpgroup * kBoxBytes, b = shared_address(shared.b[ring.stage]);
+    const std::uint32_t a = shared_address(shared.a[ring.stage]) + warpgroup * kBoxBytes,
+                        b = shared_address(shared.b[ring.stage]);
     barrier_wait(shared_address(&shared.full[ring.stage]), ring.parity);
     pinned(sum);
     wgmma_fence();
@@ -222,7 +230,8 @@ __device__ __forceinline__ void multiply_tile(float (&sum)[128], Shared<C>& shar
   if (before >= 0) release(shared.empty[before]);
 }
 
-// Four blocks of 8 columns, `first` their first accumulator (of row r: 0, of row r + 8: 2), as one 16-byte store per lane.
+// Four blocks of 8 columns, `first` their first accumulator (of row r: 0, of row r + 8: 2), as one 16-byte store per
+// lane.
 template <int kCount>
 __device__ __forceinline__ void store_blocks(const float (&sum)[kCount], int first, __nv_bfloat16* row) {
   std::uint32_t words[4];
@@ -238,20 +247,23 @@ template <int kCount>
 __device__ __forceinline__ void store_blocks(const float (&sum)[kCount], int first, float* row) {
 #pragma unroll
   for (int block = 0; block < 4; ++block) {
-    *reinterpret_cast<float2*>(row + 8 * block + threadIdx.x % 4 * 2) = {sum[first + 4 * block], sum[first + 4 * block + 1]};
+    *reinterpret_cast<float2*>(row + 8 * block + threadIdx.x % 4 * 2) = {sum[first + 4 * block],
+                                                                         sum[first + 4 * block + 1]};
   }
 }
 
 template <class C, int kCount>
 __device__ __forceinline__ void store_tile(float (&sum)[kCount], const Arguments& arguments, const Tile& tile) {
   const int row = threadIdx.x / 32 * 16 + threadIdx.x % 32 / 4;
-  const std::size_t first = C::kSumSegments ? static_cast<std::size_t>(tile.expert) * arguments.lines_a + tile.m : tile.row + tile.m;
+  const std::size_t first =
+      C::kSumSegments ? static_cast<std::size_t>(tile.expert) * arguments.lines_a + tile.m : tile.row + tile.m;
   auto* d = static_cast<typename C::Output*>(arguments.d) + (first + row) * arguments.n + tile.n;
 #pragma unroll
   for (int j = 0; j < C::kTileN / 8; j += 4) {
     if (tile.n + 8 * j >= arguments.n) break;  // columns are multiples of 128
     if constexpr (C::kFp8 && !C::kBlockScalesOfB) {
-      const float* scales = arguments.scale_b + static_cast<std::size_t>(tile.expert) * arguments.n + tile.n + threadIdx.x % 4 * 2;
+      const float* scales =
+          arguments.scale_b + static_cast<std::size_t>(tile.expert) * arguments.n + tile.n + threadIdx.x % 4 * 2;
 #pragma unroll
       for (int block = j; block < j + 4; ++block) {
         const float2 b = __ldg(reinterpret_cast<const float2*>(scales + 8 * block));
@@ -276,10 +288,12 @@ __device__ __forceinline__ void multiply_tiles(Shared<C>& shared, const Argument
 
 template <class C>
 __global__ void __cluster_dims__(kCluster, 1, 1) __launch_bounds__(kThreads, 1)
-    grouped_gemm_kernel(const Arguments arguments, const __grid_constant__ CUtensorMap map_a, const __grid_constant__ CUtensorMap map_b) {
+    grouped_gemm_kernel(const Arguments arguments, const __grid_constant__ CUtensorMap map_a,
+                        const __grid_constant__ CUtensorMap map_b) {
 #ifdef __CUDA_ARCH_FEAT_SM90_ALL
   extern __shared__ std::uint8_t unaligned[];
-  auto& shared = *reinterpret_cast<Shared<C>*>((reinterpret_cast<std::uintptr_t>(unaligned) + 1023) & ~std::uintptr_t{1023});
+  auto& shared =
+      *reinterpret_cast<Shared<C>*>((reinterpret_cast<std::uintptr_t>(unaligned) + 1023) & ~std::uintptr_t{1023});
   if (threadIdx.x == 0) {
     prefetch_map(&map_a), prefetch_map(&map_b);
     for (int stage = 0; stage < C::kStages; ++stage) {
@@ -306,16 +320,24 @@ template <class C>
 cudaError_t launch(const GroupedGemm& gemm, cudaStream_t stream) {
   int device = 0, multiprocessors = 0;
   if (const cudaError_t error = cudaGetDevice(&device)) return error;
-  if (const cudaError_t error = cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, device)) return error;
+  if (const cudaError_t error = cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, device))
+    return error;
   const int clusters = multiprocessors / kCluster;
   const TileShape shape{kTileM, C::kTileN * kCluster};
   Arguments arguments{};
-  arguments.schedule = {gemm.offsets, gemm.experts, C::kSumSegments ? gemm.m / kTileM : 0, (gemm.n + shape.n - 1) / shape.n,
-                        shape, square_band(clusters, shape)};
-  arguments.scale_a = static_cast<const float*>(gemm.scale_a), arguments.scale_b = static_cast<const float*>(gemm.scale_b);
-  arguments.d = gemm.d, arguments.lines_a = C::kSumSegments ? gemm.m : gemm.rows, arguments.n = gemm.n, arguments.k = gemm.k;
+  arguments.schedule = {gemm.offsets,
+                        gemm.experts,
+                        C::kSumSegments ? gemm.m / kTileM : 0,
+                        (gemm.n + shape.n - 1) / shape.n,
+                        shape,
+                        square_band(clusters, shape)};
+  arguments.scale_a = static_cast<const float*>(gemm.scale_a),
+  arguments.scale_b = static_cast<const float*>(gemm.scale_b);
+  arguments.d = gemm.d, arguments.lines_a = C::kSumSegments ? gemm.m : gemm.rows, arguments.n = gemm.n,
+  arguments.k = gemm.k;
 
-  const auto rows = static_cast<std::uint64_t>(gemm.rows), m = static_cast<std::uint64_t>(gemm.m), n = static_cast<std::uint64_t>(gemm.n);
+  const auto rows = static_cast<std::uint64_t>(gemm.rows), m = static_cast<std::uint64_t>(gemm.m),
+             n = static_cast<std::uint64_t>(gemm.n);
   const auto k = static_cast<std::uint64_t>(gemm.k), experts = static_cast<std::uint64_t>(gemm.experts);
   const std::uint64_t k_of_a = C::kSumSegments ? rows : k, lines_of_a = C::kSumSegments ? m : rows;
   const std::uint64_t per_expert = C::kSumSegments ? 1 : experts, k_of_b = C::kSumSegments ? rows : k;
@@ -327,8 +349,12 @@ cudaError_t launch(const GroupedGemm& gemm, cudaStream_t stream) {
                                                : box_map(map_b, element, gemm.b, n, per_expert * k_of_b);
   if (a != cudaSuccess || b != cudaSuccess) return a != cudaSuccess ? a : b;
   const int bytes = static_cast<int>(sizeof(Shared<C>)) + 1024;
-  if (const cudaError_t error = cudaFuncSetAttribute(grouped_gemm_kernel<C>, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes)) return error;
-  grouped_gemm_kernel<C><<<static_cast<unsigned>(clusters * kCluster), kThreads, static_cast<std::size_t>(bytes), stream>>>(arguments, map_a, map_b);
+  if (const cudaError_t error =
+          cudaFuncSetAttribute(grouped_gemm_kernel<C>, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes))
+    return error;
+  grouped_gemm_kernel<C>
+      <<<static_cast<unsigned>(clusters * kCluster), kThreads, static_cast<std::size_t>(bytes), stream>>>(arguments,
+                                                                                                          map_a, map_b);
   return cudaGetLastError();
 }
 

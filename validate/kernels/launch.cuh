@@ -1,5 +1,5 @@
-// Starts a kernel and says whether that worked. Kernels that use no tensor cores are started through here alone, so that
-// the tests can run the same sources on a CPU (tests/unit/kernels/on_cpu.hpp).
+// Starts a kernel and says whether that worked. Kernels that use no tensor cores are started through here alone, so
+// that the tests can run the same sources on a CPU (tests/unit/kernels/on_cpu.hpp).
 #pragma once
 
 #ifdef __CUDACC__
@@ -14,7 +14,9 @@ cudaError_t launch(void (*kernel)(Parameters...), dim3 grid, unsigned threads, s
   return cudaGetLastError();
 }
 
-inline cudaError_t clear(void* at, std::size_t bytes, cudaStream_t stream) { return cudaMemsetAsync(at, 0, bytes, stream); }
+inline cudaError_t clear(void* at, std::size_t bytes, cudaStream_t stream) {
+  return cudaMemsetAsync(at, 0, bytes, stream);
+}
 
 template <class T>
 __device__ T* dynamic_shared() {

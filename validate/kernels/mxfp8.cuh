@@ -10,7 +10,9 @@
 namespace moeline::kernels {
 
 __device__ __forceinline__ std::uint32_t bits_of(__nv_bfloat162 pair) { return reinterpret_cast<std::uint32_t&>(pair); }
-__device__ __forceinline__ __nv_bfloat162 pair_of(std::uint32_t bits) { return reinterpret_cast<__nv_bfloat162&>(bits); }
+__device__ __forceinline__ __nv_bfloat162 pair_of(std::uint32_t bits) {
+  return reinterpret_cast<__nv_bfloat162&>(bits);
+}
 
 // Eight bf16 as they lie in memory.
 struct Eight {

@@ -9,12 +9,15 @@ namespace {
 constexpr int kThreads = 256, kPerThread = 4;
 
 __device__ __forceinline__ uint4 multiply_add(uint4 a, uint4 b) {
-  const auto one = [](unsigned x, unsigned y) { return __float_as_uint(fmaf(3.0f, __uint_as_float(y), __uint_as_float(x))); };
+  const auto one = [](unsigned x, unsigned y) {
+    return __float_as_uint(fmaf(3.0f, __uint_as_float(y), __uint_as_float(x)));
+  };
   return {one(a.x, b.x), one(a.y, b.y), one(a.z, b.z), one(a.w, b.w)};
 }
 
 template <Pass kPass>
-__global__ void __launch_bounds__(kThreads) memory_kernel(const uint4* a, const uint4* b, uint4* to, std::size_t count) {
+__global__ void __launch_bounds__(kThreads)
+    memory_kernel(const uint4* a, const uint4* b, uint4* to, std::size_t count) {
   const std::size_t first = static_cast<std::size_t>(blockIdx.x) * kThreads * kPerThread + threadIdx.x;
   constexpr bool kReadsA = kPass != Pass::write, kReadsB = kPass == Pass::triad;
   uint4 x[kPerThread], y[kPerThread];
@@ -86,18 +89,21 @@ __global__ void __launch_bounds__(kThreads) fill_kernel(FillFromPool fill) {
   }
 }
 
-__global__ void __launch_bounds__(kThreads) poison_kernel(const unsigned* words, std::size_t count, unsigned long long* found) {
+__global__ void __launch_bounds__(kThreads)
+    poison_kernel(const unsigned* words, std::size_t count, unsigned long long* found) {
   int mine = 0;
   const std::size_t step = static_cast<std::size_t>(gridDim.x) * kThreads;
-  for (std::size_t i = static_cast<std::size_t>(blockIdx.x) * kThreads + threadIdx.x; i < count; i += step) mine += words[i] == 0xFFFFFFFF;
+  for (std::size_t i = static_cast<std::size_t>(blockIdx.x) * kThreads + threadIdx.x; i < count; i += step)
+    mine += words[i] == 0xFFFFFFFF;
   if (mine > 0) atomicAdd(found, static_cast<unsigned long long>(mine));
 }
 
 template <Pass kPass>
 cudaError_t launch_memory(const MemoryPass& pass, cudaStream_t stream) {
   const std::size_t count = pass.bytes / 16, blocks = divided_up(count, kThreads * kPerThread);
-  return launch(memory_kernel<kPass>, static_cast<unsigned>(blocks), kThreads, 0, stream, static_cast<const uint4*>(pass.a),
-                static_cast<const uint4*>(pass.b), static_cast<uint4*>(pass.to), count);
+  return launch(memory_kernel<kPass>, static_cast<unsigned>(blocks), kThreads, 0, stream,
+                static_cast<const uint4*>(pass.a), static_cast<const uint4*>(pass.b), static_cast<uint4*>(pass.to),
+                count);
 }
 
 }  // namespace
@@ -105,10 +111,14 @@ cudaError_t launch_memory(const MemoryPass& pass, cudaStream_t stream) {
 cudaError_t memory_pass(const MemoryPass& pass, cudaStream_t stream) {
   if (pass.bytes % 16 != 0) return cudaErrorInvalidValue;
   switch (pass.pass) {
-    case Pass::copy: return launch_memory<Pass::copy>(pass, stream);
-    case Pass::read: return launch_memory<Pass::read>(pass, stream);
-    case Pass::write: return launch_memory<Pass::write>(pass, stream);
-    case Pass::triad: return launch_memory<Pass::triad>(pass, stream);
+    case Pass::copy:
+      return launch_memory<Pass::copy>(pass, stream);
+    case Pass::read:
+      return launch_memory<Pass::read>(pass, stream);
+    case Pass::write:
+      return launch_memory<Pass::write>(pass, stream);
+    case Pass::triad:
+      return launch_memory<Pass::triad>(pass, stream);
   }
   return cudaErrorInvalidValue;
 }

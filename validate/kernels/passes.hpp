@@ -34,11 +34,12 @@ struct ClockReading {
 };
 cudaError_t read_clock(ClockReading* to, cudaStream_t stream);
 
-// Holds the stream until *open is not 0, four seconds at most: what is queued behind it starts without waiting for launches.
+// Holds the stream until *open is not 0, four seconds at most: what is queued behind it starts without waiting for
+// launches.
 cudaError_t gate_pass(const int* open, cudaStream_t stream);
 
-// bf16 `to`[rows][columns] of `count` matrices: element i of the tensor's first `filled` rows in every matrix is pool[i % size];
-// rows of padding are zeros. Operands of gigabytes in no time, which the CPU can repeat element by element.
+// bf16 `to`[matrices][rows][columns]: element i of the tensor is pool[i % size], but rows from `filled` on are zeros in
+// every matrix, padding. Operands of gigabytes in no time, which the CPU can repeat element by element.
 struct FillFromPool {
   const void* pool = nullptr;  // bf16
   int size = 0;
@@ -50,8 +51,8 @@ cudaError_t fill_from_pool(const FillFromPool& fill, cudaStream_t stream);
 // Adds to *found how many of `count` 32-bit words are all ones: poison that nobody wrote over.
 cudaError_t count_poison(const void* words, std::size_t count, unsigned long long* found, cudaStream_t stream);
 
-// Products alone, on random bytes that stay in shared memory: what tensor cores reach under the power limit. FLOPs of one
-// call. sm_90a alone.
+// Products alone, on random bytes that stay in shared memory: what tensor cores reach under the power limit. FLOPs of
+// one call. sm_90a alone.
 enum class TensorKind { bf16, fp8 };
 double tensor_peak_flops(TensorKind kind, int multiprocessors);
 cudaError_t tensor_peak(TensorKind kind, int multiprocessors, float* to, cudaStream_t stream);

@@ -8,8 +8,9 @@
 #include "validate/kernels/descriptors.hpp"
 #include "validate/kernels/ptx.cuh"
 
-#define MOELINE_EIGHT(d, i) \
-  "+f"(d[i]), "+f"(d[i + 1]), "+f"(d[i + 2]), "+f"(d[i + 3]), "+f"(d[i + 4]), "+f"(d[i + 5]), "+f"(d[i + 6]), "+f"(d[i + 7])
+#define MOELINE_EIGHT(d, i)                                                                                   \
+  "+f"(d[i]), "+f"(d[i + 1]), "+f"(d[i + 2]), "+f"(d[i + 3]), "+f"(d[i + 4]), "+f"(d[i + 5]), "+f"(d[i + 6]), \
+      "+f"(d[i + 7])
 
 namespace moeline::kernels::sm90 {
 
@@ -66,8 +67,8 @@ __device__ __forceinline__ void multiply_bf16(float (&d)[128], std::uint64_t a, 
       "}, %128, %129, 1, 1, 1, %130, %131;"
       : MOELINE_EIGHT(d, 0), MOELINE_EIGHT(d, 8), MOELINE_EIGHT(d, 16), MOELINE_EIGHT(d, 24), MOELINE_EIGHT(d, 32),
         MOELINE_EIGHT(d, 40), MOELINE_EIGHT(d, 48), MOELINE_EIGHT(d, 56), MOELINE_EIGHT(d, 64), MOELINE_EIGHT(d, 72),
-        MOELINE_EIGHT(d, 80), MOELINE_EIGHT(d, 88), MOELINE_EIGHT(d, 96), MOELINE_EIGHT(d, 104), MOELINE_EIGHT(d,
-        112), MOELINE_EIGHT(d, 120)
+        MOELINE_EIGHT(d, 80), MOELINE_EIGHT(d, 88), MOELINE_EIGHT(d, 96), MOELINE_EIGHT(d, 104), MOELINE_EIGHT(d, 112),
+        MOELINE_EIGHT(d, 120)
       : "l"(a), "l"(b), "n"(static_cast<int>(kMajorA)), "n"(static_cast<int>(kMajorB)));
 }
 

@@ -1,4 +1,5 @@
-// Four lanes hold, for each of four blocks of 8 columns, one pair of columns each; afterwards each holds one whole block.
+// Four lanes hold, for each of four blocks of 8 columns, one pair of columns each; afterwards each holds one whole
+// block.
 //
 //   lane q: pair q of blocks 0, 1, 2, 3   ->   lane q: pairs 0, 1, 2, 3 of block q        (a transpose of 4 x 4)
 // So that accumulators, which tensor cores scatter by pairs, leave in 16-byte stores without passing shared memory.
@@ -9,7 +10,8 @@
 namespace moeline::kernels {
 
 // Swaps `mine` of one lane with `yours` of the lane `distance` away.
-__device__ __forceinline__ void swap_across(std::uint32_t& low_keeps_other, std::uint32_t& high_keeps_other, int distance) {
+__device__ __forceinline__ void swap_across(std::uint32_t& low_keeps_other, std::uint32_t& high_keeps_other,
+                                            int distance) {
   const bool high = (threadIdx.x & static_cast<unsigned>(distance)) != 0;
   const std::uint32_t sent = high ? high_keeps_other : low_keeps_other;
   const std::uint32_t got = __shfl_xor_sync(0xFFFFFFFF, sent, distance);

@@ -9,10 +9,10 @@ namespace moeline::kernels {
 namespace {
 
 constexpr int kThreads = 256;
-constexpr int kChunks = kTile / 8;                       // 16-byte chunks in a row of the tile
-constexpr int kRowsPerPass = kThreads / kChunks;         // 16
-constexpr int kPasses = kTile / kRowsPerPass;            // 8 loads in flight per thread
-constexpr int kTileWords = kTile / 2;                    // 32-bit words in a row of the tile
+constexpr int kChunks = kTile / 8;                // 16-byte chunks in a row of the tile
+constexpr int kRowsPerPass = kThreads / kChunks;  // 16
+constexpr int kPasses = kTile / kRowsPerPass;     // 8 loads in flight per thread
+constexpr int kTileWords = kTile / 2;             // 32-bit words in a row of the tile
 
 // --- sources: eight bf16 at (row, column) of output part `part` ----------------------------------------------------
 __device__ __forceinline__ Eight load(const __nv_bfloat16* at) {
@@ -141,15 +141,16 @@ __device__ __forceinline__ void quantise_column_pair(const std::uint32_t* tile, 
     for (int i = 0; i < kBlock / 4; ++i) {
       float f[4];
 #pragma unroll
-      for (int j = 0; j < 4; ++j) f[j] = __uint_as_float(side ? bits_of(x[4 * i + j]) & 0xFFFF0000 : bits_of(x[4 * i + j]) << 16);
+      for (int j = 0; j < 4; ++j)
+        f[j] = __uint_as_float(side ? bits_of(x[4 * i + j]) & 0xFFFF0000 : bits_of(x[4 * i + j]) << 16);
       q[i] = packed_e4m3(f[0] * reciprocal, f[1] * reciprocal, f[2] * reciprocal, f[3] * reciprocal);
     }
     if (e != e_max) {
 #pragma unroll
       for (int i = 0; i < kBlock / 4; ++i) q[i] = moved(q[i], __uint_as_float(fold_bits(e_max, e)));
     }
-    uint4* to = reinterpret_cast<uint4*>(out.column_wise.values + static_cast<std::size_t>(column0 + column) * out.rows +
-                                         row0 + block * kBlock);
+    uint4* to = reinterpret_cast<uint4*>(out.column_wise.values +
+                                         static_cast<std::size_t>(column0 + column) * out.rows + row0 + block * kBlock);
     __stcs(to, uint4{q[0], q[1], q[2], q[3]});
     __stcs(to + 1, uint4{q[4], q[5], q[6], q[7]});
     reinterpret_cast<std::uint8_t*>(exponents)[column * kTileBlocks + block] = static_cast<std::uint8_t>(e);
@@ -161,9 +162,10 @@ __device__ __forceinline__ void record_shift(int shift, int* largest_shift) {
   if (threadIdx.x % 32 == 0 && shift > 0) atomicMax(largest_shift, shift);
 }
 
-// Thread `line` writes the scales of one line: tile (line_tile, k_tile) of a matrix of `lines` lines, `k_tiles` along k.
-__device__ __forceinline__ void write_scales(const Outputs& out, void* scales, std::uint32_t exponents, int line, int lines,
-                                             int line_tile, int k_tile, int k_tiles) {
+// Thread `line` writes the scales of one line: tile (line_tile, k_tile) of a matrix of `lines` lines, `k_tiles` along
+// k.
+__device__ __forceinline__ void write_scales(const Outputs& out, void* scales, std::uint32_t exponents, int line,
+                                             int lines, int line_tile, int k_tile, int k_tiles) {
   if (out.form == ScaleForm::tiled) {
     const std::size_t tile = static_cast<std::size_t>(line_tile) * k_tiles + k_tile;
     static_cast<std::uint32_t*>(scales)[tile * kTile + scale_word(line)] = exponents;
@@ -219,10 +221,12 @@ __global__ void __launch_bounds__(kThreads) quantise_tiles(Source source, Output
     }
     const int line = threadIdx.x % kTile;
     if (rows_wanted && threadIdx.x < kTile) {
-      write_scales(out, out.row_wise.scales, row_exponents[line], line, out.rows, row_tile, column_tile, out.columns / kTile);
+      write_scales(out, out.row_wise.scales, row_exponents[line], line, out.rows, row_tile, column_tile,
+                   out.columns / kTile);
     }
     if (columns_wanted && threadIdx.x >= kTile) {
-      write_scales(out, out.column_wise.scales, column_exponents[line], line, out.columns, column_tile, row_tile, out.rows / kTile);
+      write_scales(out, out.column_wise.scales, column_exponents[line], line, out.columns, column_tile, row_tile,
+                   out.rows / kTile);
     }
     if (Source::kParts > 1) __syncthreads();
   }
@@ -244,14 +248,22 @@ cudaError_t quantise_matrix(const Quantise& pass, std::size_t index, cudaStream_
   const int parts = pass.source == QuantiseSource::swiglu_backward ? 2 : 1;
   const std::size_t elements = static_cast<std::size_t>(pass.rows) * pass.columns * parts;
   const auto* input = static_cast<const __nv_bfloat16*>(pass.input) + index * elements;
-  const Outputs out{pass.form, pass.rows, pass.columns * parts, advanced(pass.row_wise, pass.form, index * elements),
-                    advanced(pass.column_wise, pass.form, index * elements), pass.largest_shift};
+  const Outputs out{pass.form,
+                    pass.rows,
+                    pass.columns * parts,
+                    advanced(pass.row_wise, pass.form, index * elements),
+                    advanced(pass.column_wise, pass.form, index * elements),
+                    pass.largest_shift};
   switch (pass.source) {
-    case QuantiseSource::plain: return launch_tiles(Plain{input, pass.columns}, out, pass.columns, stream);
-    case QuantiseSource::gather: return launch_tiles(Gather{input, pass.source_row, pass.columns}, out, pass.columns, stream);
-    case QuantiseSource::swiglu: return launch_tiles(SwiGlu{input, pass.columns}, out, pass.columns, stream);
+    case QuantiseSource::plain:
+      return launch_tiles(Plain{input, pass.columns}, out, pass.columns, stream);
+    case QuantiseSource::gather:
+      return launch_tiles(Gather{input, pass.source_row, pass.columns}, out, pass.columns, stream);
+    case QuantiseSource::swiglu:
+      return launch_tiles(SwiGlu{input, pass.columns}, out, pass.columns, stream);
     case QuantiseSource::swiglu_backward:
-      return launch_tiles(SwiGluBackward{input, static_cast<const __nv_bfloat16*>(pass.gradient), pass.columns}, out, pass.columns, stream);
+      return launch_tiles(SwiGluBackward{input, static_cast<const __nv_bfloat16*>(pass.gradient), pass.columns}, out,
+                          pass.columns, stream);
   }
   return cudaErrorInvalidValue;
 }
@@ -302,8 +314,10 @@ __global__ void __launch_bounds__(kThreads) dequantise_kernel(Dequantise pass) {
   const uint4 q = __ldcs(reinterpret_cast<const uint4*>(pass.values) + at);
   const float scale = __uint_as_float(scale_bits(__ldg(pass.scales + tiled_scale_offset(row, chunk / 2, blocks))));
   uint4* to = static_cast<uint4*>(pass.output) + 2 * at;
-  __stcs(to, uint4{scaled_pair(q.x, scale), scaled_pair(q.x >> 16, scale), scaled_pair(q.y, scale), scaled_pair(q.y >> 16, scale)});
-  __stcs(to + 1, uint4{scaled_pair(q.z, scale), scaled_pair(q.z >> 16, scale), scaled_pair(q.w, scale), scaled_pair(q.w >> 16, scale)});
+  __stcs(to, uint4{scaled_pair(q.x, scale), scaled_pair(q.x >> 16, scale), scaled_pair(q.y, scale),
+                   scaled_pair(q.y >> 16, scale)});
+  __stcs(to + 1, uint4{scaled_pair(q.z, scale), scaled_pair(q.z >> 16, scale), scaled_pair(q.w, scale),
+                       scaled_pair(q.w >> 16, scale)});
 }
 
 }  // namespace

@@ -35,16 +35,16 @@ struct Quantise {
   const void* input = nullptr;
   const void* gradient = nullptr;
   const int* source_row = nullptr;
-  int rows = 0, columns = 0;  // multiples of 128; of the output, before the backward doubles the columns
-  int batch = 1;              // matrices one after another: the weights of all experts
-  QuantisedCopy row_wise;     // [rows][columns], scales along columns
-  QuantisedCopy column_wise;  // [columns][rows], scales along rows
+  int rows = 0, columns = 0;     // multiples of 128; of the output, before the backward doubles the columns
+  int batch = 1;                 // matrices one after another: the weights of all experts
+  QuantisedCopy row_wise;        // [rows][columns], scales along columns
+  QuantisedCopy column_wise;     // [columns][rows], scales along rows
   int* largest_shift = nullptr;  // folded: receives the largest shift of any block (max with what is there)
 };
 cudaError_t quantise(const Quantise& pass, cudaStream_t stream);
 
-// Weights, once per step: row-wise values with tiled scales are folded over whole rows, in place. Then the product needs
-// one scale per row of weights, at its end.
+// Weights, once per step: row-wise values with tiled scales are folded over whole rows, in place. Then the product
+// needs one scale per row of weights, at its end.
 struct FoldRows {
   std::uint8_t* values = nullptr;        // [rows][columns]
   const std::uint8_t* scales = nullptr;  // tiled

@@ -79,7 +79,8 @@ __global__ void __launch_bounds__(kThreads) route_kernel(Route pass) {
   for (int i = threadIdx.x; i < pass.experts; i += kThreads) histogram[i] = 0;
   __syncthreads();
   const int step = gridDim.x * kWarps;
-  for (int token = blockIdx.x * kWarps + threadIdx.x / 32; token < pass.tokens; token += step) route_token(pass, token, histogram);
+  for (int token = blockIdx.x * kWarps + threadIdx.x / 32; token < pass.tokens; token += step)
+    route_token(pass, token, histogram);
   __syncthreads();
   for (int i = threadIdx.x; i < pass.experts; i += kThreads) {
     if (histogram[i] > 0) atomicAdd(&pass.counts[i], histogram[i]);
@@ -141,7 +142,8 @@ __global__ void __launch_bounds__(kRowThreads) permute_kernel(Permute pass) {
   const uint4* source = static_cast<const uint4*>(pass.input) + static_cast<std::size_t>(max(from, 0)) * chunks;
   uint4* to = static_cast<uint4*>(pass.output) + static_cast<std::size_t>(blockIdx.x) * chunks;
 #pragma unroll 4
-  for (int i = threadIdx.x; i < chunks; i += kRowThreads) __stcs(to + i, from < 0 ? uint4{0, 0, 0, 0} : __ldg(source + i));
+  for (int i = threadIdx.x; i < chunks; i += kRowThreads)
+    __stcs(to + i, from < 0 ? uint4{0, 0, 0, 0} : __ldg(source + i));
 }
 
 __global__ void __launch_bounds__(kRowThreads) unpermute_kernel(Unpermute pass) {
@@ -153,7 +155,8 @@ __global__ void __launch_bounds__(kRowThreads) unpermute_kernel(Unpermute pass) 
     float sum[8] = {};
 #pragma unroll 4
     for (int k = 0; k < pass.top_k; ++k) {
-      const Eight x = eight(__ldcs(static_cast<const uint4*>(pass.input) + static_cast<std::size_t>(rows[k]) * chunks + i));
+      const Eight x =
+          eight(__ldcs(static_cast<const uint4*>(pass.input) + static_cast<std::size_t>(rows[k]) * chunks + i));
       const float weight = weights[k];
 #pragma unroll
       for (int j = 0; j < 4; ++j) {
@@ -172,9 +175,12 @@ __global__ void __launch_bounds__(kRowThreads) unpermute_kernel(Unpermute pass) 
 }  // namespace
 
 cudaError_t route(const Route& pass, cudaStream_t stream) {
-  if (pass.experts > kMostExperts || pass.top_k > kMostChosen || pass.top_k > pass.experts) return cudaErrorInvalidValue;
-  if (const cudaError_t error = clear(pass.counts, sizeof(int) * static_cast<std::size_t>(pass.experts), stream)) return error;
-  const unsigned blocks = static_cast<unsigned>(divided_up(static_cast<std::size_t>(pass.tokens), 4 * kWarps));  // 4 tokens a warp
+  if (pass.experts > kMostExperts || pass.top_k > kMostChosen || pass.top_k > pass.experts)
+    return cudaErrorInvalidValue;
+  if (const cudaError_t error = clear(pass.counts, sizeof(int) * static_cast<std::size_t>(pass.experts), stream))
+    return error;
+  const unsigned blocks =
+      static_cast<unsigned>(divided_up(static_cast<std::size_t>(pass.tokens), 4 * kWarps));  // 4 tokens a warp
   return launch(route_kernel, blocks, kThreads, 0, stream, pass);
 }
 

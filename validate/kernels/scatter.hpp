@@ -1,5 +1,5 @@
-// One GPU's part of an exchange by stores: several buffers copied to as many places, also in peers' memory, by a given number
-// of blocks of threads.
+// One GPU's part of an exchange by stores: several buffers copied to as many places, also in peers' memory, by a given
+// number of blocks of threads.
 #pragma once
 
 #include <cuda_runtime_api.h>

@@ -1,7 +1,7 @@
 // How does the copy engine find a box of a matrix, and how does it swizzle it?
 //
-// One kind of box serves all operands: 64 rows of 128 bytes, swizzled (descriptors.hpp). The encoder is a function of the
-// driver, looked up at run time, so that nothing here needs a driver to link or to start.
+// One kind of box serves all operands: 64 rows of 128 bytes, swizzled (descriptors.hpp). The encoder is a function of
+// the driver, looked up at run time, so that nothing here needs a driver to link or to start.
 #pragma once
 
 #include <cuda.h>

@@ -32,9 +32,11 @@ __global__ void __launch_bounds__(kThreads, 1) peak_kernel(float* to) {
 #ifdef __CUDA_ARCH_FEAT_SM90_ALL
   using namespace sm90;
   extern __shared__ std::uint8_t unaligned[];
-  auto* tile = reinterpret_cast<std::uint8_t*>((reinterpret_cast<std::uintptr_t>(unaligned) + 1023) & ~std::uintptr_t{1023});
+  auto* tile =
+      reinterpret_cast<std::uint8_t*>((reinterpret_cast<std::uintptr_t>(unaligned) + 1023) & ~std::uintptr_t{1023});
   fill(tile);
-  const std::uint32_t a = shared_address(tile) + threadIdx.x / 128 * kBoxBytes, b = shared_address(tile) + kWarpgroups * kBoxBytes;
+  const std::uint32_t a = shared_address(tile) + threadIdx.x / 128 * kBoxBytes,
+                      b = shared_address(tile) + kWarpgroups * kBoxBytes;
   if constexpr (kKind == TensorKind::bf16) {
     float sum[128] = {};
     for (int round = 0; round < kRounds; ++round) {
@@ -42,7 +44,8 @@ __global__ void __launch_bounds__(kThreads, 1) peak_kernel(float* to) {
       wgmma_fence();
 #pragma unroll
       for (int q = 0; q < kInFlight; ++q) {
-        multiply_bf16<Major::k, Major::k>(sum, matrix_descriptor(a + q * 32, Major::k), matrix_descriptor(b + q * 32, Major::k));
+        multiply_bf16<Major::k, Major::k>(sum, matrix_descriptor(a + q * 32, Major::k),
+                                          matrix_descriptor(b + q * 32, Major::k));
       }
       wgmma_commit();
       wgmma_wait<1>();
@@ -58,7 +61,8 @@ __global__ void __launch_bounds__(kThreads, 1) peak_kernel(float* to) {
 #pragma unroll
       for (int q = 0; q < kInFlight; ++q) {
         multiply_fp8(left, matrix_descriptor(a + q * 32, Major::k), matrix_descriptor(b + q * 32, Major::k), 1);
-        multiply_fp8(right, matrix_descriptor(a + q * 32, Major::k), matrix_descriptor(b + 2 * kBoxBytes + q * 32, Major::k), 1);
+        multiply_fp8(right, matrix_descriptor(a + q * 32, Major::k),
+                     matrix_descriptor(b + 2 * kBoxBytes + q * 32, Major::k), 1);
       }
       wgmma_commit();
       wgmma_wait<1>();
@@ -80,7 +84,8 @@ double tensor_peak_flops(TensorKind kind, int multiprocessors) {
 cudaError_t tensor_peak(TensorKind kind, int multiprocessors, float* to, cudaStream_t stream) {
   const auto kernel = kind == TensorKind::bf16 ? peak_kernel<TensorKind::bf16> : peak_kernel<TensorKind::fp8>;
   constexpr int kShared = kBytes + 1024;
-  if (const cudaError_t error = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, kShared)) return error;
+  if (const cudaError_t error = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, kShared))
+    return error;
   kernel<<<static_cast<unsigned>(multiprocessors), kThreads, kShared, stream>>>(to);
   return cudaGetLastError();
 }

@@ -1,6 +1,7 @@
-// Runs kernels that use no tensor cores on the CPU, from the very sources that nvcc compiles: a thread of the system for
-// each thread of a block, blocks one after another. Slow, and enough for a few tiles: indices, layouts, shuffles and
-// barriers are exact. Included before a .cu file, instead of the part of the CUDA headers that only nvcc understands.
+// Runs kernels that use no tensor cores on the CPU, from the very sources that nvcc compiles: a thread of the system
+// for each thread of a block, blocks one after another. Slow, and enough for a few tiles: indices, layouts, shuffles
+// and barriers are exact. Included before a .cu file, instead of the part of the CUDA headers that only nvcc
+// understands.
 #pragma once
 
 #include <cuda_bf16.h>
@@ -38,7 +39,8 @@ namespace moeline::kernels::on_cpu {
 struct Block {
   Block(unsigned threads, std::size_t shared)
       : all(threads), lanes((threads + 31) / 32), exchanged(threads), dynamic(shared / sizeof(uint4)) {
-    for (std::size_t warp = 0; warp < lanes.size(); ++warp) lanes[warp] = std::make_unique<std::barrier<>>(std::min(32u, threads - 32 * static_cast<unsigned>(warp)));
+    for (std::size_t warp = 0; warp < lanes.size(); ++warp)
+      lanes[warp] = std::make_unique<std::barrier<>>(std::min(32u, threads - 32 * static_cast<unsigned>(warp)));
   }
   std::barrier<> all;
   std::vector<std::unique_ptr<std::barrier<>>> lanes;
@@ -77,15 +79,23 @@ inline int __reduce_max_sync(unsigned mask, int value) {
   return value;
 }
 template <class T>
-T __ldcs(const T* at) { return *at; }
+T __ldcs(const T* at) {
+  return *at;
+}
 template <class T>
-T __ldg(const T* at) { return *at; }
+T __ldg(const T* at) {
+  return *at;
+}
 template <class T>
-void __stcs(T* at, T value) { *at = value; }
+void __stcs(T* at, T value) {
+  *at = value;
+}
 inline float __uint_as_float(unsigned bits) { return std::bit_cast<float>(bits); }
 inline float __expf(float x) { return std::exp(x); }
 template <class T>
-T atomicAdd(T* at, T value) { return std::atomic_ref<T>(*at).fetch_add(value); }
+T atomicAdd(T* at, T value) {
+  return std::atomic_ref<T>(*at).fetch_add(value);
+}
 template <class T>
 T atomicMax(T* at, T value) {
   std::atomic_ref<T> shared(*at);

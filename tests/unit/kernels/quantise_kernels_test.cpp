@@ -14,7 +14,8 @@ namespace {
 using Values = std::vector<float>;
 using Bf16 = std::vector<std::uint16_t>;
 
-// Blocks spread over many binades, a zero block, one that is exactly 448 at most, and, where asked for, NaN and infinity.
+// Blocks spread over many binades, a zero block, one that is exactly 448 at most, and, where asked for, NaN and
+// infinity.
 Values awkward_matrix(std::size_t rows, std::size_t columns, bool with_nan) {
   std::mt19937 generator(3);
   std::normal_distribution<float> normal;
@@ -89,7 +90,8 @@ TEST_CASE("both copies of a matrix are the codec's, in every layout of scales", 
   const Bf16 input = in_bf16(values);
   Copy row_wise(values.size(), form), column_wise(values.size(), form);
   int largest_shift = 0;
-  Quantise pass{.form = form, .input = input.data(), .rows = static_cast<int>(rows), .columns = static_cast<int>(columns)};
+  Quantise pass{
+      .form = form, .input = input.data(), .rows = static_cast<int>(rows), .columns = static_cast<int>(columns)};
   pass.row_wise = row_wise.target(), pass.column_wise = column_wise.target(), pass.largest_shift = &largest_shift;
   REQUIRE(quantise(pass, nullptr) == cudaSuccess);
   check_copy(row_wise, values, columns, form);
@@ -115,9 +117,14 @@ TEST_CASE("quantising while gathering gives rows of tokens, and zeros for paddin
   std::vector<int> source_row(128, -1);
   for (int r = 0; r < 100; ++r) source_row[static_cast<std::size_t>(r)] = r * 7 % 16;
   Values gathered(128 * 128, 0.0f);
-  for (std::size_t r = 0; r < 100; ++r) std::copy_n(tokens.begin() + source_row[r] * 128, 128, gathered.begin() + static_cast<std::ptrdiff_t>(r) * 128);
+  for (std::size_t r = 0; r < 100; ++r)
+    std::copy_n(tokens.begin() + source_row[r] * 128, 128, gathered.begin() + static_cast<std::ptrdiff_t>(r) * 128);
   Copy row_wise(gathered.size(), ScaleForm::tiled), column_wise(gathered.size(), ScaleForm::tiled);
-  Quantise pass{.source = QuantiseSource::gather, .input = input.data(), .source_row = source_row.data(), .rows = 128, .columns = 128};
+  Quantise pass{.source = QuantiseSource::gather,
+                .input = input.data(),
+                .source_row = source_row.data(),
+                .rows = 128,
+                .columns = 128};
   pass.row_wise = row_wise.target(), pass.column_wise = column_wise.target();
   REQUIRE(quantise(pass, nullptr) == cudaSuccess);
   check_copy(row_wise, gathered, 128, ScaleForm::tiled);
@@ -141,8 +148,13 @@ TEST_CASE("SwiGLU and its gradient are quantised as if they had been written in 
   Values gradient(dy.size());
   std::transform(dy.begin(), dy.end(), gradient.begin(), bounded);
   const Bf16 input_bits = in_bf16(input), gradient_bits = in_bf16(gradient);
-  Quantise pass{.source = QuantiseSource::swiglu, .input = input_bits.data(), .gradient = gradient_bits.data(), .rows = 128, .columns = 128};
-  Copy y(forward.size(), ScaleForm::tiled), dx(backward.size(), ScaleForm::tiled), dx_t(backward.size(), ScaleForm::tiled);
+  Quantise pass{.source = QuantiseSource::swiglu,
+                .input = input_bits.data(),
+                .gradient = gradient_bits.data(),
+                .rows = 128,
+                .columns = 128};
+  Copy y(forward.size(), ScaleForm::tiled), dx(backward.size(), ScaleForm::tiled),
+      dx_t(backward.size(), ScaleForm::tiled);
   pass.row_wise = y.target();
   REQUIRE(quantise(pass, nullptr) == cudaSuccess);
   check_copy(y, forward, 128, ScaleForm::tiled);
@@ -169,7 +181,8 @@ TEST_CASE("folding whole rows and dequantising agree with the codec, batch by ba
   const Folded folded = fold(plain, 8);
   Values row_scales(rows);
   int largest_shift = 0;
-  REQUIRE(fold_rows({copy.values.data(), copy.scales.data(), row_scales.data(), 256, 256, &largest_shift}, nullptr) == cudaSuccess);
+  REQUIRE(fold_rows({copy.values.data(), copy.scales.data(), row_scales.data(), 256, 256, &largest_shift}, nullptr) ==
+          cudaSuccess);
   CHECK(copy.values == folded.matrix.elements);
   for (std::size_t r = 0; r < rows; ++r) REQUIRE(row_scales[r] == decode_e8m0(folded.matrix.scales[r]));
   CHECK(largest_shift == std::min(folded.spread, kVanishingShift));

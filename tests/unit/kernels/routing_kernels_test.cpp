@@ -37,7 +37,14 @@ struct Routed {
 
 Routed routed(const std::vector<float>& logits, RouterScore score) {
   Routed result;
-  const Route pass{score, logits.data(), kTokens, kExperts, kTopK, result.chosen.data(), result.weights.data(), result.counts.data()};
+  const Route pass{score,
+                   logits.data(),
+                   kTokens,
+                   kExperts,
+                   kTopK,
+                   result.chosen.data(),
+                   result.weights.data(),
+                   result.counts.data()};
   REQUIRE(route(pass, nullptr) == cudaSuccess);
   return result;
 }
@@ -72,11 +79,14 @@ TEST_CASE("sigmoid weights of the chosen experts sum to one", "[unit]") {
   }
 }
 
-TEST_CASE("rows of an expert keep the order of tokens, start at multiples of 128 and lead back to their tokens", "[unit]") {
+TEST_CASE("rows of an expert keep the order of tokens, start at multiples of 128 and lead back to their tokens",
+          "[unit]") {
   const Routed from = routed(random_logits(), RouterScore::softmax);
   std::vector<int> offsets(kExperts + 1), row_of(kTokens * kTopK);
   std::vector<int> source_row(static_cast<std::size_t>(most_rows(kTokens, kTopK, kExperts)), -7);
-  REQUIRE(place({from.chosen.data(), from.counts.data(), kTokens, kExperts, kTopK, offsets.data(), row_of.data(), source_row.data()}, nullptr) == cudaSuccess);
+  REQUIRE(place({from.chosen.data(), from.counts.data(), kTokens, kExperts, kTopK, offsets.data(), row_of.data(),
+                 source_row.data()},
+                nullptr) == cudaSuccess);
   int row = 0;
   for (int e = 0; e < kExperts; ++e) {
     REQUIRE(offsets[static_cast<std::size_t>(e)] == row);
@@ -97,7 +107,8 @@ TEST_CASE("unpermuting what was permuted gives every token back, times the sum o
   for (std::size_t i = 0; i < tokens.size(); ++i) tokens[i] = encode_bf16(static_cast<float>(i % 31) - 15);
   std::vector<int> source_row(kRows, -1);
   const std::vector<int> row_of{5, 3, 0, 9, 2, 8, 11, 64};
-  for (std::size_t i = 0; i < row_of.size(); ++i) source_row[static_cast<std::size_t>(row_of[i])] = static_cast<int>(i / 2);
+  for (std::size_t i = 0; i < row_of.size(); ++i)
+    source_row[static_cast<std::size_t>(row_of[i])] = static_cast<int>(i / 2);
   const std::vector<float> weights{0.25f, 0.5f, 1, 1, 0.5f, 0, 0.125f, 0.125f};
   std::vector<std::uint16_t> rows(kRows * kHidden, 0xFFFF), back(tokens.size(), 0xFFFF);
   REQUIRE(permute({tokens.data(), source_row.data(), rows.data(), kRows, kHidden}, nullptr) == cudaSuccess);
