@@ -11,6 +11,7 @@
 #include <cuda_bf16.h>
 
 #include "validate/kernels/grouped_gemm.hpp"
+#include "validate/kernels/launch.cuh"
 #include "validate/kernels/ptx_sm100.cuh"
 #include "validate/kernels/scale_layout.hpp"
 #include "validate/kernels/tensor_map.hpp"
@@ -240,9 +241,8 @@ template <class C>
 __global__ void __cluster_dims__(kPair, 1, 1) __launch_bounds__(kThreads, 1)
     grouped_gemm_kernel(const Arguments arguments, const __grid_constant__ Maps maps) {
 #ifdef MOELINE_HAS_TCGEN05
-  extern __shared__ std::uint8_t unaligned[];
-  auto& shared =
-      *reinterpret_cast<Shared<C>*>((reinterpret_cast<std::uintptr_t>(unaligned) + 1023) & ~std::uintptr_t{1023});
+  auto& shared = *reinterpret_cast<Shared<C>*>(
+      (reinterpret_cast<std::uintptr_t>(dynamic_shared<std::uint8_t>()) + 1023) & ~std::uintptr_t{1023});
   const int warp = static_cast<int>(threadIdx.x) / 32;
   if (warp == 0) allocate_tensor_memory(shared_address(&shared.tensor_memory));
   if (warp == kCopyWarp && threadIdx.x % 32 == 0) {
@@ -297,11 +297,7 @@ cudaError_t make_maps(Maps& maps, const GroupedGemm& gemm) {
 
 template <class C>
 cudaError_t launch(const GroupedGemm& gemm, cudaStream_t stream) {
-  int device = 0, multiprocessors = 0;
-  if (const cudaError_t error = cudaGetDevice(&device)) return error;
-  if (const cudaError_t error = cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, device))
-    return error;
-  const int pairs = multiprocessors / kPair;
+  const int pairs = multiprocessors() / kPair;
   const TileShape shape{kTileM, kTileN};
   const Arguments arguments{{gemm.offsets, gemm.experts, C::kSumSegments ? (gemm.m + kTileM - 1) / kTileM : 0,
                              (gemm.n + kTileN - 1) / kTileN, shape, square_band(pairs, shape)},
@@ -312,12 +308,9 @@ cudaError_t launch(const GroupedGemm& gemm, cudaStream_t stream) {
   Maps maps;
   if (const cudaError_t error = make_maps<C>(maps, gemm)) return error;
   const int bytes = static_cast<int>(sizeof(Shared<C>)) + 1024;
-  if (const cudaError_t error =
-          cudaFuncSetAttribute(grouped_gemm_kernel<C>, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes))
-    return error;
-  grouped_gemm_kernel<C>
-      <<<static_cast<unsigned>(pairs * kPair), kThreads, static_cast<std::size_t>(bytes), stream>>>(arguments, maps);
-  return cudaGetLastError();
+  if (const cudaError_t error = allow_shared(grouped_gemm_kernel<C>, bytes)) return error;
+  return kernels::launch(grouped_gemm_kernel<C>, static_cast<unsigned>(pairs * kPair), kThreads,
+                         static_cast<std::size_t>(bytes), stream, arguments, maps);
 }
 
 }  // namespace

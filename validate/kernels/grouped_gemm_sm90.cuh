@@ -18,6 +18,7 @@
 #include <cuda_bf16.h>
 
 #include "validate/kernels/grouped_gemm.hpp"
+#include "validate/kernels/launch.cuh"
 #include "validate/kernels/ptx_sm90.cuh"
 #include "validate/kernels/quad.cuh"
 #include "validate/kernels/scale_layout.hpp"
@@ -291,9 +292,8 @@ __global__ void __cluster_dims__(kCluster, 1, 1) __launch_bounds__(kThreads, 1)
     grouped_gemm_kernel(const Arguments arguments, const __grid_constant__ CUtensorMap map_a,
                         const __grid_constant__ CUtensorMap map_b) {
 #ifdef __CUDA_ARCH_FEAT_SM90_ALL
-  extern __shared__ std::uint8_t unaligned[];
-  auto& shared =
-      *reinterpret_cast<Shared<C>*>((reinterpret_cast<std::uintptr_t>(unaligned) + 1023) & ~std::uintptr_t{1023});
+  auto& shared = *reinterpret_cast<Shared<C>*>(
+      (reinterpret_cast<std::uintptr_t>(dynamic_shared<std::uint8_t>()) + 1023) & ~std::uintptr_t{1023});
   if (threadIdx.x == 0) {
     prefetch_map(&map_a), prefetch_map(&map_b);
     for (int stage = 0; stage < C::kStages; ++stage) {
@@ -318,11 +318,7 @@ __global__ void __cluster_dims__(kCluster, 1, 1) __launch_bounds__(kThreads, 1)
 // --- launching -----------------------------------------------------------------------------------------------------
 template <class C>
 cudaError_t launch(const GroupedGemm& gemm, cudaStream_t stream) {
-  int device = 0, multiprocessors = 0;
-  if (const cudaError_t error = cudaGetDevice(&device)) return error;
-  if (const cudaError_t error = cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, device))
-    return error;
-  const int clusters = multiprocessors / kCluster;
+  const int clusters = multiprocessors() / kCluster;
   const TileShape shape{kTileM, C::kTileN * kCluster};
   Arguments arguments{};
   arguments.schedule = {gemm.offsets,
@@ -349,13 +345,9 @@ cudaError_t launch(const GroupedGemm& gemm, cudaStream_t stream) {
                                                : box_map(map_b, element, gemm.b, n, per_expert * k_of_b);
   if (a != cudaSuccess || b != cudaSuccess) return a != cudaSuccess ? a : b;
   const int bytes = static_cast<int>(sizeof(Shared<C>)) + 1024;
-  if (const cudaError_t error =
-          cudaFuncSetAttribute(grouped_gemm_kernel<C>, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes))
-    return error;
-  grouped_gemm_kernel<C>
-      <<<static_cast<unsigned>(clusters * kCluster), kThreads, static_cast<std::size_t>(bytes), stream>>>(arguments,
-                                                                                                          map_a, map_b);
-  return cudaGetLastError();
+  if (const cudaError_t error = allow_shared(grouped_gemm_kernel<C>, bytes)) return error;
+  return kernels::launch(grouped_gemm_kernel<C>, static_cast<unsigned>(clusters * kCluster), kThreads,
+                         static_cast<std::size_t>(bytes), stream, arguments, map_a, map_b);
 }
 
 }  // namespace moeline::kernels::sm90

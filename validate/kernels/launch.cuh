@@ -14,6 +14,19 @@ cudaError_t launch(void (*kernel)(Parameters...), dim3 grid, unsigned threads, s
   return cudaGetLastError();
 }
 
+// Shared memory beyond 48 KB is given only to kernels that ask.
+template <class... Parameters>
+cudaError_t allow_shared(void (*kernel)(Parameters...), int bytes) {
+  return cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes);
+}
+
+// Of the current device; 0 if it cannot be asked.
+inline int multiprocessors() {
+  int device = 0, count = 0;
+  if (cudaGetDevice(&device) != cudaSuccess) return 0;
+  return cudaDeviceGetAttribute(&count, cudaDevAttrMultiProcessorCount, device) == cudaSuccess ? count : 0;
+}
+
 inline cudaError_t clear(void* at, std::size_t bytes, cudaStream_t stream) {
   return cudaMemsetAsync(at, 0, bytes, stream);
 }

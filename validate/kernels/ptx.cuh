@@ -2,6 +2,8 @@
 // Source: PTX ISA 9.0. Addresses are those of shared memory (32 bits); a barrier wait names the parity of its phase.
 #pragma once
 
+#ifdef __CUDACC__  // the tests have their own, for the CPU (tests/unit/kernels/tensor_cores_on_cpu.hpp)
+
 #include <cuda.h>
 
 #include <cstdint>
@@ -107,3 +109,4 @@ __device__ __forceinline__ void copy_bytes(std::uint32_t to, const void* from, s
 }
 
 }  // namespace moeline::kernels
+#endif

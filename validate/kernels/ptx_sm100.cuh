@@ -5,6 +5,8 @@
 // block holds the accumulators of its 128 rows. Source: PTX ISA 9.0, "TensorCore 5th generation family instructions".
 #pragma once
 
+#ifdef __CUDACC__
+
 #include "validate/kernels/descriptors.hpp"
 #include "validate/kernels/ptx.cuh"
 
@@ -96,3 +98,4 @@ __device__ __forceinline__ void store_sector(void* to, const std::uint32_t* word
 }
 
 }  // namespace moeline::kernels::sm100
+#endif

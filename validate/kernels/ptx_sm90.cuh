@@ -5,6 +5,8 @@
 // Source: PTX ISA 9.0, "Asynchronous warpgroup-level matrix instructions".
 #pragma once
 
+#ifdef __CUDACC__
+
 #include "validate/kernels/descriptors.hpp"
 #include "validate/kernels/ptx.cuh"
 
@@ -73,3 +75,4 @@ __device__ __forceinline__ void multiply_bf16(float (&d)[128], std::uint64_t a, 
 }
 
 }  // namespace moeline::kernels::sm90
+#endif

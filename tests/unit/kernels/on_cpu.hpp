@@ -25,11 +25,15 @@
 #undef __shared__
 #undef __forceinline__
 #undef __launch_bounds__
+#undef __cluster_dims__
+#undef __grid_constant__
 #define __global__ static
 #define __device__
 #define __shared__ static
 #define __forceinline__ inline
 #define __launch_bounds__(...)
+#define __cluster_dims__(...)
+#define __grid_constant__
 
 inline thread_local uint3 threadIdx, blockIdx;
 inline dim3 blockDim, gridDim;
@@ -38,16 +42,31 @@ namespace moeline::kernels::on_cpu {
 
 struct Block {
   Block(unsigned threads, std::size_t shared)
-      : all(threads), lanes((threads + 31) / 32), exchanged(threads), dynamic(shared / sizeof(uint4)) {
+      : all(threads), lanes((threads + 31) / 32), exchanged(threads), dynamic(shared / sizeof(uint4) + 64) {
     for (std::size_t warp = 0; warp < lanes.size(); ++warp)
       lanes[warp] = std::make_unique<std::barrier<>>(std::min(32u, threads - 32 * static_cast<unsigned>(warp)));
   }
   std::barrier<> all;
   std::vector<std::unique_ptr<std::barrier<>>> lanes;
   std::vector<std::uint64_t> exchanged;
+  std::uint8_t* shared_memory() {
+    void* at = dynamic.data();
+    std::size_t room = dynamic.size() * sizeof(uint4);
+    return static_cast<std::uint8_t*>(std::align(1024, 1, at, room));
+  }
+
+ private:
   std::vector<uint4> dynamic;
 };
-inline Block* block = nullptr;
+inline thread_local Block* block = nullptr;
+// Blocks that run at one time and may meet.
+inline unsigned cluster = 1;
+struct InClustersOf {
+  explicit InClustersOf(unsigned blocks) { cluster = blocks; }
+  ~InClustersOf() { cluster = 1; }
+};
+inline std::vector<Block*> blocks_of_cluster;
+inline std::unique_ptr<std::barrier<>> cluster_barrier;
 
 inline void warp_barrier() { block->lanes[threadIdx.x / 32]->arrive_and_wait(); }
 
@@ -105,6 +124,7 @@ T atomicMax(T* at, T value) {
   return seen;
 }
 using std::max;
+using std::min;
 
 namespace moeline::kernels {
 
@@ -115,25 +135,37 @@ inline cudaError_t clear(void* at, std::size_t bytes, cudaStream_t) {
 
 template <class T>
 T* dynamic_shared() {
-  return reinterpret_cast<T*>(on_cpu::block->dynamic.data());
+  return reinterpret_cast<T*>(on_cpu::block->shared_memory());
 }
+
+template <class... Parameters>
+cudaError_t allow_shared(void (*)(Parameters...), int) {
+  return cudaSuccess;
+}
+inline int multiprocessors() { return 4; }
 
 template <class... Parameters>
 cudaError_t launch(void (*kernel)(Parameters...), dim3 grid, unsigned threads, std::size_t shared, cudaStream_t,
                    Parameters... parameters) {
   gridDim = grid, blockDim = dim3(threads);
-  for (unsigned y = 0; y < grid.y; ++y)
-    for (unsigned x = 0; x < grid.x; ++x) {
-      on_cpu::Block block(threads, shared);
-      on_cpu::block = &block;
-      std::vector<std::thread> running;
-      for (unsigned t = 0; t < threads; ++t)
-        running.emplace_back([&, t] {
-          threadIdx = {t, 0, 0}, blockIdx = {x, y, 0};
-          kernel(parameters...);
-        });
-      for (std::thread& thread : running) thread.join();
+  for (unsigned first = 0; first < grid.x * grid.y; first += on_cpu::cluster) {
+    std::vector<std::unique_ptr<on_cpu::Block>> blocks;
+    on_cpu::blocks_of_cluster.clear();
+    on_cpu::cluster_barrier = std::make_unique<std::barrier<>>(on_cpu::cluster * threads);
+    std::vector<std::thread> running;
+    for (unsigned rank = 0; rank < on_cpu::cluster; ++rank) {
+      blocks.push_back(std::make_unique<on_cpu::Block>(threads, shared));
+      on_cpu::blocks_of_cluster.push_back(blocks.back().get());
     }
+    for (unsigned t = 0; t < on_cpu::cluster * threads; ++t)
+      running.emplace_back([&, t] {
+        const unsigned rank = t / threads, index = first + rank;
+        on_cpu::block = blocks[rank].get();
+        threadIdx = {t % threads, 0, 0}, blockIdx = {index % grid.x, index / grid.x, 0};
+        kernel(parameters...);
+      });
+    for (std::thread& thread : running) thread.join();
+  }
   return cudaSuccess;
 }
 
