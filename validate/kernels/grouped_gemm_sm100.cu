@@ -307,7 +307,8 @@ cudaError_t launch(const GroupedGemm& gemm, cudaStream_t stream) {
                             gemm.k};
   Maps maps;
   if (const cudaError_t error = make_maps<C>(maps, gemm)) return error;
-  const int bytes = static_cast<int>(sizeof(Shared<C>)) + 1024;
+  constexpr int bytes = static_cast<int>(sizeof(Shared<C>)) + 1024;  // room to align
+  static_assert(bytes <= kSharedMemory);
   if (const cudaError_t error = allow_shared(grouped_gemm_kernel<C>, bytes)) return error;
   return kernels::launch(grouped_gemm_kernel<C>, static_cast<unsigned>(pairs * kPair), kThreads,
                          static_cast<std::size_t>(bytes), stream, arguments, maps);

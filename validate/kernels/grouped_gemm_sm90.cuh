@@ -344,7 +344,8 @@ cudaError_t launch(const GroupedGemm& gemm, cudaStream_t stream) {
   const cudaError_t b = C::kMajorB == Major::k ? box_map(map_b, element, gemm.b, k_of_b, per_expert * n)
                                                : box_map(map_b, element, gemm.b, n, per_expert * k_of_b);
   if (a != cudaSuccess || b != cudaSuccess) return a != cudaSuccess ? a : b;
-  const int bytes = static_cast<int>(sizeof(Shared<C>)) + 1024;
+  constexpr int bytes = static_cast<int>(sizeof(Shared<C>)) + 1024;  // room to align
+  static_assert(bytes <= kSharedMemory);
   if (const cudaError_t error = allow_shared(grouped_gemm_kernel<C>, bytes)) return error;
   return kernels::launch(grouped_gemm_kernel<C>, static_cast<unsigned>(clusters * kCluster), kThreads,
                          static_cast<std::size_t>(bytes), stream, arguments, map_a, map_b);
