@@ -45,14 +45,13 @@ int calibrate(const Request& request) {
   LoadedBackend loaded = loaded_backend(request.flags);
   const Suite suite = find_suite(request.flags.suite, loaded.name);
   std::filesystem::create_directories(request.folder);
-  const std::string folder = request.folder + "/", measured = folder + "measurements.jsonl",
+  const std::string folder = request.folder + "/", fitted = folder + "measurements.jsonl",
                     fresh = folder + "fresh.jsonl";
   const Machine& machine = loaded.machine;
   CalibrationReport report{.machine = machine.title, .folder = request.folder};
   {
-    RecordFile file(measured, machine), fresh_file(fresh, machine);
-    measure_into(file, loaded, suite, suite.cases, request.flags);
-    measure_into(fresh_file, loaded, suite, suite.fresh, request.flags);
+    RecordFile file(fitted, machine), fresh_file(fresh, machine);
+    measured(loaded, suite, interleaved(tasks_of(suite.cases, file), tasks_of(suite.fresh, fresh_file)), request.flags);
     report.records = file.records();
     report.fresh_records = fresh_file.records();
   }
@@ -60,7 +59,7 @@ int calibrate(const Request& request) {
     throw HardwareError("nothing could be measured: " + request.flags.suite + " has no case for " + machine.device);
   const std::string source =
       request.source.empty() ? "measured by moeline calibrate on " + machine.title : request.source;
-  report.pages = fitted_pages(measured, source);
+  report.pages = fitted_pages(fitted, source);
   report.checked = checked_families(fresh, report.pages);
   std::vector<Json> families;
   for (const FamilyFit& page : report.pages) families.push_back(to_json(page));

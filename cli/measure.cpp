@@ -26,19 +26,23 @@ LoadedBackend loaded_backend(const MeasureFlags& flags) {
   return loaded;
 }
 
+namespace {
+
+// What a run is called in its records: the time it began.
 std::string name_of_run() {
   return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}",
                      fmt::gmtime(std::chrono::system_clock::to_time_t(std::chrono::system_clock::now())));
 }
 
-Counts measure_into(RecordFile& file, LoadedBackend& loaded, const Suite& suite, const std::vector<Case>& cases,
-                    const MeasureFlags& flags) {
+}  // namespace
+
+Counts measured(LoadedBackend& loaded, const Suite& suite, const std::vector<Task>& tasks, const MeasureFlags& flags) {
   std::optional<Progress> progress;
-  const Watch watch = [&](std::size_t done, std::size_t all, const Case&) {
+  const Watch watch = [&](std::size_t done, std::size_t all) {
     if (!progress) progress.emplace(done, all, !flags.quiet);
     progress->at(done);
   };
-  const Counts counts = measure_cases(loaded, suite, cases, name_of_run(), file, watch);
+  const Counts counts = measure_cases(loaded, suite, tasks, name_of_run(), watch);
   progress.reset();
   if (flags.quiet) return counts;
   if (counts.not_offered > 0)
@@ -53,7 +57,7 @@ int measure(const MeasureFlags& flags, const std::string& out) {
   LoadedBackend loaded = loaded_backend(flags);
   const Suite suite = find_suite(flags.suite, loaded.name);
   RecordFile file(out, loaded.machine);
-  const Counts counts = measure_into(file, loaded, suite, suite.cases, flags);
+  const Counts counts = measured(loaded, suite, tasks_of(suite.cases, file), flags);
   fmt::print("{}: {} measured, {} there before, {} failed, on {}\n", out, counts.measured, counts.before, counts.failed,
              loaded.machine.device);
   return counts.measured + counts.before > 0 ? kAnswered : kHardwareFailure;

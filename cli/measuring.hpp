@@ -1,4 +1,4 @@
-// What `measure` and `calibrate` share: their flags, and one suite measured into one file with progress on a terminal.
+// What `measure` and `calibrate` share: their flags, and cases measured with progress on a terminal.
 #pragma once
 
 #include <string>
@@ -19,10 +19,7 @@ struct MeasureFlags {
 
 // Says on stderr which backend was taken when none was asked for.
 LoadedBackend loaded_backend(const MeasureFlags& flags);
-// What a run is called in its records: the time it began, in UTC.
-std::string name_of_run();
-// `cases` are the suite's own or its fresh ones. Says on stderr what could not be measured.
-Counts measure_into(RecordFile& file, LoadedBackend& loaded, const Suite& suite, const std::vector<Case>& cases,
-                    const MeasureFlags& flags);
+// Shows progress, and says on stderr what could not be measured.
+Counts measured(LoadedBackend& loaded, const Suite& suite, const std::vector<Task>& tasks, const MeasureFlags& flags);
 
 }  // namespace moeline

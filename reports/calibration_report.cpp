@@ -12,7 +12,7 @@ namespace {
 
 // Of all records of one op: how far apart its samples were, and how many another process spoilt.
 struct Noise {
-  std::vector<double> widths;  // (p90 - p10) / median of each record
+  std::vector<double> widths;     // (p90 - p10) / median of each record
   std::vector<double> disturbed;  // shares of samples
   std::size_t failed = 0;
 };
@@ -83,21 +83,22 @@ std::string commands(const CalibrationReport& report) {
 std::string calibration_text(const CalibrationReport& report) {
   std::string out = fmt::format("{}: {} records, and {} of shapes that the fit never saw\n\n", report.machine,
                                 report.records.size(), report.fresh_records.size());
-  out += fmt::format("  {:<14}{:<16}{:<10}{:>6}{:>9}{:>10}{:>8}{:>9}{:>9}\n", "family", "library", "format", "rows",
+  out += fmt::format("  {:<14}{:<20}{:<10}{:>6}{:>9}{:>10}{:>8}{:>9}{:>9}\n", "family", "library", "format", "rows",
                      "fitted", "held out", "fresh", "error", "bias");
   for (const Row& r : rows_of(report)) {
-    out += fmt::format("  {:<14}{:<16}{:<10}{:>6}{:>9}{:>10}{:>8}{:>9}{:>9}\n", r.operation, r.library, r.dtype, r.rows,
+    out += fmt::format("  {:<14}{:<20}{:<10}{:>6}{:>9}{:>10}{:>8}{:>9}{:>9}\n", r.operation, r.library, r.dtype, r.rows,
                        r.fitted, r.held_out, r.fresh_rows, r.fresh, r.bias);
   }
   for (const Checked& checked : report.checked) {
     if (page_of(report, checked.key) != nullptr) continue;
-    out += fmt::format("  {:<14}{:<16}{:<10} too few rows for a page\n", checked.key.operation, checked.key.library,
+    out += fmt::format("  {:<14}{:<20}{:<10} too few rows for a page\n", checked.key.operation, checked.key.library,
                        checked.key.dtype);
   }
   out += fmt::format("\n  mean error on fresh shapes {:.1f} %\n\n", 100 * mean_error(report.checked));
   for (const auto& [op, noise] : noise_by_op(report)) {
-    out += fmt::format("  noise of {:<14} p10 to p90 {:.1f} % of the median, {:.0f} % of the samples disturbed by others", op,
-                       100 * median(noise.widths), 100 * median(noise.disturbed));
+    out +=
+        fmt::format("  noise of {:<14} p10 to p90 {:.1f} % of the median, {:.0f} % of the samples disturbed by others",
+                    op, 100 * median(noise.widths), 100 * median(noise.disturbed));
     out += noise.failed > 0 ? fmt::format(", {} cases failed\n", noise.failed) : "\n";
   }
   return out + fmt::format("\nwritten to {}/; the same again: \n{}", report.folder, commands(report));
@@ -117,8 +118,8 @@ std::string calibration_markdown(const CalibrationReport& report) {
   out += "\n*Held out*: folds of unseen groups of the fitted rows. *Fresh*: shapes measured for the check alone.\n\n";
   out += "| noise | p10 to p90, of the median | samples disturbed by others | failed |\n| --- | ---: | ---: | ---: |\n";
   for (const auto& [op, noise] : noise_by_op(report)) {
-    out += fmt::format("| {} | {:.1f} % | {:.0f} % | {} |\n", op,
-                       100 * median(noise.widths), 100 * median(noise.disturbed), noise.failed);
+    out += fmt::format("| {} | {:.1f} % | {:.0f} % | {} |\n", op, 100 * median(noise.widths),
+                       100 * median(noise.disturbed), noise.failed);
   }
   out += "\n```\n" + commands(report) + "```\n\n```\n";
   for (const FamilyFit& page : report.pages) out += page_text(page);

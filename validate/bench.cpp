@@ -42,6 +42,13 @@ void warm_up(Run& run, Caches caches, double seconds) {
   for (int calls = 0; calls < 3 || since(begin) < seconds; ++calls) run.sample(caches);
 }
 
+// What others disturbed least is nearest to what the machine does alone.
+std::vector<double> quickest_quarter(std::vector<double> times) {
+  std::ranges::sort(times);
+  times.resize(std::min(times.size(), std::max<std::size_t>(3, times.size() / 4)));
+  return times;
+}
+
 }  // namespace
 
 Statistics statistics(std::vector<double> samples) {
@@ -93,7 +100,9 @@ Timing time_run(Run& run, Caches caches, const Effort& effort, bool multimodal) 
   EntropyRule entropy;
   std::vector<double> times, disturbed, clocks;
   const auto begin = std::chrono::steady_clock::now();
-  const auto content = [&] { return times.size() >= effort.least_samples && (multimodal ? entropy.finished() : spread.finished()); };
+  const auto content = [&] {
+    return times.size() >= effort.least_samples && (multimodal ? entropy.finished() : spread.finished());
+  };
   while (!content() && (since(begin) < effort.most_seconds || times.size() + disturbed.size() < 3)) {
     const Sample sample = run.sample(caches);
     if (sample.clock_hz > 0) clocks.push_back(sample.clock_hz);
@@ -103,7 +112,10 @@ Timing time_run(Run& run, Caches caches, const Effort& effort, bool multimodal) 
     entropy.add(sample.seconds);
   }
   const double share = static_cast<double>(disturbed.size()) / static_cast<double>(times.size() + disturbed.size());
-  if (times.size() < kFewestUndisturbed) times.insert(times.end(), disturbed.begin(), disturbed.end());
+  if (times.size() < kFewestUndisturbed) {
+    times.insert(times.end(), disturbed.begin(), disturbed.end());
+    times = quickest_quarter(std::move(times));
+  }
   return {.seconds = statistics(std::move(times)),
           .disturbed = share,
           .clock_hz = clocks.empty() ? 0 : statistics(std::move(clocks)).median};

@@ -2,7 +2,7 @@
 //
 //   warm-up      >= 3 calls and >= `warm_up` seconds: clocks rise, pages are mapped, code is loaded
 //   samples      until the rule is content, and at most `most_seconds`; disturbed ones (backend.hpp) count only where
-//                the others are fewer than kFewestUndisturbed
+//                the others are fewer than kFewestUndisturbed, and then the quickest quarter of all
 //   rules        spread   total >= `least_seconds` and standard deviation of the mean time < `noise`, or that deviation
 //   no
 //                         longer changing: within 5 % over the last half of 64 or more samples
@@ -52,7 +52,7 @@ class EntropyRule {
   std::vector<double> entropies_;
 };
 
-inline constexpr std::size_t kFewestUndisturbed = 5;
+inline constexpr std::size_t kFewestUndisturbed = 3;
 
 struct Effort {
   double warm_up = 0.05, least_seconds = 0.1, most_seconds = 1;
@@ -63,7 +63,7 @@ struct Effort {
 struct Timing {
   Statistics seconds;
   double disturbed = 0;  // share of the samples that were, used or not
-  double clock_hz = 0;        // median of those used
+  double clock_hz = 0;   // median of those used
 };
 // `multimodal` takes the entropy rule. The clock that ends the sampling is the sum of samples and of what surrounds
 // them.

@@ -75,16 +75,17 @@ void measure_case(Backend& backend, const Case& wanted, const Suite& suite, Reco
   if (suite.hot) record.hot_seconds = samples(time_run(*run, Caches::hot, suite.effort, is_exchange(wanted)));
 }
 
-// A case for every implementation that it names.
-std::vector<Case> with_libraries(const Backend& backend, const std::vector<Case>& cases, std::size_t& not_offered) {
-  std::vector<Case> list;
-  for (const Case& wanted : cases) {
+// A task for every implementation that its case names.
+std::vector<Task> with_libraries(const Backend& backend, const std::vector<Task>& tasks, std::size_t& not_offered) {
+  std::vector<Task> list;
+  for (const Task& task : tasks) {
+    const std::string& named = task.wanted.library;
     const std::size_t before = list.size();
-    for (const std::string& library : backend.libraries(wanted)) {
+    for (const std::string& library : backend.libraries(task.wanted)) {
       const bool first = list.size() == before;
-      if (wanted.library != "all" && wanted.library != library && !(wanted.library.empty() && first)) continue;
-      list.push_back(wanted);
-      list.back().library = library;
+      if (named != "all" && named != library && !(named.empty() && first)) continue;
+      list.push_back(task);
+      list.back().wanted.library = library;
     }
     if (list.size() == before) ++not_offered;
   }
@@ -103,24 +104,42 @@ LoadedBackend load_backend(const std::string& name, std::string& note) {
   return loaded("host");
 }
 
-Counts measure_cases(LoadedBackend& loaded, const Suite& suite, const std::vector<Case>& cases, const std::string& run,
-                     RecordFile& file, const Watch& watch) {
+std::vector<Task> tasks_of(const std::vector<Case>& cases, RecordFile& file) {
+  std::vector<Task> tasks;
+  for (const Case& wanted : cases) tasks.push_back({wanted, &file});
+  return tasks;
+}
+
+std::vector<Task> interleaved(const std::vector<Task>& a, const std::vector<Task>& b) {
+  constexpr std::size_t kRounds = 8;
+  std::vector<Task> tasks;
+  for (std::size_t round = 0; round < kRounds; ++round) {
+    for (const std::vector<Task>* list : {&a, &b}) {
+      for (std::size_t i = round; i < list->size(); i += kRounds) tasks.push_back((*list)[i]);
+    }
+  }
+  return tasks;
+}
+
+Counts measure_cases(LoadedBackend& loaded, const Suite& suite, const std::vector<Task>& tasks, const std::string& run,
+                     const Watch& watch) {
   Counts counts;
-  const std::vector<Case> wanted = with_libraries(*loaded.backend, cases, counts.not_offered);
-  for (std::size_t i = 0; i < wanted.size(); ++i) {
-    if (file.holds(wanted[i])) {
+  const std::vector<Task> offered = with_libraries(*loaded.backend, tasks, counts.not_offered);
+  for (std::size_t i = 0; i < offered.size(); ++i) {
+    const auto& [wanted, file] = offered[i];
+    if (file->holds(wanted)) {
       ++counts.before;
       continue;
     }
-    watch(i, wanted.size(), wanted[i]);
-    Record record = begun(loaded, wanted[i], run);
+    watch(i, offered.size());
+    Record record = begun(loaded, wanted, run);
     try {
-      measure_case(*loaded.backend, wanted[i], suite, record);
+      measure_case(*loaded.backend, wanted, suite, record);
     } catch (const HardwareError& why) {
       record.failed = why.what();
     }
     ++(record.failed.empty() ? counts.measured : counts.failed);
-    file.add(record);
+    file->add(record);
   }
   return counts;
 }

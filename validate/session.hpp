@@ -21,13 +21,23 @@ struct LoadedBackend {
 };
 LoadedBackend load_backend(const std::string& name, std::string& note);
 
+// A case and where its record goes.
+struct Task {
+  Case wanted;
+  RecordFile* file;
+};
+std::vector<Task> tasks_of(const std::vector<Case>& cases, RecordFile& file);
+// Both lists in eight rounds, each with every eighth case of both: a machine that changes while it is measured then
+// changes for the fit as it does for the check, and for small shapes as for large.
+std::vector<Task> interleaved(const std::vector<Task>& a, const std::vector<Task>& b);
+
 struct Counts {
   std::size_t measured = 0, before = 0, failed = 0, not_offered = 0;
 };
-using Watch = std::function<void(std::size_t done, std::size_t all, const Case& next)>;
+using Watch = std::function<void(std::size_t done, std::size_t all)>;
 
 // `run` marks the records. `watch` is told before every case.
-Counts measure_cases(LoadedBackend& loaded, const Suite& suite, const std::vector<Case>& cases, const std::string& run,
-                     RecordFile& file, const Watch& watch);
+Counts measure_cases(LoadedBackend& loaded, const Suite& suite, const std::vector<Task>& tasks, const std::string& run,
+                     const Watch& watch);
 
 }  // namespace moeline

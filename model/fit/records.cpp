@@ -170,6 +170,19 @@ FamilyData memory_family(const FamilyKey& key, const Gpu& gpu, std::vector<Memor
   return data;
 }
 
+// A processor's memory is farther below its arithmetic than a GPU's, and its threads meet in less than a microsecond.
+void adapt_to_host(FamilyData& data) {
+  constexpr double kFarther = 20;
+  std::vector<double> start;
+  for (Parameter& parameter : data.parameters) {
+    parameter.low /= kFarther;
+    if (parameter.unit.starts_with("GB/s")) parameter.high *= kFarther;
+    if (parameter.name == "memory") parameter.high = 2;  // of a bandwidth that is itself a measurement
+    start.push_back(parameter.name == "launch" ? 1 : parameter.name == "memory" || parameter.name == "exchange_link" ? 0.1 : parameter.start);
+  }
+  data.starts.push_back(std::move(start));
+}
+
 FamilyData family_of(const FamilyKey& key, Entry entry, const std::optional<Cluster>& machine) {
   FamilyData data{.key = key};
   if (machine && std::holds_alternative<Gpu>(machine->device)) {
@@ -178,6 +191,8 @@ FamilyData family_of(const FamilyKey& key, Entry entry, const std::optional<Clus
     if (!entry.grouped.empty()) data = grouped_gemm_family(key, gpu, entry.format, entry.grouped);
     if (!entry.passes.empty()) data = memory_family(key, gpu, std::move(entry.passes));
     if (!entry.calls.empty()) data = collective_family(key.device, machine->fabric.front(), std::move(entry.calls));
+    data.key = key;
+    if (gpu.architecture == "host") adapt_to_host(data);
   }
   data.key = key;
   for (const auto& [reason, count] : entry.skipped) data.skipped[reason] += count;

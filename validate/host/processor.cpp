@@ -120,11 +120,11 @@ void measure_limits(Processor& p, Team& team) {
   for (int i = 0; i < 2000; ++i) p.clock_hz = std::max(p.clock_hz, core_clock());
   constexpr std::size_t kTimes = 20000;
   const double flops_of_call = 2.0 * kTimes * kChains * 16 * team.size();
-  p.flops = flops_of_call / shortest(team, 200, [](int) { kept_alive = multiply_adds(kTimes); });
+  p.flops = flops_of_call / shortest(team, 60, [](int) { kept_alive = multiply_adds(kTimes); });
   const auto each =
       static_cast<std::size_t>(4 * p.last_level_cache / sizeof(double)) / static_cast<std::size_t>(team.size());
   const std::vector<double> data(each * static_cast<std::size_t>(team.size()), 1.5);
-  const double seconds = shortest(team, 40, [&](int member) {
+  const double seconds = shortest(team, 15, [&](int member) {
     const std::size_t begin = static_cast<std::size_t>(member) * each;
     kept_alive = read_sum(data, begin, begin + each);
   });

@@ -27,6 +27,9 @@ void spin_until(const Condition& condition) {
   }
 }
 
+// Whether so much of a time is missing that another process must have had it.
+bool lost(double missing, double time) { return missing > 0.02 * time + 1e-6; }
+
 }  // namespace
 
 double now() { return seconds_of(CLOCK_MONOTONIC); }
@@ -46,8 +49,6 @@ void Team::serve(int member) {
   for (unsigned call = 1;; ++call) {
     call_.wait(call - 1);
     if (leaving_) return;
-    const double before = processor_seconds();
-    own.ready = now();
     own.waited = 0;
     ++ready_;
     spin_until([&] { return go_.load(std::memory_order_acquire) == call; });
@@ -55,9 +56,7 @@ void Team::serve(int member) {
     own.start = now();
     (*work_)(member);
     own.end = now();
-    const double ended = processor_seconds();
-    own.held = ended - before;
-    own.worked = ended - begun;
+    own.worked = processor_seconds() - begun;
     ++done_;
     done_.notify_one();
   }
@@ -71,15 +70,16 @@ Sample Team::run(const std::function<void(int)>& work) {
   spin_until([&] { return ready_ == size(); });
   go_.store(call, std::memory_order_release);
   for (int done = done_; done < size(); done = done_) done_.wait(done);
-  double start = members_.front().start, end = 0, worked = 0;
+  double start = members_.front().start, last_start = start, end = 0, worked = 0;
   Sample sample;
   for (const Member& member : members_) {
     start = std::min(start, member.start);
+    last_start = std::max(last_start, member.start);
     end = std::max(end, member.end);
     worked = std::max(worked, member.worked - member.waited);
-    const double present = member.end - member.ready;
-    sample.disturbed |= present - member.held > 0.02 * present + 2e-6;
+    sample.disturbed |= lost(member.end - member.start - member.worked, member.end - member.start);
   }
+  sample.disturbed |= lost(last_start - start, end - start);
   sample.seconds = sample.disturbed ? worked : end - start;
   return sample;
 }

@@ -3,9 +3,9 @@
 //   main     ──ready?──go ─────────────── last end - first start
 //   member 0 ready ───── work ── end
 //   member 1 ready ───── work ─── end          ready, go and end are spun upon: nobody sleeps while the time runs
-// A call is disturbed when a member had less processor time than wall time: another process held its core. Its time is then
-// the processor time of the slowest member, waiting for others not counted: what the wall would have shown on a machine of
-// one's own, but for caches that the intruder used.
+// A call is disturbed when a member had less processor time than wall time, or began late: another process held its
+// core. Its time is then the processor time of the slowest member, waiting for others not counted: what the wall would
+// have shown on a machine of one's own, but for caches that the intruder used.
 #pragma once
 
 #include <atomic>
@@ -32,8 +32,8 @@ class Team {
 
  private:
   struct alignas(64) Member {
-    double ready = 0, start = 0, end = 0;         // seconds of the wall
-    double held = 0, worked = 0, waited = 0;      // of the processor: since ready, since start, in meetings
+    double start = 0, end = 0;      // seconds of the wall
+    double worked = 0, waited = 0;  // of the processor: between them, and of these in meetings
   };
   void serve(int member);
 
