@@ -42,13 +42,16 @@ namespace moeline::kernels::on_cpu {
 
 struct Block {
   Block(unsigned threads, std::size_t shared)
-      : all(threads), lanes((threads + 31) / 32), exchanged(threads), dynamic(shared / sizeof(uint4) + 64) {
+      : all(threads),
+        lanes((threads + 31) / 32),
+        exchanged{std::vector<std::uint64_t>(threads), std::vector<std::uint64_t>(threads)},
+        dynamic(shared / sizeof(uint4) + 64) {
     for (std::size_t warp = 0; warp < lanes.size(); ++warp)
       lanes[warp] = std::make_unique<std::barrier<>>(std::min(32u, threads - 32 * static_cast<unsigned>(warp)));
   }
   std::barrier<> all;
   std::vector<std::unique_ptr<std::barrier<>>> lanes;
-  std::vector<std::uint64_t> exchanged;
+  std::array<std::vector<std::uint64_t>, 2> exchanged;
   std::uint8_t* shared_memory() {
     void* at = dynamic.data();
     std::size_t room = dynamic.size() * sizeof(uint4);
@@ -70,13 +73,15 @@ inline std::unique_ptr<std::barrier<>> cluster_barrier;
 
 inline void warp_barrier() { block->lanes[threadIdx.x / 32]->arrive_and_wait(); }
 
-// Value of lane `from` of this warp.
+inline thread_local unsigned shuffles = 0;
+
+// Value of lane `from` of this warp. Two places take turns, so that one barrier is enough: nobody is two calls ahead.
 template <class T>
 T shuffled(T value, unsigned from) {
-  std::memcpy(&block->exchanged[threadIdx.x], &value, sizeof(T));
+  std::vector<std::uint64_t>& exchanged = block->exchanged[shuffles++ % 2];
+  std::memcpy(&exchanged[threadIdx.x], &value, sizeof(T));
   warp_barrier();
-  std::memcpy(&value, &block->exchanged[threadIdx.x / 32 * 32 + from], sizeof(T));
-  warp_barrier();
+  std::memcpy(&value, &exchanged[threadIdx.x / 32 * 32 + from], sizeof(T));
   return value;
 }
 
@@ -148,24 +153,28 @@ template <class... Parameters>
 cudaError_t launch(void (*kernel)(Parameters...), dim3 grid, unsigned threads, std::size_t shared, cudaStream_t,
                    Parameters... parameters) {
   gridDim = grid, blockDim = dim3(threads);
-  for (unsigned first = 0; first < grid.x * grid.y; first += on_cpu::cluster) {
-    std::vector<std::unique_ptr<on_cpu::Block>> blocks;
-    on_cpu::blocks_of_cluster.clear();
-    on_cpu::cluster_barrier = std::make_unique<std::barrier<>>(on_cpu::cluster * threads);
-    std::vector<std::thread> running;
+  const unsigned count = grid.x * grid.y, together = on_cpu::cluster * threads;
+  std::vector<std::unique_ptr<on_cpu::Block>> blocks;
+  const auto fresh_blocks = [&]() noexcept {
+    blocks.clear(), on_cpu::blocks_of_cluster.clear();
+    on_cpu::cluster_barrier = std::make_unique<std::barrier<>>(together);
     for (unsigned rank = 0; rank < on_cpu::cluster; ++rank) {
       blocks.push_back(std::make_unique<on_cpu::Block>(threads, shared));
       on_cpu::blocks_of_cluster.push_back(blocks.back().get());
     }
-    for (unsigned t = 0; t < on_cpu::cluster * threads; ++t)
-      running.emplace_back([&, t] {
-        const unsigned rank = t / threads, index = first + rank;
-        on_cpu::block = blocks[rank].get();
+  };
+  std::barrier next(together, fresh_blocks);
+  std::vector<std::thread> running;
+  for (unsigned t = 0; t < together; ++t)
+    running.emplace_back([&, t] {
+      for (unsigned index = t / threads; index < count; index += on_cpu::cluster) {
+        next.arrive_and_wait();
+        on_cpu::block = blocks[t / threads].get();
         threadIdx = {t % threads, 0, 0}, blockIdx = {index % grid.x, index / grid.x, 0};
         kernel(parameters...);
-      });
-    for (std::thread& thread : running) thread.join();
-  }
+      }
+    });
+  for (std::thread& thread : running) thread.join();
   return cudaSuccess;
 }
 

@@ -19,8 +19,8 @@ namespace {
 using Values = std::vector<float>;
 using Kernel = cudaError_t (*)(const GroupedGemm&, cudaStream_t);
 
-const std::vector<int> kOffsets{0, 0, 128, 128, 512, 512};
-constexpr int kExperts = 5, kRows = 512, kWide = 384, kDeep = 256;
+const std::vector<int> kOffsets{0, 0, 128, 128, 384, 384};
+constexpr int kExperts = 5, kRows = 384, kWide = 384, kDeep = 256;
 
 // Blocks of 32 along k spread over a few binades, rounded to bf16.
 Values random_values(std::size_t count, unsigned seed) {
