@@ -8,8 +8,6 @@
 
 namespace moeline {
 
-// The calibration that the scenario names; noted among its assumptions.
-Calibration calibration_named(Scenario& scenario);
 // Says why it cannot run, as text on stderr and with -o json as data; returns the exit code.
 int say_infeasible(const Infeasible& why, Format format, const std::string& origin);
 // "layer" when the scenario asks about one, else "train".

@@ -12,10 +12,13 @@ class Option;
 
 namespace moeline {
 
-inline constexpr int kAnswered = 0, kInternalError = 1, kBadInput = 2, kInfeasible = 3, kHardwareFailure = 4;
+inline constexpr int kAnswered = 0, kInternalError = 1, kBadInput = 2, kInfeasible = 3;  // kRunFailed = 4 is of engine
 
 // Set by the parsed subcommand; returns the exit code.
 using Action = std::function<int()>;
+
+// The exit code of `action`; a mistake or a failure is said in one line on stderr, by the first rank of a run of several.
+int answer_of(const Action& action);
 
 // Lets the option take only these names; another one gets "did you mean".
 void take_one_of(CLI::Option* option, const std::vector<std::string>& names);

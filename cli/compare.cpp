@@ -7,6 +7,7 @@
 #include "cli/asking.hpp"
 #include "cli/commands.hpp"
 #include "cli/scenario_flags.hpp"
+#include "fit/answer.hpp"
 #include "reports/comparison.hpp"
 
 namespace moeline {
@@ -20,14 +21,12 @@ std::optional<Json> result_of(const ScenarioFlags& flags) {
     if (json.is_object() && json.value("feasible", Json(true)) == false)
       throw SpecError(flags.file, "holds no answer: it was infeasible");
   }
-  Scenario scenario = read_scenario(flags.scenario(flags.kind()), flags.origin());
-  const Calibration calibration = calibration_named(scenario);
-  const Outcome outcome = evaluate(scenario, calibration);
+  const auto [scenario, calibration, outcome] = answer_to(flags.scenario(flags.kind()), flags.origin());
   if (const Infeasible* why = std::get_if<Infeasible>(&outcome)) {
     say_infeasible(*why, flags.output(), flags.origin());
     return std::nullopt;
   }
-  const std::string text = render(std::get<Evaluation>(outcome), scenario, Format::json, {});
+  const std::string text = render(std::get<Evaluation>(outcome), *scenario, Format::json, {});
   return parse_json(text, flags.origin());
 }
 

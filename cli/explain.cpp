@@ -7,6 +7,7 @@
 #include "cli/asking.hpp"
 #include "cli/commands.hpp"
 #include "cli/scenario_flags.hpp"
+#include "fit/answer.hpp"
 #include "reports/explanation.hpp"
 
 namespace moeline {
@@ -14,14 +15,8 @@ namespace {
 
 int explain(const ScenarioFlags& flags, std::size_t ops) {
   const Json json = flags.scenario(flags.kind());
-  Scenario scenario = read_scenario(json, flags.origin());
-  if (std::holds_alternative<Wafer>(scenario.cluster.device)) {
-    return say_infeasible({"explain takes GPU machines apart; of a wafer it knows only what `train` and `layer` print",
-                           "ask `moeline train`, or `moeline compare` with --set"},
-                          flags.output(), flags.origin());
-  }
-  const Calibration calibration = calibration_named(scenario);
-  const Outcome outcome = evaluate(scenario, calibration);
+  const auto [asked, calibration, outcome] = answer_to(json, flags.origin());
+  const Scenario& scenario = *asked;
   if (const Infeasible* why = std::get_if<Infeasible>(&outcome))
     return say_infeasible(*why, flags.output(), flags.origin());
   const Evaluation& evaluation = std::get<Evaluation>(outcome);

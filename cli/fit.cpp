@@ -10,8 +10,8 @@
 #include <optional>
 
 #include "cli/commands.hpp"
-#include "cli/measurement_files.hpp"
 #include "cli/whole_file.hpp"
+#include "fit/measurement_files.hpp"
 #include "fit/checking.hpp"
 #include "fit/few_points.hpp"
 #include "fit/measurement.hpp"

@@ -3,6 +3,8 @@
 #include <CLI/CLI.hpp>
 
 #include "cli/commands.hpp"
+#include "engine/ranks.hpp"
+#include "engine/run_failed.hpp"
 #include "spec/reader.hpp"
 #include "validate/backend.hpp"
 
@@ -11,6 +13,16 @@ namespace {
 
 const std::vector<std::string> kCommands{"train", "layer",   "explain", "solve", "compare", "sweep",
                                          "search", "measure", "calibrate", "fit", "check", "list", "show"};
+
+// Of the ranks of a sweep only the first speaks and fails: a launcher ends all at the first failure it sees, which must
+// not be that of a silent one.
+bool silent = false;
+
+int say(const std::string& problem, int code) {
+  if (silent) return kAnswered;
+  fmt::print(stderr, "moeline: {}\n", problem);
+  return code;
+}
 
 std::string help_of(const CLI::App* command) {
   return command == nullptr ? "see `moeline --help`" : fmt::format("see `moeline {} --help`", command->get_name());
@@ -78,28 +90,32 @@ int run(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& help) {
-    return app.exit(help);
+    return silent ? kAnswered : app.exit(help);
   } catch (const CLI::ParseError& error) {
-    fmt::print(stderr, "moeline: {}\n", flag_problem(app, error));
-    return kBadInput;
+    return say(flag_problem(app, error), kBadInput);
   }
   return action();
 }
 
 }  // namespace
+
+int answer_of(const Action& action) {
+  try {
+    return action();
+  } catch (const SpecError& error) {
+    return say(error.what(), kBadInput);
+  } catch (const RunFailed& error) {
+    return say(error.what(), kRunFailed);
+  } catch (const HardwareError& error) {
+    return say(error.what(), kRunFailed);
+  } catch (const std::exception& error) {
+    return say(fmt::format("internal error, please report it: {}", error.what()), kInternalError);
+  }
+}
+
 }  // namespace moeline
 
 int main(int argc, char** argv) {
-  try {
-    return moeline::run(argc, argv);
-  } catch (const moeline::SpecError& error) {
-    fmt::print(stderr, "moeline: {}\n", error.what());
-    return moeline::kBadInput;
-  } catch (const moeline::HardwareError& error) {
-    fmt::print(stderr, "moeline: {}\n", error.what());
-    return moeline::kHardwareFailure;
-  } catch (const std::exception& error) {
-    fmt::print(stderr, "moeline: internal error, please report it: {}\n", error.what());
-    return moeline::kInternalError;
-  }
+  moeline::silent = argc > 1 && std::string_view(argv[1]) == "sweep" && moeline::launched().rank > 0;
+  return moeline::answer_of([&] { return moeline::run(argc, argv); });
 }

@@ -9,6 +9,7 @@
 #include "cli/commands.hpp"
 #include "cli/measuring.hpp"
 #include "engine/progress.hpp"
+#include "engine/run_failed.hpp"
 
 namespace moeline {
 
@@ -60,7 +61,7 @@ int measure(const MeasureFlags& flags, const std::string& out) {
   const Counts counts = measured(loaded, suite, tasks_of(suite.cases, file), flags);
   fmt::print("{}: {} measured, {} there before, {} failed, on {}\n", out, counts.measured, counts.before, counts.failed,
              loaded.machine.device);
-  return counts.measured + counts.before > 0 ? kAnswered : kHardwareFailure;
+  return counts.measured + counts.before > 0 ? kAnswered : kRunFailed;
 }
 
 }  // namespace

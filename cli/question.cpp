@@ -9,23 +9,10 @@
 #include "cli/asking.hpp"
 #include "cli/commands.hpp"
 #include "cli/scenario_flags.hpp"
-#include "fit/calibration_file.hpp"
+#include "fit/answer.hpp"
 #include "reports/explanation.hpp"
 
 namespace moeline {
-
-Calibration calibration_named(Scenario& scenario) {
-  std::string note = "calibration: none, datasheet bounds";
-  Calibration calibration;
-  if (scenario.calibration == "auto") {
-    calibration = calibration_for(scenario.cluster, note);
-  } else if (scenario.calibration != "none") {
-    const std::string& path = scenario.calibration;
-    calibration = calibration_from(parse_json(read_file(path), path), path, scenario.cluster, note);
-  }
-  scenario.assumptions.push_back(note);
-  return calibration;
-}
 
 int say_infeasible(const Infeasible& why, Format format, const std::string& origin) {
   if (format == Format::json) fmt::print("{}", render_infeasible_json(why));
@@ -46,14 +33,13 @@ Terminal terminal() {
 }
 
 int answer(const ScenarioFlags& flags, const std::string& kind) {
-  Scenario scenario = read_scenario(flags.scenario(kind), flags.origin());
-  const Calibration calibration = calibration_named(scenario);
-  const Outcome outcome = evaluate(scenario, calibration);
+  const auto [asked, calibration, outcome] = answer_to(flags.scenario(kind), flags.origin());
+  const Scenario& scenario = *asked;
   if (const Infeasible* why = std::get_if<Infeasible>(&outcome)) return say_infeasible(*why, flags.output(), flags.origin());
   const Evaluation& evaluation = std::get<Evaluation>(outcome);
   std::vector<std::string> help;
   const TrainEvaluation* train = std::get_if<TrainEvaluation>(&evaluation.answer);
-  if (train != nullptr && !train->wafer && flags.output() == Format::table) {
+  if (train != nullptr && flags.output() == Format::table) {
     help = best_changes(effects(varied_question(scenario, calibration, evaluation)), {});
   }
   fmt::print("{}", render(evaluation, scenario, flags.output(), terminal(), help));

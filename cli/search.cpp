@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <memory>
 
 #include "cli/commands.hpp"
@@ -14,24 +15,20 @@
 namespace moeline {
 namespace {
 
+const std::vector<std::string> kObjectives{"time", "memory", "cost", "energy"};  // as in Objective
+
 struct SearchFlags {
   ScenarioFlags scenario;
   std::string objective = "time", max_memory;
   std::vector<std::string> fix;
+  std::vector<std::int64_t> try_devices;
   int top = 10, threads = 0;
 };
 
-Calibration calibration_of(const Scenario& scenario) {
-  std::string note;
-  const std::string& path = scenario.calibration;
-  if (path == "none") return {};
-  if (path == "auto") return calibration_for(scenario.cluster, note);
-  return calibration_from(parse_json(read_file(path), path), path, scenario.cluster, note);
-}
-
 Json record_of(const FoundLayout& found) {
   const Parallelism& p = found.layout.parallelism;
-  return Json{{"tp", p.tp},
+  Json record{{"devices", found.devices},
+              {"tp", p.tp},
               {"pp", p.pp},
               {"vpp", p.vpp},
               {"ep", p.ep},
@@ -40,7 +37,7 @@ Json record_of(const FoundLayout& found) {
               {"dp", p.dp},
               {"zero", p.zero},
               {"micro_batch", found.layout.micro_batch},
-              {"recompute", found.layout.recompute},
+              {"recompute", found.layout.recompute->name},
               {"step_time_seconds", found.step.value.in(second)},
               {"step_time_p10_seconds", found.step.p10.in(second)},
               {"step_time_p90_seconds", found.step.p90.in(second)},
@@ -48,19 +45,33 @@ Json record_of(const FoundLayout& found) {
               {"mfu", found.mfu},
               {"memory_required_bytes", found.required.in(byte)},
               {"memory_available_bytes", found.available.in(byte)}};
+  if (found.bill.money) {
+    record["currency"] = found.bill.currency;
+    record["cost_per_million_tokens"] = *found.bill.money_per_million_tokens();
+  }
+  if (found.bill.energy) record["kilowatt_hours_per_million_tokens"] = *found.bill.kilowatt_hours_per_million_tokens();
+  return record;
 }
 
-std::string screen(const SearchResult& result) {
+std::string screen(const SearchResult& result, Objective objective) {
   std::string text = fmt::format(
-      "{:>3} {:>3} {:>3} {:>4} {:>3} {:>3} {:>5} {:>4} {:>5} {:<9} {:>9} {:>21} {:>9} {:>6} {:>9}\n", "tp", "pp", "vpp",
-      "ep", "etp", "cp", "dp", "zero", "micro", "recompute", "step", "p10 .. p90", "tok/s/GPU", "MFU", "memory");
+      "{:>7} {:>3} {:>3} {:>3} {:>4} {:>3} {:>3} {:>5} {:>4} {:>5} {:<9} {:>9} {:>21} {:>9} {:>6} {:>9}", "devices",
+      "tp", "pp", "vpp", "ep", "etp", "cp", "dp", "zero", "micro", "recompute", "step", "p10 .. p90", "tok/s/GPU", "MFU",
+      "memory");
+  const bool cost = objective == Objective::cost, energy = objective == Objective::energy;
+  if (cost && !result.best.empty()) text += fmt::format(" {:>12}", result.best[0].bill.currency + "/Mtok");
+  if (energy) text += fmt::format(" {:>12}", "kWh/Mtok");
+  text += "\n";
   for (const FoundLayout& f : result.best) {
     const Parallelism& p = f.layout.parallelism;
     text += fmt::format(
-        "{:>3} {:>3} {:>3} {:>4} {:>3} {:>3} {:>5} {:>4} {:>5} {:<9} {:>9} {:>21} {:>9.0f} {:>4.1f} % {:>9}\n", p.tp,
-        p.pp, p.vpp, p.ep, p.etp, p.cp, p.dp, p.zero, f.layout.micro_batch, f.layout.recompute, format(f.step.value),
-        format(f.step.p10) + " .. " + format(f.step.p90), f.tokens_per_second_per_device, 100 * f.mfu,
-        format(f.required));
+        "{:>7} {:>3} {:>3} {:>3} {:>4} {:>3} {:>3} {:>5} {:>4} {:>5} {:<9} {:>9} {:>21} {:>9.0f} {:>4.1f} % {:>9}",
+        f.devices, p.tp, p.pp, p.vpp, p.ep, p.etp, p.cp, p.dp, p.zero, f.layout.micro_batch, f.layout.recompute->name,
+        format(f.step.value), format(f.step.p10) + " .. " + format(f.step.p90), f.tokens_per_second_per_device,
+        100 * f.mfu, format(f.required));
+    if (cost) text += fmt::format(" {:>12.4g}", *f.bill.money_per_million_tokens());
+    if (energy) text += fmt::format(" {:>12.4g}", *f.bill.kilowatt_hours_per_million_tokens());
+    text += "\n";
   }
   text += fmt::format("\n{} legal layouts, {} feasible; the others:\n", result.legal, result.feasible);
   for (const auto& [reason, count] : result.lost) text += fmt::format("{:>9}  {}\n", count, reason);
@@ -73,15 +84,11 @@ int none_runs(const SearchResult& result, const std::string& origin) {
   return kInfeasible;
 }
 
-int answer(const SearchFlags& flags) {
-  const std::string origin = flags.scenario.origin();
-  Json json = flags.scenario.scenario("train");
-  const Scenario scenario = read_scenario(json, origin);
-  // All layouts share the batch; left out, it is that of the scenario's own layout.
-  json["workload"]["global_batch"] = std::get<TrainWorkload>(scenario.workload).global_batch;
+SearchSettings settings_of(const SearchFlags& flags) {
   SearchSettings settings;
   settings.top = static_cast<std::size_t>(flags.top);
-  settings.by_memory = flags.objective == "memory";
+  const auto named = std::find(kObjectives.begin(), kObjectives.end(), flags.objective);
+  settings.objective = static_cast<Objective>(named - kObjectives.begin());
   settings.fixed = read_fixed(flags.fix, "--fix");
   settings.threads = flags.threads > 0 ? flags.threads : threads_of_this_machine();
   settings.progress = !flags.scenario.quiet;
@@ -92,7 +99,39 @@ int answer(const SearchFlags& flags) {
                       fmt::format("\"{}\": expected a size with its unit, such as \"160 GB\"", flags.max_memory));
     }
   }
-  const SearchResult result = search(json, origin, scenario, calibration_of(scenario), settings);
+  return settings;
+}
+
+// All numbers of devices share the batch; left out, it is that of the scenario's own layout.
+std::variant<SearchResult, Infeasible> searched(const SearchFlags& flags, const SearchSettings& settings) {
+  const std::string origin = flags.scenario.origin();
+  Json json = flags.scenario.scenario("train");
+  const Scenario scenario = read_scenario(json, origin);
+  std::string note;
+  const Calibration calibration = calibration_named(scenario.calibration, scenario.cluster, note);
+  if (flags.try_devices.empty()) return search(scenario, calibration, settings, origin);
+  json["workload"]["global_batch"] = std::get<TrainWorkload>(scenario.workload).global_batch;
+  SearchResult all;
+  for (const std::int64_t devices : flags.try_devices) {
+    json["devices"] = devices;
+    auto more = search(read_scenario(json, origin), calibration, settings, origin);
+    if (std::holds_alternative<Infeasible>(more)) return more;
+    all = merged(std::move(all), std::get<SearchResult>(std::move(more)), settings);
+  }
+  return all;
+}
+
+int refuse(const Infeasible& why, const std::string& origin) {
+  fmt::print(stderr, "moeline: {}: infeasible: {}; {}\n", origin, why.reason, why.advice);
+  return kInfeasible;
+}
+
+int answer(const SearchFlags& flags) {
+  const std::string origin = flags.scenario.origin();
+  const SearchSettings settings = settings_of(flags);
+  const auto outcome = searched(flags, settings);
+  if (const Infeasible* why = std::get_if<Infeasible>(&outcome)) return refuse(*why, origin);
+  const SearchResult& result = std::get<SearchResult>(outcome);
   Json layouts = Json::array();
   for (const FoundLayout& found : result.best) layouts.push_back(record_of(found));
   const Format format = flags.scenario.output();
@@ -105,7 +144,7 @@ int answer(const SearchFlags& flags) {
       fmt::print("{}", records_markdown(layouts));
       break;
     case Format::table:
-      fmt::print("{}", screen(result));
+      fmt::print("{}", screen(result, settings.objective));
       break;
     case Format::json:
       fmt::print("{}\n", Json{{"kind", "search"},
@@ -130,7 +169,12 @@ void add_search(CLI::App& app, Action& action) {
   command->add_option("--global-batch", flags->scenario.global_batch, "sequences per optimiser step");
   command->add_option("--top", flags->top, "how many layouts to show: --top 5")->check(CLI::Range(1, 100000));
   take_one_of(command->add_option("--objective", flags->objective, "what is to be small: --objective memory"),
-              {"time", "memory"});
+              kObjectives);
+  command
+      ->add_option("--try-devices", flags->try_devices,
+                   "search these numbers of devices, the same batch on each: --try-devices 64,128,256")
+      ->delimiter(',')
+      ->check(CLI::Range(1, 1 << 24));
   command
       ->add_option(
           "--fix", flags->fix,

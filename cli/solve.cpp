@@ -7,6 +7,7 @@
 #include "cli/asking.hpp"
 #include "cli/commands.hpp"
 #include "cli/scenario_flags.hpp"
+#include "fit/calibration_file.hpp"
 #include "reports/solution.hpp"
 
 namespace moeline {
@@ -21,8 +22,9 @@ int solve(const Request& request) {
   const ScenarioFlags& flags = request.flags;
   const Json json = flags.scenario(flags.kind());
   const Wanted wanted = read_wanted(request.want, kind_asked(json) == "layer");
-  Scenario scenario = read_scenario(json, flags.origin());
-  const Calibration calibration = calibration_named(scenario);
+  const Scenario scenario = read_scenario(json, flags.origin());
+  std::string note;
+  const Calibration calibration = calibration_named(scenario.calibration, scenario.cluster, note);
   const VariedInput input = varied_input(json, flags.origin(), request.vary);
   RootProblem problem = root_problem(json, flags.origin(), calibration, input, wanted);
   if (!request.from.empty()) problem.from = input.read(request.from);

@@ -19,9 +19,9 @@ struct SweepFlags {
   bool quiet = false;
 };
 
-SweepSettings settings_of(const SweepFlags& flags, const Columns& columns) {
+SweepSettings settings_of(const SweepFlags& flags, const Columns& columns, int ranks_here) {
   SweepSettings settings;
-  settings.threads = flags.threads > 0 ? flags.threads : threads_of_this_machine();
+  settings.threads = flags.threads > 0 ? flags.threads : threads_of_this_machine(ranks_here);
   settings.progress = !flags.quiet;
   for (const std::string& text : flags.where) settings.where.emplace_back(text, columns, "--where");
   if (!flags.pareto.empty()) {
@@ -39,32 +39,78 @@ void to_stdout(const std::string& text) {
   if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size()) throw SpecError("stdout", "cannot be written");
 }
 
-int run(const SweepFlags& flags) {
-  const Sweep sweep = read_sweep(parse_json(read_file(flags.file), flags.file), flags.file);
-  const PointReader reader(sweep, flags.file);
-  const Columns& columns = reader.columns();
-  const SweepSettings settings = settings_of(flags, columns);
-  const bool csv = flags.format == "csv";
-  const RowText text = [&](const Point& point) { return csv ? sweep_csv_row(point) : sweep_json_row(point, columns); };
-  std::unique_ptr<RowFile> file;
-  if (!flags.out.empty()) {
-    const std::string how = fmt::format("{} {} {}", flags.format, flags.pareto, fmt::join(flags.where, " "));
-    file = std::make_unique<RowFile>(flags.out, reader.fingerprint(how));
-    if (file->before().points > 0 && !flags.quiet) {
-      fmt::print(stderr, "moeline: {}: {} of {} points are there already{}\n", flags.out, file->before().points,
-                 sweep.points(), file->before().complete ? "" : ", going on");
-    }
+// What every rank reads.
+struct Question {
+  Question(const SweepFlags& flags, int ranks_here)
+      : sweep(read_sweep(parse_json(read_file(flags.file), flags.file), flags.file)),
+        reader(sweep, flags.file),
+        settings(settings_of(flags, reader.columns(), ranks_here)),
+        csv(flags.format == "csv"),
+        row([this](const Point& point) { return csv ? sweep_csv_row(point) : sweep_json_row(point, reader.columns()); }) {}
+
+  Sweep sweep;
+  PointReader reader;
+  SweepSettings settings;
+  bool csv;
+  RowText row;
+};
+
+std::unique_ptr<RowFile> open_file(const SweepFlags& flags, const Question& question) {
+  if (flags.out.empty()) return nullptr;
+  const std::string how = fmt::format("{} {} {}", flags.format, flags.pareto, fmt::join(flags.where, " "));
+  auto file = std::make_unique<RowFile>(flags.out, question.reader.fingerprint(how));
+  const FileProgress& before = file->before();
+  if (before.points > 0 && !flags.quiet) {
+    fmt::print(stderr, "moeline: {}: {} of {} points are {}{}\n", flags.out, before.points, question.sweep.points(),
+               flags.pareto.empty() || before.complete ? "there already" : "in the front already",
+               before.complete ? "" : ", going on");
   }
-  run_sweep(sweep, reader, settings, csv ? sweep_csv_header(columns) : "", text, file.get(), to_stdout);
+  return file;
+}
+
+int run(const SweepFlags& flags, int ranks_here = 1, Turns* turns = nullptr) {
+  const Question question(flags, ranks_here);
+  const std::unique_ptr<RowFile> file = open_file(flags, question);
+  run_sweep(question.sweep, question.reader, question.settings,
+            question.csv ? sweep_csv_header(question.reader.columns()) : "", question.row, file.get(), to_stdout, turns);
   if (std::fflush(stdout) != 0) throw SpecError("stdout", "cannot be written");
   return kAnswered;
+}
+
+// Rank 0: speaks for all, and all end with its exit code.
+int lead(const SweepFlags& flags, Ranks& ranks) {
+  Turns turns(ranks);
+  const int code = answer_of([&] { return run(flags, ranks.here, &turns); });
+  const int silent = turns.dismiss(code);
+  if (silent > 0 && code == kAnswered) {
+    fmt::print(stderr, "moeline: {} of {} ranks ended early; rank 0 computed their points\n", silent, ranks.size);
+  }
+  return code;
+}
+
+// Every other rank.
+int serve(const SweepFlags& flags, Ranks& ranks) {
+  try {
+    const Question question(flags, ranks.here);
+    return serve_sweep(ranks, question.reader, question.settings, question.row);
+  } catch (const std::exception& error) {
+    return take_no_turns(ranks, error.what());
+  }
+}
+
+int run_launched(const SweepFlags& flags) {
+  const std::unique_ptr<Ranks> ranks = ranks_of_this_run();
+  if (ranks == nullptr) return run(flags);
+  return ranks->rank == 0 ? lead(flags, *ranks) : serve(flags, *ranks);
 }
 
 }  // namespace
 
 void add_sweep(CLI::App& app, Action& action) {
   CLI::App* command = app.add_subcommand("sweep", "vary anything over values, in parallel; one row per point");
-  command->footer("Example: moeline sweep examples/sweeps/qwen3-30b-h200.json --where memory_fits");
+  command->footer(
+      "Example: moeline sweep examples/sweeps/qwen3-30b-h200.json --where memory_fits\n"
+      "On several machines: mpirun -n 64 moeline sweep FILE --out rows.csv   (or srun)");
   auto flags = std::make_shared<SweepFlags>();
   command
       ->add_option("file", flags->file,
@@ -83,7 +129,7 @@ void add_sweep(CLI::App& app, Action& action) {
   command->add_option("--threads", flags->threads, "how many; all cores if left out: --threads 2")
       ->check(CLI::Range(1, 4096));
   command->add_flag("--quiet", flags->quiet, "no progress and no notes on stderr");
-  command->callback([flags, &action] { action = [flags] { return run(*flags); }; });
+  command->callback([flags, &action] { action = [flags] { return run_launched(*flags); }; });
 }
 
 }  // namespace moeline

@@ -1,17 +1,33 @@
-# Which optional parts can this machine build? Said once, when configuring; nothing else depends on the answer yet.
+# Which optional parts can this machine build? Said once, when configuring. The Python module and the MPI module are
+# built where they can be; nothing else depends on the answer yet.
 include(CheckLanguage)
 set(missing_parts)
 
 set(outer_log_level ${CMAKE_MESSAGE_LOG_LEVEL})
 set(CMAKE_MESSAGE_LOG_LEVEL NOTICE)  # check_language announces its search
 check_language(CUDA)
+set(MPI_CXX_SKIP_MPICXX ON)
 find_package(MPI QUIET COMPONENTS CXX)
+if(MOELINE_PYTHON)
+  # The distribution's Python comes with the distribution's pybind11; another one is named by -DPython_EXECUTABLE=.
+  if(EXISTS /usr/bin/python3)
+    set(Python_EXECUTABLE /usr/bin/python3 CACHE FILEPATH "whose module is built")
+  endif()
+  find_package(Python 3.9 QUIET COMPONENTS Interpreter Development.Module)
+  if(Python_FOUND)
+    find_package(pybind11 2.10 QUIET CONFIG)
+  endif()
+  set(MOELINE_PYTHON_FOUND ${pybind11_FOUND})
+endif()
 set(CMAKE_MESSAGE_LOG_LEVEL ${outer_log_level})
 find_program(MOELINE_NPM npm)
 mark_as_advanced(MOELINE_NPM)
 
 if(NOT CMAKE_CUDA_COMPILER)
   list(APPEND missing_parts "GPU measurements (no CUDA compiler)")
+endif()
+if(MOELINE_PYTHON AND NOT MOELINE_PYTHON_FOUND)
+  list(APPEND missing_parts "the Python module (no pybind11 or no Python headers)")
 endif()
 if(NOT MPI_CXX_FOUND)
   list(APPEND missing_parts "runs over several machines (no MPI)")

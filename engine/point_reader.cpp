@@ -23,7 +23,7 @@ bool below(const std::string& pointer, const std::string& field) {
   return pointer == "/" + field || pointer.starts_with("/" + field + "/");
 }
 
-std::string calibration_named(const Json& scenario, const std::string& origin) {
+std::string calibration_name(const Json& scenario, const std::string& origin) {
   const auto named = scenario.find("calibration");
   if (named == scenario.end() || named->is_null()) return "auto";
   if (!named->is_string()) throw SpecError(origin + "#/calibration", "expected \"auto\", \"none\" or a path");
@@ -32,9 +32,7 @@ std::string calibration_named(const Json& scenario, const std::string& origin) {
 
 Calibration read_calibration(const std::string& named, const Cluster& cluster) {
   std::string note;
-  if (named == "none") return {};
-  if (named == "auto") return calibration_for(cluster, note);
-  return calibration_from(parse_json(read_file(named), named), named, cluster, note);
+  return calibration_named(named, cluster, note);
 }
 
 // Calibrations are chosen by the name of the machine and its architecture, and by nothing else of it.
@@ -131,7 +129,7 @@ Outcome PointReader::outcome(const std::vector<Json>& values) const {
   Memo& memo = memos_->of_thread.local();
   const Cluster& cluster =
       remembered(memo.clusters, key_of(machine_axes_, values), [&] { return read_cluster_of(json, origin_); });
-  const std::string named = calibration_named(json, origin_);
+  const std::string named = calibration_name(json, origin_);
   const Calibration& calibration =
       remembered(memo.calibrations, calibration_key(named, cluster), [&] { return read_calibration(named, cluster); });
   const ModelSpec& model =

@@ -104,9 +104,13 @@ void RowFile::write(const std::string& text) {
   waiting_.clear();
 }
 
-bool RowFile::note_is_due() const { return std::chrono::steady_clock::now() - noted_ >= kBetweenNotes; }
+bool RowFile::note_is_due() const {
+  const auto since = std::chrono::steady_clock::now() - noted_;
+  return since >= kBetweenNotes && since >= 9 * note_took_;
+}
 
 void RowFile::note(const FileProgress& progress) {
+  const auto begin = std::chrono::steady_clock::now();
   if (!write_all(file_, waiting_) || ::fdatasync(file_) != 0) fail("cannot be written: " + problem());
   bytes_ += waiting_.size();
   waiting_.clear();
@@ -124,6 +128,7 @@ void RowFile::note(const FileProgress& progress) {
     fail(fmt::format("{} cannot be written: {}", note_path_, problem()));
   }
   noted_ = std::chrono::steady_clock::now();
+  note_took_ = noted_ - begin;
 }
 
 }  // namespace moeline

@@ -1,8 +1,8 @@
 // Where do the rows go, and how far did an earlier run come? Killed at any moment, the same command goes on.
 //
 //   FILE            the rows
-//   FILE.progress   {"sweep": fingerprint, "points": done, "bytes": of FILE that hold them, "complete": false, "front":
-//   [...]}
+//   FILE.progress   {"sweep": fingerprint, "points": done, "bytes": of FILE that hold them, "complete": false,
+//                    "front": [rows that FILE will hold at the end]}
 // The note is replaced as a whole (written beside, renamed) after its rows have reached the disk; what FILE holds
 // beyond `bytes` is cut off and computed again. So no row is lost, halved or written twice. One run at a time: FILE is
 // locked.
@@ -31,9 +31,10 @@ class RowFile {
   RowFile(const RowFile&) = delete;
   RowFile& operator=(const RowFile&) = delete;
 
+  const std::string& path() const { return path_; }
   const FileProgress& before() const { return before_; }
   void write(const std::string& text);
-  bool note_is_due() const;                 // a few times a second
+  bool note_is_due() const;                 // a few times a second; seldom enough to take a tenth of the time
   void note(const FileProgress& progress);  // `bytes` is filled in here
 
  private:
@@ -45,6 +46,7 @@ class RowFile {
   FileProgress before_;
   std::uint64_t bytes_ = 0;
   std::chrono::steady_clock::time_point noted_;
+  std::chrono::steady_clock::duration note_took_{};
   int file_ = -1;
 };
 

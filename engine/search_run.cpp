@@ -1,7 +1,10 @@
 #include "engine/search_run.hpp"
 
+#include <tbb/enumerable_thread_specific.h>
+
 #include <algorithm>
-#include <variant>
+#include <atomic>
+#include <limits>
 
 #include "engine/in_order.hpp"
 #include "engine/progress.hpp"
@@ -9,61 +12,143 @@
 namespace moeline {
 namespace {
 
-using Tried = std::variant<FoundLayout, std::string>;  // or the reason
+// What one family of layouts adds to the search.
+struct FamilyResult {
+  std::vector<FoundLayout> best;
+  ReasonCounts lost;
+  std::uint64_t legal = 0, feasible = 0;
+};
 
-struct Search {
-  const Json& json;
-  const std::string& origin;
-  const Scenario& scenario;
-  const Calibration& calibration;
-  const SearchSettings& settings;
+// What is to be small, in any unit: all layouts share the tokens of a step.
+double figure_of(const FoundLayout& found, Objective objective) {
+  switch (objective) {
+    case Objective::time:
+      return found.step.value.in(second);
+    case Objective::memory:
+      return found.required.in(byte);
+    case Objective::cost:
+      return *found.bill.money;
+    case Objective::energy:
+      return found.bill.energy->in(joule);
+  }
+  return 0;
+}
 
-  Tried tried(const Layout& layout) const {
-    const Scenario s = read_scenario(with_layout(json, layout), origin, {&scenario.cluster, &scenario.model});
-    const Bytes have = memory_capacity(s.cluster.device), limit = settings.max_memory.value_or(have);
-    if (least_memory(s, layout) > min(limit, have)) return "out of memory by weights, gradients and optimiser alone";
-    const Outcome outcome = evaluate(s, calibration);
-    if (const Infeasible* why = std::get_if<Infeasible>(&outcome)) return kind_of_reason(*why);
-    const TrainEvaluation& train = std::get<TrainEvaluation>(std::get<Evaluation>(outcome).answer);
-    if (train.memory.total() > limit) return "over --max-memory";
-    return FoundLayout{layout,    train.step,           train.tokens_per_second_per_device,
-                       train.mfu, train.memory.total(), train.memory_available};
+constexpr const char* kBeaten[]{"feasible, but slower", "feasible, but larger", "feasible, but dearer",
+                                "feasible, but takes more energy"};
+
+// Keeps the best, of equals the first to come.
+void keep(std::vector<FoundLayout>& best, FoundLayout found, const SearchSettings& settings) {
+  const auto better = [&](const FoundLayout& a, const FoundLayout& b) {
+    return figure_of(a, settings.objective) < figure_of(b, settings.objective);
+  };
+  if (best.size() == settings.top && !better(found, best.back())) return;
+  best.insert(std::upper_bound(best.begin(), best.end(), found, better), std::move(found));
+  if (best.size() > settings.top) best.pop_back();
+}
+
+void count_beaten(SearchResult& result, Objective objective) {
+  const std::uint64_t beaten = result.feasible - result.best.size();
+  if (beaten > 0) result.lost[kBeaten[static_cast<std::size_t>(objective)]] = beaten;
+}
+
+class Search {
+ public:
+  Search(const Scenario& scenario, const Recipe& recipe, const Calibration& calibration, const SearchSettings& settings)
+      : scenario_(scenario), recipe_(recipe), settings_(settings), space_(scenario, settings.fixed),
+        steps_([&] { return std::make_unique<TrainingSteps>(scenario.cluster, scenario.model, calibration); }) {}
+
+  SearchResult run() {
+    const std::vector<LayoutFamily> families = space_.families();
+    SearchResult result;
+    Progress shown(0, families.size(), settings_.progress);
+    in_order(
+        0, families.size(), settings_.threads, [&](std::uint64_t i) { return of_family(families[i]); },
+        [&](std::uint64_t i, FamilyResult family) {
+          for (FoundLayout& found : family.best) keep(result.best, std::move(found), settings_);
+          for (const auto& [reason, count] : family.lost) result.lost[reason] += count;
+          result.legal += family.legal;
+          result.feasible += family.feasible;
+          // Cost and energy grow with the time alone, where the devices are given.
+          const bool by_time = settings_.objective != Objective::memory;
+          if (by_time && result.best.size() == settings_.top) longest_ = result.best.back().step.value.in(second);
+          shown.at(i + 1);
+          return true;
+        });
+    count_beaten(result, settings_.objective);
+    return result;
   }
 
-  bool better(const FoundLayout& a, const FoundLayout& b) const {
-    return settings.by_memory ? a.required < b.required : a.step.value < b.step.value;
+ private:
+  FamilyResult of_family(const LayoutFamily& family) {
+    FamilyResult result;
+    const std::vector<Layout> members = space_.members(family, result.lost);
+    result.legal = members.size();
+    if (members.empty()) return result;
+    TrainingSteps& steps = *steps_.local();
+    const Bytes have = memory_capacity(scenario_.cluster.device);
+    for (const Layout& layout : members) {
+      const TrainWorkload train = workload_of(scenario_, layout);
+      const StepQuestion question{recipe_, scenario_.routing, layout.parallelism, train};
+      if (steps.least_memory(question) > have) {
+        ++result.lost["out of memory by weights, gradients and optimiser alone"];
+        continue;
+      }
+      // A layout whose busiest stage alone takes longer than the last of the best is none of them, on any thread.
+      const std::optional<StepAnswer> answer = steps.evaluate(question, longest_.load() * second);
+      if (!answer) {
+        ++result.feasible;
+      } else if (const Infeasible* why = std::get_if<Infeasible>(&*answer)) {
+        ++result.lost[kind_of_reason(*why)];
+      } else {
+        ++result.feasible;
+        const TrainEvaluation& step = std::get<TrainEvaluation>(*answer);
+        keep(result.best,
+             {scenario_.cluster.devices, layout, step.step, step.tokens_per_second_per_device, step.mfu,
+              step.memory.total(), step.memory_available, bill(scenario_, step)},
+             settings_);
+      }
+    }
+    return result;
   }
+
+  const Scenario& scenario_;
+  const Recipe& recipe_;
+  const SearchSettings& settings_;
+  LayoutSpace space_;
+  tbb::enumerable_thread_specific<std::unique_ptr<TrainingSteps>> steps_;
+  std::atomic<double> longest_ = std::numeric_limits<double>::infinity();  // seconds
 };
 
 }  // namespace
 
-SearchResult search(const Json& json, const std::string& origin, const Scenario& scenario,
-                    const Calibration& calibration, const SearchSettings& settings) {
-  SearchResult result;
-  const std::vector<Layout> layouts = legal_layouts(scenario, settings.fixed, result.lost);
-  result.legal = layouts.size();
-  const Search one{json, origin, scenario, calibration, settings};
-  Progress shown(0, layouts.size(), settings.progress);
-  in_order(
-      0, layouts.size(), settings.threads, [&](std::uint64_t i) { return one.tried(layouts[i]); },
-      [&](std::uint64_t i, Tried tried) {
-        shown.at(i + 1);
-        if (const std::string* why = std::get_if<std::string>(&tried)) {
-          ++result.lost[*why];
-          return true;
-        }
-        ++result.feasible;
-        FoundLayout& found = std::get<FoundLayout>(tried);
-        const auto place =
-            std::upper_bound(result.best.begin(), result.best.end(), found,
-                             [&](const FoundLayout& a, const FoundLayout& b) { return one.better(a, b); });
-        result.best.insert(place, std::move(found));
-        if (result.best.size() > settings.top) result.best.pop_back();
-        return true;
-      });
-  const std::uint64_t beaten = result.feasible - result.best.size();
-  if (beaten > 0) result.lost[settings.by_memory ? "feasible, but larger" : "feasible, but slower"] = beaten;
-  return result;
+std::variant<SearchResult, Infeasible> search(const Scenario& given, const Calibration& calibration,
+                                              const SearchSettings& settings, const std::string& origin) {
+  const Objective objective = settings.objective;
+  if (const std::string why = missing_price(given.cluster); objective == Objective::cost && !why.empty())
+    throw SpecError(origin, "cost is not known: " + why);
+  if (const std::string why = missing_power(given.cluster); objective == Objective::energy && !why.empty())
+    throw SpecError(origin, "energy is not known: " + why);
+  Scenario scenario = given;
+  Gpu* gpu = std::get_if<Gpu>(&scenario.cluster.device);
+  if (gpu == nullptr) {
+    return Infeasible{"layouts are cuts over GPUs; wafers share nothing but the batch",
+                      "ask `moeline train`, or sweep /workload/wafer"};
+  }
+  if (settings.max_memory) gpu->hbm_capacity.value = min(gpu->hbm_capacity.value, *settings.max_memory);
+  std::vector<std::string> notes;
+  Recipe recipe = scenario.recipe;
+  if (auto why = legalise(recipe, scenario.cluster.device, notes)) return *why;
+  return Search(scenario, recipe, calibration, settings).run();
+}
+
+SearchResult merged(SearchResult all, SearchResult more, const SearchSettings& settings) {
+  for (FoundLayout& found : more.best) keep(all.best, std::move(found), settings);
+  for (const auto& [reason, count] : more.lost) all.lost[reason] += count;
+  all.legal += more.legal;
+  all.feasible += more.feasible;
+  count_beaten(all, settings.objective);
+  return all;
 }
 
 }  // namespace moeline

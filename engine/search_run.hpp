@@ -3,17 +3,22 @@
 
 #include <optional>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "cost/calibration.hpp"
+#include "plan/bill.hpp"
 #include "plan/evaluate.hpp"
 #include "plan/layouts.hpp"
+#include "plan/train.hpp"
 
 namespace moeline {
 
+enum class Objective { time, memory, cost, energy };  // what is to be small; the last two per token
+
 struct SearchSettings {
   std::size_t top = 10;
-  bool by_memory = false;             // else by step time
+  Objective objective = Objective::time;
   std::optional<Bytes> max_memory{};  // per device; the device's own otherwise
   FixedFields fixed;
   int threads = 1;
@@ -21,10 +26,12 @@ struct SearchSettings {
 };
 
 struct FoundLayout {
+  std::int64_t devices = 1;
   Layout layout;
   Range step;
   double tokens_per_second_per_device = 0, mfu = 0;
   Bytes required, available;
+  Bill bill;
 };
 
 struct SearchResult {
@@ -33,8 +40,11 @@ struct SearchResult {
   std::uint64_t legal = 0, feasible = 0;
 };
 
-// `json` is the scenario that the layouts are put into; `scenario` is what it reads as.
-SearchResult search(const Json& json, const std::string& origin, const Scenario& scenario,
-                    const Calibration& calibration, const SearchSettings& settings);
+// `scenario` asks about training; its own layout is replaced. Infeasible: layouts are cuts over GPUs.
+// By cost or energy, the machine must state its price or power: SpecError.
+std::variant<SearchResult, Infeasible> search(const Scenario& scenario, const Calibration& calibration,
+                                              const SearchSettings& settings, const std::string& origin);
+// Two searches, such as on two numbers of devices, as one.
+SearchResult merged(SearchResult all, SearchResult more, const SearchSettings& settings);
 
 }  // namespace moeline

@@ -5,15 +5,9 @@
 #include <string>
 #include <vector>
 
-#include "fit/checking.hpp"
+#include "fit/check_files.hpp"
 
 namespace moeline {
-
-struct CheckedFile {
-  std::string path;
-  std::vector<Checked> families;
-  std::string refusal;  // why the file could not be read; empty if it could
-};
 
 std::string check_text(const std::vector<CheckedFile>& files);
 nlohmann::ordered_json check_json(const std::vector<CheckedFile>& files);

@@ -72,23 +72,40 @@ std::string term_text(const Term& term) {
   return fmt::format("{} {:.6g}", name, term.value);
 }
 
+// The formula and those terms that are not zero, over as many lines as they take.
+std::string terms_text(const std::string& formula, const std::vector<Term>& terms) {
+  std::string out, line = fmt::format("      {}:", formula);
+  for (const Term& term : terms) {
+    if (term.value == 0) continue;
+    const std::string text = term_text(term);
+    if (line.size() + text.size() > 118) {
+      out += line + "\n";
+      line = "       ";
+    }
+    line += (line.find_first_not_of(' ') == std::string::npos || line.back() == ':' ? " " : " · ") + text;
+  }
+  return out + line + "\n";
+}
+
+std::string passes_text(const Explanation& e) {
+  const std::vector<PassExplanation> passes = explained_passes(e.evaluation);
+  if (passes.empty()) return "";
+  std::string out = "\n  the passes of the wafer and what sets their time\n";
+  for (const PassExplanation& pass : passes) {
+    out += fmt::format("  {} of {}   {} x {:.0f} = {}   {}\n", pass.phase, pass.where, format(pass.time), pass.times,
+                       format(pass.times * pass.time), pass.bound_by);
+    out += terms_text(pass.formula, pass.terms);
+  }
+  return out;
+}
+
 std::string ops_text(const Explanation& e) {
   if (e.ops.empty()) return "";
   std::string out = "\n  the longest ops and what they are made of\n";
   for (const OpExplanation& op : e.ops) {
     out += fmt::format("  {}: {}, {} of {}   {} x {:.0f} = {}   {}, {}\n", op.group, op.name, op.phase, op.where,
                        format(op.cost.time), op.times, format(op.total()), op.cost.bound_by, name(op.cost.source));
-    std::string line = fmt::format("      {}:", op.formula);
-    for (const Term& term : op.terms) {
-      if (term.value == 0) continue;
-      const std::string text = term_text(term);
-      if (line.size() + text.size() > 118) {
-        out += line + "\n";
-        line = "       ";
-      }
-      line += (line.find_first_not_of(' ') == std::string::npos || line.back() == ':' ? " " : " · ") + text;
-    }
-    out += line + "\n";
+    out += terms_text(op.formula, op.terms);
   }
   return out;
 }
@@ -123,13 +140,15 @@ std::string explanation_text(const Explanation& e) {
   if (const TrainEvaluation* train = std::get_if<TrainEvaluation>(&e.evaluation.answer)) {
     const Bytes left = train->memory_available - train->memory.total();
     out += fmt::format("  step     {}   MFU {:.1f} %\n", format(train->step.value), 100 * train->mfu);
-    out += fmt::format("  memory   {} left of {} ({:.0f} %), stage {} binds\n", format(left),
-                       format(train->memory_available), 100 * (left / train->memory_available), train->memory_stage);
+    out += fmt::format("  memory   {} left of {} ({:.0f} %){}\n", format(left),
+                       format(train->memory_available), 100 * (left / train->memory_available),
+                       train->wafer ? "" : fmt::format(", stage {} binds", train->memory_stage));
   } else {
     out += fmt::format("  layer    {} forward and backward\n", format(answer_time(e.evaluation)));
   }
-  out += fmt::format("  what would help   {}\n\n", fmt::join(best_changes(e.elasticities, e.neighbours), "   "));
-  return out + inputs_text(e) + without_text(e) + neighbours_text(e) + ops_text(e);
+  const std::vector<std::string> best = best_changes(e.elasticities, e.neighbours);
+  out += fmt::format("  what would help   {}\n\n", best.empty() ? "no input alone" : fmt::format("{}", fmt::join(best, "   ")));
+  return out + inputs_text(e) + without_text(e) + neighbours_text(e) + passes_text(e) + ops_text(e);
 }
 
 }  // namespace moeline

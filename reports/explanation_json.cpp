@@ -39,6 +39,32 @@ Json neighbours_json(const std::vector<LayoutNeighbour>& neighbours) {
   return list;
 }
 
+Json terms_json(const std::vector<Term>& terms) {
+  Json json = Json::object();
+  for (const Term& term : terms) {
+    // A unit in the key, but not twice: "tensor_seconds", "bytes".
+    std::string key(term.name);
+    if (!term.unit.empty() && term.name != term.unit) key.append("_").append(term.unit);
+    json[key] = term.value;
+  }
+  return json;
+}
+
+Json passes_json(const std::vector<PassExplanation>& passes) {
+  Json list = Json::array();
+  for (const PassExplanation& pass : passes) {
+    list.push_back(Json{{"where", pass.where},
+                        {"phase", pass.phase},
+                        {"seconds", pass.time.in(second)},
+                        {"times", pass.times},
+                        {"total_seconds", (pass.times * pass.time).in(second)},
+                        {"bound_by", pass.bound_by},
+                        {"formula", pass.formula},
+                        {"terms", terms_json(pass.terms)}});
+  }
+  return list;
+}
+
 Json ops_json(const std::vector<OpExplanation>& ops) {
   Json list = Json::array();
   for (const OpExplanation& op : ops) {
@@ -52,13 +78,7 @@ Json ops_json(const std::vector<OpExplanation>& ops) {
               {"bound_by", op.cost.bound_by},
               {"source", name(op.cost.source)},
               {"formula", op.formula}};
-    json["terms"] = Json::object();
-    for (const Term& term : op.terms) {
-      // A unit in the key, but not twice: "tensor_seconds", "bytes".
-      std::string key(term.name);
-      if (!term.unit.empty() && term.name != term.unit) key.append("_").append(term.unit);
-      json["terms"][key] = term.value;
-    }
+    json["terms"] = terms_json(op.terms);
     list.push_back(json);
   }
   return list;
@@ -81,6 +101,8 @@ std::string explanation_json(const Explanation& e) {
     out["without"].push_back(
         Json{{"name", f.name}, {"kind", f.kind}, {"time_seconds", f.time.in(second)}, {"time_change", f.change}});
   out["neighbours"] = neighbours_json(e.neighbours);
+  const std::vector<PassExplanation> passes = explained_passes(e.evaluation);
+  if (!passes.empty()) out["passes"] = passes_json(passes);
   out["ops"] = ops_json(e.ops);
   out["assumptions"] = e.evaluation.assumptions;
   out["scenario"] = e.scenario.resolved;

@@ -2,6 +2,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "plan/bill.hpp"
 #include "reports/formats.hpp"
 
 namespace moeline {
@@ -41,19 +42,16 @@ Json memory_json(const TrainEvaluation& train) {
 // Unknown prices are absent, not zero.
 Json cost_json(const TrainEvaluation& train, const Scenario& s) {
   Json cost = Json::object();
-  const auto devices = static_cast<double>(s.cluster.devices);
-  const TrainWorkload& workload = std::get<TrainWorkload>(s.workload);
-  const double tokens = static_cast<double>(workload.global_batch) * static_cast<double>(workload.sequence);
-  if (s.cluster.price) {
-    const double step = s.cluster.price->per_device_hour * devices * train.step.value.in(second) / 3600;
-    cost["currency"] = s.cluster.price->currency;
-    cost["per_step"] = step;
-    cost["per_million_tokens"] = step / tokens * 1e6;
+  const Bill sums = bill(s, train);
+  if (sums.money) {
+    cost["currency"] = sums.currency;
+    cost["per_step"] = *sums.money;
+    cost["per_million_tokens"] = *sums.money_per_million_tokens();
   }
-  if (train.wafer || (s.cluster.node && s.cluster.node->power_per_device)) {  // a wafer's figure is that of its system
-    const Joules energy = train.power_per_device * devices * train.step.value;
-    cost["kilowatt_hours_per_step"] = energy.in(kilowatt_hour);
-    cost["tokens_per_joule"] = tokens / energy.in(joule);
+  if (sums.energy) {
+    cost["kilowatt_hours_per_step"] = sums.energy->in(kilowatt_hour);
+    cost["kilowatt_hours_per_million_tokens"] = *sums.kilowatt_hours_per_million_tokens();
+    cost["tokens_per_joule"] = sums.tokens / sums.energy->in(joule);
   }
   return cost;
 }
@@ -99,7 +97,7 @@ Json train_json(const TrainEvaluation& train, const Evaluation& evaluation, cons
   if (train.wafer) out["wafer"] = wafer_json(*train.wafer);
   out["micro_batches"] = train.micro_batches;
   out["busiest_stage"] = train.busiest_stage;
-  out["stage_layers"] = train.stage_layers;
+  out["stage_layers"] = train.cut->stage_layers;
   out["breakdown"] = Json::array();
   for (const BreakdownRow& row : train.breakdown.rows()) {
     out["breakdown"].push_back(row_json(row.name, row.phase, row.lane, row.seconds, row.exposed, train.step.value,

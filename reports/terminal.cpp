@@ -5,6 +5,7 @@
 #include <array>
 #include <cmath>
 
+#include "plan/bill.hpp"
 #include "reports/formats.hpp"
 
 namespace moeline {
@@ -140,6 +141,15 @@ std::string power_line(const TrainEvaluation& train) {
   return out + "\n";
 }
 
+// Only where the machine has a price.
+std::string cost_line(const Bill& bill) {
+  if (!bill.money) return "";
+  std::string out = fmt::format("  cost     {:.4g} {} a step, {:.4g} per million tokens", *bill.money, bill.currency,
+                                *bill.money_per_million_tokens());
+  if (bill.energy) out += fmt::format("; {:.4g} kWh a step", bill.energy->in(kilowatt_hour));
+  return out + "\n";
+}
+
 std::string wafer_lines_text(const WaferAnswer& wafer) {
   std::string out = fmt::format(
       "  balance  {} tokens a micro-batch; dense models need {}, this one {}", format_count(std::llround(wafer.tokens)),
@@ -151,7 +161,7 @@ std::string wafer_lines_text(const WaferAnswer& wafer) {
   return out + fmt::format("\n  bound by {}\n", wafer.binds);
 }
 
-std::string train_screen(const TrainEvaluation& train, const Ink& ink) {
+std::string train_screen(const TrainEvaluation& train, const Scenario& scenario, const Ink& ink) {
   const bool floor = !(train.step.p10 < train.step.value);
   const std::string range = floor ? fmt::format("at least, up to {}", format(train.step.p90))
                                   : fmt::format("{} .. {}", format(train.step.p10), format(train.step.p90));
@@ -163,6 +173,7 @@ std::string train_screen(const TrainEvaluation& train, const Ink& ink) {
   out += memory_line(train, ink);
   if (train.wafer) out += wafer_lines_text(*train.wafer);
   out += power_line(train);
+  out += cost_line(bill(scenario, train));
   out += fmt::format("  held by  {}\n\n", held_by(train));
   std::vector<Line> lines;
   for (const BreakdownRow& row : train.breakdown.rows()) {
@@ -205,7 +216,7 @@ std::string to_screen(const Evaluation& evaluation, const Scenario& scenario, co
   const Ink ink(terminal.color);
   std::string out = ink.bold(headline(evaluation, scenario)) + "\n";
   if (const TrainEvaluation* train = std::get_if<TrainEvaluation>(&evaluation.answer)) {
-    out += train_screen(*train, ink);
+    out += train_screen(*train, scenario, ink);
   } else {
     out += layer_screen(std::get<LayerEvaluation>(evaluation.answer), ink);
   }

@@ -278,4 +278,11 @@ Calibration calibration_from(const Json& json, const std::string& origin, const 
   return assemble(pages);
 }
 
+Calibration calibration_named(const std::string& name, const Cluster& cluster, std::string& note) {
+  note = "calibration: none, datasheet bounds";
+  if (name == "none") return {};
+  if (name == "auto") return calibration_for(cluster, note);
+  return calibration_from(parse_json(read_file(name), name), name, cluster, note);
+}
+
 }  // namespace moeline

@@ -18,5 +18,7 @@ Calibration calibration_for(const Cluster& cluster, std::string& note);
 // From a file of one's own. Pages measured on another device than the cluster's are extrapolated, at three times their
 // spread; a page whose parameters are not those of its equations is a SpecError.
 Calibration calibration_from(const Json& json, const std::string& origin, const Cluster& cluster, std::string& note);
+// The one that a scenario names: "auto" the carried one, "none" the bounds, else the path of a file.
+Calibration calibration_named(const std::string& name, const Cluster& cluster, std::string& note);
 
 }  // namespace moeline

@@ -62,18 +62,31 @@ OpCost cost(const StateScan& s, const Machine& machine) {
 OpCost cost(const Elementwise& pass, const Machine& machine) { return streamed(pass.read + pass.written, machine); }
 OpCost cost(const Permute& pass, const Machine& machine) { return streamed(pass.read + pass.written, machine); }
 
+namespace {
+
+OpCost searched(const Gemm& product, const Machine& machine) { return cost(product, machine.gpu, adapted(product, machine)); }
+OpCost searched(const GroupedGemm& product, const Machine& machine) {
+  if (const GemmFit* measured = machine.calibration.grouped(product.operands)) return cost(product, machine.gpu, *measured);
+  // The dense family's parameters over the grouped tiles, plus what each expert costs.
+  OpCost grouped = cost(product, machine.gpu, adapted(product, machine));
+  if (grouped.source < Source::extrapolated) grouped.source = Source::extrapolated;
+  grouped.spread *= kGroupedWidening;
+  return grouped;
+}
+
+template <class Product>
+OpCost product_cost(const Product& product, const Machine& machine) {
+  if (machine.products == nullptr) return searched(product, machine);
+  return machine.products->cost(product, [&](const Product& p) { return searched(p, machine); });
+}
+
+}  // namespace
+
 OpCost cost(const Work& work, const Machine& machine) {
   struct Visitor {
     const Machine& machine;
-    OpCost operator()(const Gemm& w) const { return cost(w, machine.gpu, adapted(w, machine)); }
-    OpCost operator()(const GroupedGemm& w) const {
-      if (const GemmFit* measured = machine.calibration.grouped(w.operands)) return cost(w, machine.gpu, *measured);
-      // The dense family's parameters over the grouped tiles, plus what each expert costs.
-      OpCost grouped = cost(w, machine.gpu, adapted(w, machine));
-      if (grouped.source < Source::extrapolated) grouped.source = Source::extrapolated;
-      grouped.spread *= kGroupedWidening;
-      return grouped;
-    }
+    OpCost operator()(const Gemm& w) const { return product_cost(w, machine); }
+    OpCost operator()(const GroupedGemm& w) const { return product_cost(w, machine); }
     OpCost operator()(const Collective& w) const { return cost(w, machine.fabric, machine.calibration); }
     OpCost operator()(const TokenExchange& w) const { return cost(w, machine.fabric, machine.calibration); }
     OpCost operator()(const AttentionCore& w) const { return cost(w, machine); }

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "cost/calibration.hpp"
+#include "gpu/product_memo.hpp"
 #include "ops/step.hpp"
 #include "ops/work.hpp"
 #include "spec/device.hpp"
@@ -17,6 +18,7 @@ struct Machine {
   const Fabric& fabric;
   const Calibration& calibration;
   std::vector<std::string_view> free{};  // what if these breakdown groups took no time?
+  ProductMemo* products = nullptr;       // of this machine, where many steps are asked about
 };
 
 bool is_free(const Machine& machine, std::string_view group);

@@ -1,6 +1,7 @@
 #include "memory/footprint.hpp"
 
 #include <algorithm>
+#include <array>
 
 namespace moeline {
 namespace {
@@ -101,7 +102,7 @@ void ffn_tensors(Saved& saved, const MemoryContext& c, const MoeFfn& moe) {
   saved.unless(Recompute::moe_act, "expert activation", product_input(c.recipe, c.recipe.expert, elements));
 }
 
-void add_layer(LocalParameters& local, const MemoryContext& c, const LayerKind& kind, double count) {
+LocalParameters layer_share(const MemoryContext& c, const LayerKind& kind) {
   const LayerParameters p = layer_parameters(c.model, kind);
   const Shape s = shape(c);
   double attention = real(p.attention) / s.tp;
@@ -111,45 +112,64 @@ void add_layer(LocalParameters& local, const MemoryContext& c, const LayerKind& 
   }
   const double cut = attention + real(p.dense_ffn + p.shared) / s.tp;
   const double experts = real(p.experts) / real(c.parallelism.ep * c.parallelism.etp);
-  local.dense += count * (cut + real(p.router + p.norms));
-  local.expert += count * experts;
-  if (bits(c.recipe.linear) < 16) local.quantised += count * cut;
-  if (bits(c.recipe.expert) < 16) local.quantised += count * experts;
+  return {.dense = cut + real(p.router + p.norms),
+          .expert = experts,
+          .quantised = (bits(c.recipe.linear) < 16 ? cut : 0) + (bits(c.recipe.expert) < 16 ? experts : 0)};
 }
 
-Bytes activations(const MemoryContext& c, const StageContent& stage) {
-  Bytes per_micro_batch;
-  const auto layer_bytes = [&](const LayerKind& kind) {
-    Bytes sum;
-    for (const SavedTensor& tensor : saved_tensors(c, kind)) sum += tensor.bytes;
-    return sum;
-  };
-  for (std::size_t kind = 0; kind < stage.layers_of_kind.size(); ++kind) {
-    if (stage.layers_of_kind[kind] > 0) per_micro_batch += stage.layers_of_kind[kind] * layer_bytes(c.model.kinds[kind]);
-  }
-  if (stage.mtp_modules > 0) {
-    per_micro_batch += stage.mtp_modules * layer_bytes(c.model.kinds[static_cast<std::size_t>(c.model.mtp_layers[0])]);
-  }
-  return stage.micro_batches * per_micro_batch;
-}
-
-Bytes workspace(const MemoryContext& c, const StageContent& stage) {
+// In backward: rows and their gradient, gradients of gate and up.
+Bytes expert_workspace(const MemoryContext& c, const MoeFfn& moe) {
   const Shape s = shape(c);
-  Bytes largest;
-  if (stage.head) {  // logits in bf16 and their softmax in fp32
-    const double logits = s.tokens * real(c.model.vocabulary) / s.tp;
-    largest = bf16(logits) + bytes(DType::fp32, logits);
-  }
+  const double etp = real(c.parallelism.etp);
+  const ExpertLoad load = expert_load(moe, c.routing, s.shard * real(c.parallelism.ep) * etp, real(c.parallelism.ep));
+  const double rows = s.shard * real(moe.top_k) * etp * load.overload;
+  return bf16(rows * (2 * s.hidden + 3 * real(moe.width) / etp));
+}
+
+PartMemory layer_memory(const MemoryContext& c, const LayerKind& kind) {
+  PartMemory part{.parameters = layer_share(c, kind), .activations = {}, .workspace = {}};
+  for (const SavedTensor& tensor : saved_tensors(c, kind)) part.activations += tensor.bytes;
+  if (const MoeFfn* moe = std::get_if<MoeFfn>(&kind.ffn)) part.workspace = expert_workspace(c, *moe);
+  return part;
+}
+
+void add(LocalParameters& sum, const LocalParameters& part, double times) {
+  sum.dense += times * part.dense;
+  sum.expert += times * part.expert;
+  sum.quantised += times * part.quantised;
+}
+
+using Parts = std::array<MemoryPart, 6>;
+
+Parts parts_of(const MemoryContext& c, const ModelMemory& memory, const StageContent& stage) {
+  const LocalParameters local = local_parameters(c, memory, stage);
+  const Parallelism& p = c.parallelism;
+  const double dense_ranks = real(p.dp * p.cp), expert_ranks = real(p.edp());
+  // Parameters a device keeps of what is sharded from ZeRO stage `from_stage` on; no stage shards from 4 on.
+  const auto sharded = [&](int from_stage) {
+    return p.zero >= from_stage ? local.dense / dense_ranks + local.expert / expert_ranks : local.dense + local.expert;
+  };
+  // Quantised parameters rest in bf16 beside their copies only where the recipe says so.
+  const double in_bf16 = c.recipe.weight == DType::bf16 || local.quantised <= 0 ? 1 : 1 - local.quantised / (local.dense + local.expert);
+  const double copies = c.recipe.transposed_weight ? 2 : 1;
+  const bool kept = c.recipe.weights_made == Made::optimizer_step;  // else they live within their product
+  const DType quantised = bits(c.recipe.expert) < 16 ? c.recipe.expert : c.recipe.linear;
+  Bytes activations = stage.mtp_modules * memory.mtp.activations;
+  Bytes workspace = max(stage.head ? memory.head.workspace : Bytes{}, stage.mtp_modules > 0 ? memory.mtp.workspace : Bytes{});
   for (std::size_t kind = 0; kind < stage.layers_of_kind.size(); ++kind) {
-    const MoeFfn* moe = std::get_if<MoeFfn>(&c.model.kinds[kind].ffn);
-    if (moe == nullptr || stage.layers_of_kind[kind] == 0) continue;
-    const ExpertLoad load =
-        expert_load(*moe, c.routing, s.shard * real(c.parallelism.ep * c.parallelism.etp), real(c.parallelism.ep));
-    const double rows = s.shard * real(moe->top_k) * real(c.parallelism.etp) * load.overload;
-    // In backward: rows and their gradient, gradients of gate and up.
-    largest = max(largest, bf16(rows * (2 * s.hidden + 3 * real(moe->width) / real(c.parallelism.etp))));
+    if (stage.layers_of_kind[kind] == 0) continue;
+    activations += stage.layers_of_kind[kind] * memory.kinds[kind].activations;
+    workspace = max(workspace, memory.kinds[kind].workspace);
   }
-  return largest;
+  return {{
+      {"weights", in_bf16 * bf16(sharded(3))},
+      {"quantised_weights",
+       local.quantised > 0 && kept ? copies * bytes(quantised, local.quantised) * (sharded(3) / sharded(4)) : Bytes{}},
+      {"gradients", bytes(c.train.gradient, sharded(2))},
+      {"optimizer", sharded(1) * optimizer_bytes_per_parameter(c.train.optimizer)},
+      {"activations", stage.micro_batches * activations},
+      {"workspace", workspace},
+  }};
 }
 
 }  // namespace
@@ -167,22 +187,32 @@ Bytes Footprint::of(std::string_view name) const {
   return {};
 }
 
-LocalParameters local_parameters(const MemoryContext& c, const StageContent& stage) {
+ModelMemory model_memory(const MemoryContext& c) {
+  const Shape s = shape(c);
+  ModelMemory memory;
+  for (const LayerKind& kind : c.model.kinds) memory.kinds.push_back(layer_memory(c, kind));
+  const double logits = s.tokens * real(c.model.vocabulary) / s.tp;
+  memory.head.parameters.dense = s.hidden;
+  memory.head.workspace = bf16(logits) + bytes(DType::fp32, logits);  // and their softmax in fp32
+  if (!c.model.mtp_layers.empty()) {
+    memory.mtp = memory.kinds[static_cast<std::size_t>(c.model.mtp_layers[0])];
+    memory.mtp.parameters.dense += 2 * s.hidden * s.hidden / s.tp + 3 * s.hidden;
+  }
+  memory.table = s.hidden * real(c.model.vocabulary) / s.tp;
+  return memory;
+}
+
+LocalParameters local_parameters(const MemoryContext& c, const ModelMemory& memory, const StageContent& stage) {
   LocalParameters local;
   for (std::size_t kind = 0; kind < stage.layers_of_kind.size(); ++kind) {
-    add_layer(local, c, c.model.kinds[kind], stage.layers_of_kind[kind]);
+    add(local, memory.kinds[kind].parameters, stage.layers_of_kind[kind]);
   }
-  const double hidden = real(c.model.hidden), tp = real(c.parallelism.tp);
-  const double table = hidden * real(c.model.vocabulary) / tp;
-  if (stage.mtp_modules > 0) {
-    add_layer(local, c, c.model.kinds[static_cast<std::size_t>(c.model.mtp_layers[0])], stage.mtp_modules);
-    local.dense += stage.mtp_modules * (2 * hidden * hidden / tp + 3 * hidden);
-  }
-  if (stage.embedding) local.dense += table;
+  add(local, memory.mtp.parameters, stage.mtp_modules);
+  if (stage.embedding) local.dense += memory.table;
   const bool shares_table = c.model.tied_embedding && stage.embedding;
-  if (stage.head) local.dense += (shares_table ? 0 : table) + hidden;
+  if (stage.head) local.dense += (shares_table ? 0 : memory.table) + memory.head.parameters.dense;
   // MTP modules embed the next tokens: a stage away from the embedding holds its own copy.
-  if (stage.mtp_modules > 0 && !stage.embedding) local.dense += table;
+  if (stage.mtp_modules > 0 && !stage.embedding) local.dense += memory.table;
   return local;
 }
 
@@ -201,30 +231,15 @@ Bytes optimizer_bytes_per_parameter(Optimizer optimizer) {
   return (optimizer == Optimizer::adam ? 4.0 + 4 + 4 : 4.0 + 2 + 2) * byte;
 }
 
-Footprint footprint(const MemoryContext& c, const StageContent& stage) {
-  const LocalParameters local = local_parameters(c, stage);
-  const Parallelism& p = c.parallelism;
-  const double dense_ranks = real(p.dp * p.cp), expert_ranks = real(p.edp());
-  // Parameters a device keeps of what is sharded from ZeRO stage `from_stage` on; no stage shards from 4 on.
-  const auto sharded = [&](int from_stage) {
-    return p.zero >= from_stage ? local.dense / dense_ranks + local.expert / expert_ranks : local.dense + local.expert;
-  };
-  // Quantised parameters rest in bf16 beside their copies only where the recipe says so.
-  const double in_bf16 = c.recipe.weight == DType::bf16 || local.quantised <= 0 ? 1 : 1 - local.quantised / (local.dense + local.expert);
-  const double copies = c.recipe.transposed_weight ? 2 : 1;
-  const bool kept = c.recipe.weights_made == Made::optimizer_step;  // else they live within their product
-  const DType quantised = bits(c.recipe.expert) < 16 ? c.recipe.expert : c.recipe.linear;
-  Footprint footprint;
-  footprint.parts = {
-      {"weights", in_bf16 * bf16(sharded(3))},
-      {"quantised_weights",
-       local.quantised > 0 && kept ? copies * bytes(quantised, local.quantised) * (sharded(3) / sharded(4)) : Bytes{}},
-      {"gradients", bytes(c.train.gradient, sharded(2))},
-      {"optimizer", sharded(1) * optimizer_bytes_per_parameter(c.train.optimizer)},
-      {"activations", activations(c, stage)},
-      {"workspace", workspace(c, stage)},
-  };
-  return footprint;
+Footprint footprint(const MemoryContext& c, const ModelMemory& memory, const StageContent& stage) {
+  const Parts parts = parts_of(c, memory, stage);
+  return {.parts = {parts.begin(), parts.end()}};
+}
+
+Bytes required(const MemoryContext& c, const ModelMemory& memory, const StageContent& stage) {
+  Bytes sum;
+  for (const MemoryPart& part : parts_of(c, memory, stage)) sum += part.bytes;
+  return sum;
 }
 
 }  // namespace moeline

@@ -61,9 +61,35 @@ struct MemoryContext {
   const TrainWorkload& train;
 };
 
-LocalParameters local_parameters(const MemoryContext& context, const StageContent& stage);
+// What one part of the model adds to the stage that holds it; the same for every pp, dp and ZeRO stage.
+struct PartMemory {
+  LocalParameters parameters;
+  Bytes activations;  // of one micro-batch
+  Bytes workspace;
+};
+
+// The parts that stages are sums of.
+struct ModelMemory {
+  std::vector<PartMemory> kinds;  // one layer, by ModelSpec::kinds
+  PartMemory mtp;                 // one module, its layer included, its embedding not
+  PartMemory head;                // final norm and logits, without the table
+  double table = 0;               // parameters of the embedding, and of the output table where it is another
+};
+
+ModelMemory model_memory(const MemoryContext& context);
+LocalParameters local_parameters(const MemoryContext& context, const ModelMemory& parts, const StageContent& stage);
+Footprint footprint(const MemoryContext& context, const ModelMemory& parts, const StageContent& stage);
+// The footprint's total alone, for those who ask of many stages.
+Bytes required(const MemoryContext& context, const ModelMemory& parts, const StageContent& stage);
+
 std::vector<SavedTensor> saved_tensors(const MemoryContext& context, const LayerKind& layer);
 Bytes optimizer_bytes_per_parameter(Optimizer optimizer);
-Footprint footprint(const MemoryContext& context, const StageContent& stage);
+
+inline LocalParameters local_parameters(const MemoryContext& context, const StageContent& stage) {
+  return local_parameters(context, model_memory(context), stage);
+}
+inline Footprint footprint(const MemoryContext& context, const StageContent& stage) {
+  return footprint(context, model_memory(context), stage);
+}
 
 }  // namespace moeline

@@ -7,7 +7,7 @@ namespace moeline {
 
 class StepBuilder {
  public:
-  StepBuilder(Phase phase, const Recipe& recipe) : phase_(phase), recipe_(recipe) {}
+  StepBuilder(Phase phase, const Recipe& recipe) : phase_(phase), recipe_(recipe) { step_.reserve(kUsual); }
 
   // The next op of the chain; collectives and exchanges go to the network lane by themselves.
   void add(std::string_view group, std::string_view name, const Work& work, Part part = Part::other);
@@ -50,6 +50,8 @@ class StepBuilder {
 
  private:
   void push(std::string_view group, std::string_view name, const Work& work, Part part);
+
+  static constexpr std::size_t kUsual = 48;  // ops of a layer
 
   Phase phase_;
   const Recipe& recipe_;

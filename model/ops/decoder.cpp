@@ -24,10 +24,11 @@ bool recomputed(const TrainWorkload& train, const Op& op, bool is_moe_layer) {
 }
 
 // The forward ops that run again, one after the other.
-Step again(const DecoderContext& c, const Step& forward, const LayerKind& layer) {
+Step again(const DecoderContext& c, const LayerKind& layer) {
+  if (!c.train.full_recompute && c.train.recompute.empty()) return {};
   const bool is_moe = std::holds_alternative<MoeFfn>(layer.ffn);
   Step step;
-  for (Op op : forward) {
+  for (Op op : layer_forward(c, layer)) {
     if (!recomputed(c.train, op, is_moe)) continue;
     op.phase = Phase::recompute;
     op.after = {static_cast<int>(step.size()) - 1, -1, -1};
@@ -54,7 +55,7 @@ Step layer_forward(const DecoderContext& c, const LayerKind& layer) {
 
 Step layer_backward(const DecoderContext& c, const LayerKind& layer) {
   StepBuilder builder(Phase::backward, c.recipe);
-  builder.append(again(c, layer_forward(c, layer), layer));
+  builder.append(again(c, layer));
   ffn_backward(builder, c, layer.ffn);
   attention_backward(builder, c, layer.attention);
   return builder.take();

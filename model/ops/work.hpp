@@ -20,6 +20,7 @@ struct Gemm {
   DType output = DType::bf16;
   bool accumulate = false;  // C is read and added to (gradient accumulation)
   double software_block = 0;  // elements of k between rescales of the partial sum outside the tensor cores; 0: none
+  bool operator==(const Gemm&) const = default;
 };
 
 // `groups` products of the same n and k (fprop, dgrad) or of the same m and n (wgrad), one per expert that has tokens.
@@ -32,6 +33,7 @@ struct GroupedGemm {
   double software_block = 0;
   Kernels kernels = Kernels::te;
   bool wgrad = false;  // k is the rows of one expert
+  bool operator==(const GroupedGemm&) const = default;
 };
 
 // softmax(Q K^T) V. Area = queries x keys per head, half of it if causal; a window caps the keys of each query.

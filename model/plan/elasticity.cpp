@@ -5,10 +5,11 @@
 #include <algorithm>
 #include <cmath>
 
+#include "plan/wafer_inputs.hpp"
+
 namespace moeline {
 namespace {
 
-constexpr double kStep = 1e-3;    // of the central difference, in ln x
 constexpr double kTenth = 1.1;    // what the effect is quoted for
 constexpr double kNothing = 1e9;  // a rate times this takes no time
 
@@ -76,6 +77,17 @@ void add_device_inputs(std::vector<Input>& list, const Gpu& gpu) {
   }
 }
 
+void add_overhead_inputs(std::vector<Input>& list) {
+  list.push_back({.name = "kernel launches",
+                  .value = "calibration",
+                  .kind = InputKind::latency,
+                  .scale = [](Question& q, double f) { scale_launches(q.calibration, f); }});
+  list.push_back({.name = "exchange overheads",
+                  .value = "calibration",
+                  .kind = InputKind::latency,
+                  .scale = [](Question& q, double f) { scale_exchange_overheads(q.calibration, f); }});
+}
+
 void add_fabric_inputs(std::vector<Input>& list, const Fabric& fabric) {
   for (std::size_t t = 0; t < fabric.size(); ++t) {
     const std::string tier = fabric[t].name.substr(0, fabric[t].name.find(','));
@@ -105,14 +117,18 @@ void add_workload_inputs(std::vector<Input>& list, const Scenario& s) {
                     .kind = InputKind::workload,
                     .integer = value,
                     .neighbours = halved_and_doubled(value),
-                    .set = [assign](Question& q, std::int64_t to) { assign(q.scenario.workload, to); }});
+                    .set = [assign](Question& q, std::int64_t to) {
+                      assign(q.scenario.workload, to);
+                      choose_cut_anew(q);
+                    }});
   };
   if (const TrainWorkload* train = std::get_if<TrainWorkload>(&s.workload)) {
     add("sequence", train->sequence, [](Workload& w, std::int64_t to) { std::get<TrainWorkload>(w).sequence = to; });
     add("global_batch", train->global_batch,
         [](Workload& w, std::int64_t to) { std::get<TrainWorkload>(w).global_batch = to; });
-    add("micro_batch", train->micro_batch,
-        [](Workload& w, std::int64_t to) { std::get<TrainWorkload>(w).micro_batch = to; });
+    if (std::holds_alternative<Gpu>(s.cluster.device))  // a wafer knows no micro-batch but its tiles
+      add("micro_batch", train->micro_batch,
+          [](Workload& w, std::int64_t to) { std::get<TrainWorkload>(w).micro_batch = to; });
   } else {
     add("tokens", std::get<LayerWorkload>(s.workload).tokens,
         [](Workload& w, std::int64_t to) { std::get<LayerWorkload>(w).tokens = to; });
@@ -129,6 +145,7 @@ void add_workload_inputs(std::vector<Input>& list, const Scenario& s) {
                       for (LayerKind& k : q.scenario.model.kinds) {
                         if (MoeFfn* ffn = std::get_if<MoeFfn>(&k.ffn)) ffn->top_k = to;
                       }
+                      choose_cut_anew(q);
                     }});
     return;
   }
@@ -140,6 +157,19 @@ double tokens_of(const Scenario& s) {
   return static_cast<double>(std::get<LayerWorkload>(s.workload).tokens);
 }
 
+std::vector<WithoutPart> without_gpu_parts(const Question& question) {
+  std::vector<WithoutPart> list{
+      {"HBM", "memory", question}, {"tensor cores", "tensor cores", question}, {"launch overheads", "overhead", question}};
+  gpu_of(list[0].question).hbm_bandwidth.value *= kNothing;
+  TensorPeaks& peaks = gpu_of(list[1].question).dense_peak;
+  for (auto peak : {&TensorPeaks::bf16, &TensorPeaks::fp8, &TensorPeaks::fp4}) {
+    if (peaks.*peak) (peaks.*peak)->value *= kNothing;
+  }
+  scale_launches(list[2].question.calibration, 0);
+  scale_exchange_overheads(list[2].question.calibration, 0);
+  return list;
+}
+
 Elasticity continuous(const Input& input, const Question& question, Seconds base) {
   const auto at = [&](double factor) {
     Question moved = question;
@@ -147,7 +177,7 @@ Elasticity continuous(const Input& input, const Question& question, Seconds base
     return answer_time(moved).value_or(base);
   };
   return {.input = input,
-          .elasticity = std::log(at(std::exp(kStep)) / at(std::exp(-kStep))) / (2 * kStep),
+          .elasticity = std::log(at(std::exp(input.step)) / at(std::exp(-input.step))) / (2 * input.step),
           .effect = at(kTenth) / base - 1};
 }
 
@@ -184,6 +214,8 @@ std::string_view name(InputKind kind) {
       return "latency";
     case InputKind::count:
       return "count";
+    case InputKind::assumption:
+      return "assumption";
     case InputKind::workload:
       return "workload";
   }
@@ -195,8 +227,10 @@ Question varied_question(const Scenario& scenario, const Calibration& calibratio
   question.scenario.resolved = nullptr;
   question.scenario.assumptions.clear();
   const TrainEvaluation* train = std::get_if<TrainEvaluation>(&evaluation.answer);
-  if (train != nullptr && !train->layout.empty())
-    std::get<TrainWorkload>(question.scenario.workload).pipeline_layout = train->layout;
+  if (train != nullptr && !train->cut->layout.empty())
+    std::get<TrainWorkload>(question.scenario.workload).pipeline_layout = train->cut->layout;
+  const auto& wafer = std::visit([](const auto& answer) -> const auto& { return answer.wafer; }, evaluation.answer);
+  if (wafer) fix_cut(question, *wafer);
   return question;
 }
 
@@ -214,16 +248,14 @@ std::optional<Seconds> answer_time(const Question& question, std::vector<std::st
 
 std::vector<Input> inputs_of(const Question& question) {
   std::vector<Input> list;
-  add_device_inputs(list, std::get<Gpu>(question.scenario.cluster.device));
-  add_fabric_inputs(list, question.scenario.cluster.fabric);
-  list.push_back({.name = "kernel launches",
-                  .value = "calibration",
-                  .kind = InputKind::latency,
-                  .scale = [](Question& q, double f) { scale_launches(q.calibration, f); }});
-  list.push_back({.name = "exchange overheads",
-                  .value = "calibration",
-                  .kind = InputKind::latency,
-                  .scale = [](Question& q, double f) { scale_exchange_overheads(q.calibration, f); }});
+  const Cluster& cluster = question.scenario.cluster;
+  if (const Gpu* gpu = std::get_if<Gpu>(&cluster.device)) {
+    add_device_inputs(list, *gpu);
+  } else {
+    list = wafer_inputs(std::get<Wafer>(cluster.device), question);
+  }
+  add_fabric_inputs(list, cluster.fabric);
+  if (std::holds_alternative<Gpu>(cluster.device)) add_overhead_inputs(list);
   add_workload_inputs(list, question.scenario);
   return list;
 }
@@ -283,17 +315,9 @@ std::vector<Free> without_each(const Question& question, const Evaluation& evalu
     add(tier.name.substr(0, tier.name.find(',')), "tier", answer_time(moved));
     tier = before;
   }
-  gpu_of(moved).hbm_bandwidth.value *= kNothing;
-  add("HBM", "memory", answer_time(moved));
-  moved = question;
-  for (auto peak : {&TensorPeaks::bf16, &TensorPeaks::fp8, &TensorPeaks::fp4}) {
-    if (gpu_of(moved).dense_peak.*peak) (gpu_of(moved).dense_peak.*peak)->value *= kNothing;
-  }
-  add("tensor cores", "tensor cores", answer_time(moved));
-  moved = question;
-  scale_launches(moved.calibration, 0);
-  scale_exchange_overheads(moved.calibration, 0);
-  add("launch overheads", "overhead", answer_time(moved));
+  const bool gpu = std::holds_alternative<Gpu>(question.scenario.cluster.device);
+  for (const WithoutPart& part : gpu ? without_gpu_parts(question) : without_wafer_parts(question))
+    add(part.name, part.kind, answer_time(part.question));
   std::stable_sort(list.begin(), list.end(), [](const Free& a, const Free& b) { return a.time < b.time; });
   return list;
 }

@@ -21,15 +21,17 @@ namespace moeline {
 struct Question {
   Scenario scenario;
   Calibration calibration;
+  std::optional<WaferOptions> wafer_asked{};  // how the scenario asked a wafer to cut its batch
 };
-// `evaluation` is the answer to the scenario; it says how the pipeline was cut.
+// `evaluation` is the answer to the scenario; it says how the pipeline, or a wafer's batch, was cut.
 Question varied_question(const Scenario& scenario, const Calibration& calibration, const Evaluation& evaluation);
 
 // Step time; forward plus backward of a layer.
 Seconds answer_time(const Evaluation& evaluation);
 std::optional<Seconds> answer_time(const Question& question, std::vector<std::string_view> free = {});
 
-enum class InputKind { rate, latency, count, workload };
+// assumption: a constant of the model that nothing published measures, not a fact of the machine.
+enum class InputKind { rate, latency, count, assumption, workload };
 std::string_view name(InputKind kind);
 
 struct Input {
@@ -37,6 +39,7 @@ struct Input {
   std::string value;          // "4.8 TB/s"
   InputKind kind = InputKind::rate;
   std::function<void(Question&, double)> scale{};      // continuous ones: times a factor
+  double step = 1e-3;                                  // of the central difference, in ln x
   std::int64_t integer = 0;                            // the others: this value,
   std::vector<std::int64_t> neighbours{};              // those beside it,
   std::function<void(Question&, std::int64_t)> set{};  // and how to take one
@@ -63,7 +66,7 @@ std::vector<Elasticity> effects(const Question& question);
 // The time if one thing took none: a breakdown group, a tier, the memory, the launches.
 struct Free {
   std::string name;
-  std::string kind;  // "group", "tier", "memory", "tensor cores", "overhead"
+  std::string kind;  // "group", "tier", "memory", "tensor cores", "overhead"; of wafers "cores", "streams"
   Seconds time;
   double change = 0;  // relative to the answer
 };

@@ -5,6 +5,7 @@
 // to the step. A scenario that does not fit or cannot be cut is Infeasible and has no time.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <variant>
 #include <vector>
@@ -26,24 +27,29 @@ struct Warning {
   std::string code, message, advice;
 };
 
+// Which layers went where; shared by all steps that are cut alike.
+struct StageCut {
+  std::string layout;                          // as Megatron writes it; empty without a pipeline
+  std::vector<std::vector<int>> stage_layers;  // per stage: layers of each kind
+};
+
 struct TrainEvaluation {
   Range step;
   double tokens_per_second = 0, tokens_per_second_per_device = 0;
   FlopsPerSecond model_rate;          // per device, Megatron's model FLOPs
   double mfu = 0;                     // model_rate over the dense peak of `mfu_format`
-  std::string mfu_format;
+  std::string_view mfu_format;
   Footprint memory;                   // of the stage that binds
   std::int64_t memory_stage = 0;
   Bytes memory_available;
   Breakdown breakdown;
   std::int64_t busiest_stage = 0, micro_batches = 1;
   Parallelism parallelism;            // dp resolved
-  std::vector<std::vector<int>> stage_layers;  // per stage: layers of each kind
   double tokens_per_second_per_kilowatt = 0;
   Watts power_per_device;                        // all-in where published, else the device's cap
   Seconds communication, exposed_communication;  // network of a GPU, streams of a wafer
   std::optional<WaferAnswer> wafer;              // of wafers only
-  std::string layout;                 // the cut taken, as Megatron writes it; empty without a pipeline
+  std::shared_ptr<const StageCut> cut;
 };
 
 // What a question about one layer looks at: the first MoE layer, else the first; attention sees at most its tokens.

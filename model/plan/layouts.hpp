@@ -16,26 +16,53 @@
 
 namespace moeline {
 
+// none, selective (core attention), light (what is cheap to compute again), full.
+struct Recomputation {
+  std::string_view name;
+  bool full = false;
+  EnumSet<Recompute> parts{};
+};
+
 struct Layout {
   Parallelism parallelism;
   std::int64_t micro_batch = 1;
-  std::string recompute = "none";  // none, selective, light, full
+  const Recomputation* recompute = nullptr;  // static
+};
+
+// Layouts whose layers cost the same: members differ in pp, vpp, dp and zero.
+struct LayoutFamily {
+  std::int64_t tp = 1, cp = 1, ep = 1, etp = 1, micro_batch = 1;
+  const Recomputation* recompute = nullptr;
 };
 
 using ReasonCounts = std::map<std::string, std::uint64_t>;
 
-// Only layouts with these values; keys as in Layout: tp pp vpp ep etp cp dp zero micro_batch recompute.
+// Only layouts with these values; keys: tp pp vpp ep etp cp dp zero micro_batch recompute.
 using FixedFields = std::map<std::string, std::string>;
 FixedFields read_fixed(const std::vector<std::string>& texts, const std::string& where);  // "pp=4"
 
-// `scenario` asks about training, its global batch known. Always in the same order.
-std::vector<Layout> legal_layouts(const Scenario& scenario, const FixedFields& fixed, ReasonCounts& refused);
+class LayoutSpace {
+ public:
+  // `scenario` asks about training, its global batch known; it outlives this.
+  LayoutSpace(const Scenario& scenario, FixedFields fixed);
 
-// The scenario file with this layout in it.
-Json with_layout(const Json& scenario, const Layout& layout);
+  // Always in the same order.
+  std::vector<LayoutFamily> families() const;
+  std::vector<Layout> members(const LayoutFamily& family, ReasonCounts& refused) const;
 
-// Weights, gradients and optimiser of an average stage: no cut of this layout holds less on its fullest stage.
-Bytes least_memory(const Scenario& scenario, const Layout& layout);
+ private:
+  bool free(const std::string& field, std::int64_t value) const;
+  bool free(const std::string& field, std::string_view value) const;
+  std::vector<std::int64_t> interleavings(std::int64_t pp) const;
+  std::optional<std::string> refusal(Parallelism& p, std::int64_t micro_batch) const;
+
+  const Scenario& scenario_;
+  FixedFields fixed_;
+  std::int64_t devices_, near_, layers_, experts_ = 1;  // near_: devices of the innermost tier
+};
+
+// The scenario's workload in this layout; what it leaves open follows the layout.
+TrainWorkload workload_of(const Scenario& scenario, const Layout& layout);
 
 // "ep=3 does not divide the 8 experts" -> "ep=N does not divide the N experts", so that reasons can be counted.
 std::string kind_of_reason(const Infeasible& why);

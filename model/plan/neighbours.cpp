@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 namespace moeline {
@@ -42,6 +43,33 @@ std::vector<Change> changes(const TrainWorkload& train, const Routing& routing, 
   return list;
 }
 
+// The same of a wafer: the cut of its batch; where G or B is not the change, it is chosen anew.
+std::vector<Change> wafer_changes(const WaferAnswer& wafer) {
+  std::vector<Change> list;
+  const std::string options = "/workload/wafer/";
+  const TilePlan& plan = wafer.plan;
+  const auto add = [&](const std::string& label, const char* key, std::string_view value) {
+    list.push_back({label, options + key, std::string(value)});
+  };
+  if (wafer.mode == WaferMode::resident) {
+    add("weights streamed", "mode", name(WaferMode::streaming));
+    return list;
+  }
+  add_halved_and_doubled(list, "tiles G", options + "g", std::llround(std::ceil(plan.tiles())));
+  add_halved_and_doubled(list, "attention tile B", options + "attention_tile", plan.tile);
+  for (const KeepInputs way : {KeepInputs::sram, KeepInputs::offload, KeepInputs::recompute}) {
+    if (way != plan.keep) add(fmt::format("layer inputs: {} -> {}", name(plan.keep), name(way)), "keep_inputs", name(way));
+  }
+  for (const Scores way : {Scores::materialised, Scores::blockwise}) {
+    if (way != plan.scores) add(fmt::format("scores: {} -> {}", name(plan.scores), name(way)), "scores", name(way));
+  }
+  add(plan.keep_internals ? "layers' inside computed again" : "layers' inside kept", "internals",
+      plan.keep_internals ? "recompute" : "keep");
+  add(plan.accumulate_on_wafer ? "gradients summed outside" : "gradients summed on the wafer", "accumulate",
+      plan.accumulate_on_wafer ? "outside" : "wafer");
+  return list;
+}
+
 }  // namespace
 
 std::vector<LayoutNeighbour> layout_neighbours(const Json& json, const std::string& origin, const Scenario& scenario,
@@ -55,7 +83,8 @@ std::vector<LayoutNeighbour> layout_neighbours(const Json& json, const std::stri
   base["parallelism"]["dp"] = "auto";
   base["workload"]["global_batch"] = train.global_batch;
   std::vector<LayoutNeighbour> list;
-  for (const Change& change : changes(train, scenario.routing, answer.parallelism)) {
+  for (const Change& change :
+       answer.wafer ? wafer_changes(*answer.wafer) : changes(train, scenario.routing, answer.parallelism)) {
     LayoutNeighbour& next =
         list.emplace_back(LayoutNeighbour{.change = change.label, .pointer = change.pointer, .value = change.value});
     try {

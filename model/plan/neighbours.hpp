@@ -1,8 +1,8 @@
 // Which layouts lie one step away, are they legal, and what would they change?
 //
-// tp, pp, vpp, ep, etp, cp and micro_batch doubled and halved, ZeRO one stage up and down, other recomputation, a
-// random router: each read anew as if typed, so that defaults follow the layout; dp takes what is left, global_batch
-// stays.
+// On GPUs tp, pp, vpp, ep, etp, cp and micro_batch doubled and halved, ZeRO one stage up and down, other recomputation, a
+// random router; on a wafer tiles doubled and halved, inputs and scores elsewhere, other recomputation. Each is read anew
+// as if typed, so that defaults follow the layout; dp takes what is left, global_batch stays.
 #pragma once
 
 #include <optional>

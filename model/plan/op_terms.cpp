@@ -7,6 +7,7 @@
 #include "gpu/quantise.hpp"
 #include "net/collectives.hpp"
 #include "ops/decoder.hpp"
+#include "plan/wafer_step.hpp"
 
 namespace moeline {
 namespace {
@@ -124,6 +125,7 @@ struct Repeated {
   Step step;
   std::string where;
   double times = 1;
+  std::string_view phase{};  // of all its ops, where it is not their own
 };
 
 std::string place(const LayerKind& kind) {
@@ -132,20 +134,20 @@ std::string place(const LayerKind& kind) {
 
 // Which of E, m and L the busiest stage holds; without a pipeline, all.
 double items_on_stage(char item, const TrainEvaluation& answer, std::int64_t all) {
-  if (answer.layout.empty()) return static_cast<double>(all);
+  if (answer.cut->layout.empty()) return static_cast<double>(all);
   double found = 0;
   std::int64_t chunk = 0;
-  for (const char c : answer.layout) {
+  for (const char c : answer.cut->layout) {
     if (c == '|') ++chunk;
     if (c == item && chunk % answer.parallelism.pp == answer.busiest_stage) ++found;
   }
   return found;
 }
 
+// `m`: how often the lists of `context` run in a step.
 std::vector<Repeated> training_steps(const Scenario& s, const TrainWorkload& train, const TrainEvaluation& answer,
-                                     const DecoderContext& context) {
+                                     const DecoderContext& context, double m) {
   std::vector<Repeated> list;
-  const double m = static_cast<double>(answer.micro_batches);
   const auto add = [&](Step forward, Step backward, const std::string& where, double times) {
     if (times <= 0) return;
     list.push_back({std::move(forward), where, times * m});
@@ -156,7 +158,7 @@ std::vector<Repeated> training_steps(const Scenario& s, const TrainWorkload& tra
   for (std::size_t k = 0; k < s.model.kinds.size(); ++k) {
     const bool in_mtp = mtp > 0 && static_cast<int>(k) == s.model.mtp_layers[0];
     add(layer_forward(context, s.model.kinds[k]), layer_backward(context, s.model.kinds[k]), place(s.model.kinds[k]),
-        answer.stage_layers[stage][k] + (in_mtp ? mtp : 0));
+        answer.cut->stage_layers[stage][k] + (in_mtp ? mtp : 0));
   }
   add(embedding_forward(context), embedding_backward(context), "embedding", items_on_stage('E', answer, 1));
   add(head_forward(context), head_backward(context), "head", items_on_stage('L', answer, 1) + mtp);
@@ -165,14 +167,15 @@ std::vector<Repeated> training_steps(const Scenario& s, const TrainWorkload& tra
 }
 
 // Equal ops of one place, such as the norms of a layer, stay apart only if their work differs in time.
-void collect(std::vector<OpExplanation>& list, const Repeated& repeated, const Machine& machine) {
+template <class Price>
+void collect(std::vector<OpExplanation>& list, const Repeated& repeated, const Price& price) {
   for (const Op& op : repeated.step) {
     OpExplanation next{.name = std::string(op.name),
                        .group = std::string(op.group),
                        .where = repeated.where,
-                       .phase = name(op.phase),
+                       .phase = repeated.phase.empty() ? name(op.phase) : repeated.phase,
                        .work = op.work,
-                       .cost = cost(op.work, machine),
+                       .cost = price(op.work),
                        .times = repeated.times};
     const auto same = std::find_if(list.begin(), list.end(), [&](const OpExplanation& other) {
       return other.name == next.name && other.group == next.group && other.where == next.where &&
@@ -186,15 +189,20 @@ void collect(std::vector<OpExplanation>& list, const Repeated& repeated, const M
   }
 }
 
-}  // namespace
+void sort_and_cut(std::vector<OpExplanation>& list, std::size_t most) {
+  std::stable_sort(list.begin(), list.end(),
+                   [](const OpExplanation& a, const OpExplanation& b) { return a.total() > b.total(); });
+  if (list.size() > most) list.resize(most);
+}
 
-std::vector<OpExplanation> explained_ops(const Question& question, const Evaluation& evaluation, std::size_t most) {
+std::vector<OpExplanation> explained_on_gpu(const Question& question, const Evaluation& evaluation, std::size_t most) {
   Scenario s = question.scenario;
   std::vector<std::string> notes;
   MOELINE_EXPECT(!resolve(s.parallelism, s.cluster.devices, s.model) && !legalise(s.recipe, s.cluster.device, notes));
   // The question's machine, not the copy's: bound_by keeps views of its tier names.
   const Cluster& cluster = question.scenario.cluster;
   const Machine machine{std::get<Gpu>(cluster.device), cluster.fabric, question.calibration};
+  const auto price = [&](const Work& work) { return cost(work, machine); };
   std::vector<OpExplanation> list;
   if (const TrainEvaluation* answer = std::get_if<TrainEvaluation>(&evaluation.answer)) {
     const TrainWorkload& train = std::get<TrainWorkload>(s.workload);
@@ -205,19 +213,98 @@ std::vector<OpExplanation> explained_ops(const Question& question, const Evaluat
                                  static_cast<double>(train.micro_batch),
                                  static_cast<double>(train.sequence),
                                  train};
-    for (const Repeated& step : training_steps(s, train, *answer, context)) collect(list, step, machine);
+    const double m = static_cast<double>(answer->micro_batches);
+    for (const Repeated& step : training_steps(s, train, *answer, context, m)) collect(list, step, price);
   } else {
     const LayerQuestion layer = layer_question(s, std::get<LayerWorkload>(s.workload));
     const DecoderContext context{s.model,    s.parallelism,   s.recipe,
                                  s.routing,  layer.sequences, static_cast<double>(layer.train.sequence),
                                  layer.train};
-    collect(list, {layer_forward(context, *layer.kind), place(*layer.kind), 1}, machine);
-    collect(list, {layer_backward(context, *layer.kind), place(*layer.kind), 1}, machine);
+    collect(list, {layer_forward(context, *layer.kind), place(*layer.kind), 1}, price);
+    collect(list, {layer_backward(context, *layer.kind), place(*layer.kind), 1}, price);
   }
-  std::stable_sort(list.begin(), list.end(),
-                   [](const OpExplanation& a, const OpExplanation& b) { return a.total() > b.total(); });
-  if (list.size() > most) list.resize(most);
+  sort_and_cut(list, most);
   for (OpExplanation& op : list) std::visit(Explain{machine, op}, op.work);
+  return list;
+}
+
+// What backward computes once more of every layer: its inside, and inputs that were not kept.
+double computed_again(const Scenario& s, const WaferAnswer& wafer) {
+  const double inside = wafer.plan.keep_internals ? 0 : 1;
+  if (wafer.plan.keep != KeepInputs::recompute) return inside;
+  return inside + 1 - 1 / recompute_stretch(static_cast<double>(s.model.layers.size()));
+}
+
+// Lists of one sequence on one system, or of the layer's tokens.
+std::vector<Repeated> wafer_steps(const Scenario& s, const Evaluation& evaluation) {
+  const TrainEvaluation* answer = std::get_if<TrainEvaluation>(&evaluation.answer);
+  if (answer == nullptr) {
+    const LayerEvaluation& layer = std::get<LayerEvaluation>(evaluation.answer);
+    const LayerQuestion asked = layer_question(s, std::get<LayerWorkload>(s.workload));
+    const Parallelism one;
+    const DecoderContext context{s.model,         one,
+                                 s.recipe,        s.routing,
+                                 asked.sequences, static_cast<double>(asked.train.sequence),
+                                 asked.train};
+    const std::string where = place(*asked.kind);
+    return {{layer_forward(context, *asked.kind), where, 1},
+            {layer_forward(context, *asked.kind), where, computed_again(s, *layer.wafer), "recompute"},
+            {layer_backward(context, *asked.kind), where, 1}};
+  }
+  const TrainWorkload& train = std::get<TrainWorkload>(s.workload);
+  const WaferStep step(s, train, train.wafer.conduct);
+  const double sequences = static_cast<double>(train.global_batch / s.cluster.devices);
+  std::vector<Repeated> list = training_steps(s, train, *answer, step.context(), sequences);
+  const double again = computed_again(s, *answer->wafer);
+  for (std::size_t i = 0, all = list.size(); i < all; ++i) {
+    if (list[i].where.ends_with("layer") && list[i].step.front().phase == Phase::forward)
+      list.push_back({list[i].step, list[i].where, again * list[i].times, "recompute"});
+  }
+  return list;
+}
+
+std::vector<OpExplanation> explained_on_wafer(const Question& question, const Evaluation& evaluation,
+                                              std::size_t most) {
+  const Scenario& s = question.scenario;
+  const WaferConduct conduct = std::visit([](const auto& workload) { return workload.wafer.conduct; }, s.workload);
+  const CoreArray array{std::get<Wafer>(s.cluster.device), conduct};
+  std::vector<OpExplanation> list;
+  for (const Repeated& step : wafer_steps(s, evaluation)) {
+    if (step.times > 0) collect(list, step, [&](const Work& work) { return cost(work, array); });
+  }
+  sort_and_cut(list, most);
+  for (OpExplanation& op : list) {
+    const bool cores = op.cost.flops > Flops{};
+    op.formula = cores ? "flops / (achieved share x peak of the cores)" : "bytes / SRAM bandwidth";
+    op.terms = {flops_term(op.cost.flops), bytes_term("bytes", op.cost.bytes),
+                count("achieved_share", cores ? conduct.efficiency : 0), seconds(cores ? "cores" : "SRAM", op.cost.time)};
+  }
+  return list;
+}
+
+}  // namespace
+
+std::vector<OpExplanation> explained_ops(const Question& question, const Evaluation& evaluation, std::size_t most) {
+  const bool gpu = std::holds_alternative<Gpu>(question.scenario.cluster.device);
+  return gpu ? explained_on_gpu(question, evaluation, most) : explained_on_wafer(question, evaluation, most);
+}
+
+std::vector<PassExplanation> explained_passes(const Evaluation& evaluation) {
+  const auto& wafer = std::visit([](const auto& answer) -> const auto& { return answer.wafer; }, evaluation.answer);
+  std::vector<PassExplanation> list;
+  if (!wafer) return list;
+  for (const WaferPass& pass : wafer->passes) {
+    const PassTerms& t = pass.terms;
+    list.push_back({pass.where,
+                    pass.phase,
+                    t.bound_by(),
+                    t.time(),
+                    pass.times,
+                    "max(weights in + inputs back, gradients out + inputs out, compute) + fixed",
+                    {bytes_term("weights", pass.load.weights_in), seconds("weights_in", t.weights_in),
+                     seconds("inputs_back", t.inputs_in), seconds("gradients_out", t.gradients_out),
+                     seconds("inputs_out", t.inputs_out), seconds("compute", t.compute), seconds("fixed", t.overhead)}});
+  }
   return list;
 }
 

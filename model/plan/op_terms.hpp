@@ -33,4 +33,16 @@ struct OpExplanation {
 // The longest first, by total; at most `most`. Equal ops (same name, phase and place) count together.
 std::vector<OpExplanation> explained_ops(const Question& question, const Evaluation& evaluation, std::size_t most);
 
+// A pass of a wafer over a part of the model: the stream in, the stream out and the cores side by side.
+struct PassExplanation {
+  std::string_view where, phase, bound_by;  // "MoE layer", "backward", "cores"
+  Seconds time;
+  double times = 1;  // in one step
+  std::string formula;
+  std::vector<Term> terms;
+};
+
+// The longest first; none on GPUs and of a resident model.
+std::vector<PassExplanation> explained_passes(const Evaluation& evaluation);
+
 }  // namespace moeline

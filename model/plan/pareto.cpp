@@ -14,13 +14,20 @@ void ParetoFront::add(FrontRow row) {
     if (before->second.y < y || (before->second.y == y && !same_x)) return;  // beaten
     if (same_x && before->second.y == y) {
       before->second.rows.push_back(std::move(row));
+      ++size_;
       return;
     }
-    if (same_x) stairs_.erase(before);
+    if (same_x) forget(before);
   }
-  while (next != stairs_.end() && next->second.y >= y) next = stairs_.erase(next);
+  while (next != stairs_.end() && next->second.y >= y) next = forget(next);
   stairs_[x] = Stair{y, {}};
   stairs_[x].rows.push_back(std::move(row));
+  ++size_;
+}
+
+ParetoFront::Stairs::iterator ParetoFront::forget(Stairs::iterator stair) {
+  size_ -= stair->second.rows.size();
+  return stairs_.erase(stair);
 }
 
 std::vector<FrontRow> ParetoFront::rows() const {

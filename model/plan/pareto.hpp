@@ -22,6 +22,7 @@ struct FrontRow {
 class ParetoFront {
  public:
   void add(FrontRow row);
+  std::size_t size() const { return size_; }
   std::vector<FrontRow> rows() const;  // by point
 
  private:
@@ -29,7 +30,11 @@ class ParetoFront {
     double y;
     std::vector<FrontRow> rows;
   };
-  std::map<double, Stair> stairs_;  // y falls as x grows
+  using Stairs = std::map<double, Stair>;
+  Stairs::iterator forget(Stairs::iterator stair);
+
+  Stairs stairs_;  // y falls as x grows
+  std::size_t size_ = 0;
 };
 
 }  // namespace moeline

@@ -86,47 +86,57 @@ class LayoutText {
 
 }  // namespace
 
-Chunks even_chunks(const ModelSpec& model, std::int64_t mtp_modules, std::int64_t chunk_count, const PartTimes& times) {
-  const std::string items = items_of(model, mtp_modules);
-  const std::size_t n = items.size(), chunks = static_cast<std::size_t>(chunk_count);
-  std::vector<double> prefix(n + 1);
+EvenCuts::EvenCuts(const ModelSpec& model, std::int64_t mtp_modules, const PartTimes& times)
+    : model_(&model), items_(items_of(model, mtp_modules)), prefix_(items_.size() + 1) {
   std::size_t layer = 0;
-  for (std::size_t i = 0; i < n; ++i) prefix[i + 1] = prefix[i] + weight(items[i], model, times, layer);
-  // best[c][i]: least sum of squares of cutting the first i items into c chunks, each of at least one item.
-  const double kNone = std::numeric_limits<double>::infinity();
-  std::vector<std::vector<double>> best(chunks + 1, std::vector<double>(n + 1, kNone));
-  std::vector<std::vector<std::size_t>> cut(chunks + 1, std::vector<std::size_t>(n + 1));
-  best[0][0] = 0;
-  for (std::size_t c = 1; c <= chunks; ++c) {
-    for (std::size_t i = c; i + (chunks - c) <= n; ++i) {
-      for (std::size_t j = c - 1; j < i; ++j) {
-        const double length = prefix[i] - prefix[j];
-        const double sum = best[c - 1][j] + length * length;
-        if (sum < best[c][i]) {
-          best[c][i] = sum;
-          cut[c][i] = j;
-        }
+  for (std::size_t i = 0; i < items_.size(); ++i) prefix_[i + 1] = prefix_[i] + weight(items_[i], model, times, layer);
+  best_.assign(prefix_.size(), std::numeric_limits<double>::infinity());
+  best_[0] = 0;
+  cuts_.emplace_back(prefix_.size(), 0);
+}
+
+void EvenCuts::add_row() {
+  const std::size_t c = cuts_.size(), n = items_.size();
+  std::vector<double> best(n + 1, std::numeric_limits<double>::infinity());
+  std::vector<int> cut(n + 1);
+  std::size_t latest = n - 1;
+  for (std::size_t i = n; i >= c; --i) {
+    const std::size_t earliest = std::max(c - 1, static_cast<std::size_t>(cuts_[c - 1][i]));
+    const std::size_t end = std::min(latest, i - 1);
+    for (std::size_t j = std::min(earliest, end); j <= end; ++j) {
+      const double length = prefix_[i] - prefix_[j], sum = best_[j] + length * length;
+      if (sum < best[i]) {
+        best[i] = sum;
+        cut[i] = static_cast<int>(j);
       }
     }
+    latest = static_cast<std::size_t>(cut[i]);
   }
-  std::vector<std::size_t> ends(chunks + 1, n);
-  for (std::size_t c = chunks; c > 0; --c) ends[c - 1] = cut[c][ends[c]];
+  best_ = std::move(best);
+  cuts_.push_back(std::move(cut));
+}
+
+Chunks EvenCuts::chunks(std::int64_t count) {
+  const std::size_t n = items_.size(), all = static_cast<std::size_t>(count);
+  while (cuts_.size() <= all) add_row();
+  std::vector<std::size_t> ends(all + 1, n);
+  for (std::size_t c = all; c > 0; --c) ends[c - 1] = static_cast<std::size_t>(cuts_[c][ends[c]]);
   Chunks result;
-  layer = 0;
-  for (std::size_t c = 0; c < chunks; ++c) {
-    StageContent chunk = empty_chunk(model);
-    for (std::size_t i = ends[c]; i < ends[c + 1]; ++i) put(chunk, items[i], model, layer);
-    result.push_back(chunk);
+  result.reserve(all);
+  std::size_t layer = 0;
+  for (std::size_t c = 0; c < all; ++c) {
+    StageContent& chunk = result.emplace_back(empty_chunk(*model_));
+    for (std::size_t i = ends[c]; i < ends[c + 1]; ++i) put(chunk, items_[i], *model_, layer);
   }
   return result;
 }
 
-Chunks default_chunks(const ModelSpec& model, std::int64_t mtp_modules, std::int64_t chunk_count, const PartTimes& times) {
+Chunks default_chunks(const ModelSpec& model, std::int64_t mtp_modules, std::int64_t chunk_count, EvenCuts& even) {
   const auto layers = static_cast<std::int64_t>(model.layers.size());
   const bool ends_count = layers % chunk_count != 0;  // embedding and loss take the place of a layer each
   const std::int64_t places = ends_count ? layers + 2 : layers;
   if (places % chunk_count != 0 || (ends_count && (places / chunk_count < 2 || mtp_modules > 0))) {
-    return even_chunks(model, mtp_modules, chunk_count, times);
+    return even.chunks(chunk_count);
   }
   Chunks chunks;
   std::size_t layer = 0;

@@ -25,8 +25,26 @@ struct PartTimes {
 // pp x vpp chunks in model order; micro_batches is left at 1.
 using Chunks = std::vector<StageContent>;
 
-Chunks default_chunks(const ModelSpec& model, std::int64_t mtp_modules, std::int64_t chunks, const PartTimes& times);
-Chunks even_chunks(const ModelSpec& model, std::int64_t mtp_modules, std::int64_t chunks, const PartTimes& times);
+// The contiguous cuts that even out time, for any number of chunks; what cuts share is worked out once.
+//   best[c][i] = min over j of best[c-1][j] + (time of items j..i)^2      the first i items in c chunks, none empty
+// The best j grows with c and with i (Knuth 1971), so that a row costs about as many steps as there are items.
+class EvenCuts {
+ public:
+  EvenCuts(const ModelSpec& model, std::int64_t mtp_modules, const PartTimes& times);
+  Chunks chunks(std::int64_t count);
+
+ private:
+  void add_row();
+
+  const ModelSpec* model_;  // outlives this
+  std::string items_;
+  std::vector<double> prefix_;           // time of the first i items
+  std::vector<double> best_;             // of the last row
+  std::vector<std::vector<int>> cuts_;   // by chunks: where the last one begins
+};
+
+// As Megatron-Core cuts, else evenly.
+Chunks default_chunks(const ModelSpec& model, std::int64_t mtp_modules, std::int64_t chunks, EvenCuts& even);
 std::variant<Chunks, Infeasible> parse_layout(const std::string& layout, const ModelSpec& model,
                                               std::int64_t mtp_modules, std::int64_t chunks);
 // The inverse of parse_layout: one character an item, no repetitions.

@@ -4,35 +4,48 @@
 
 namespace moeline {
 
-void Breakdown::add(const BreakdownRow& row, double times) {
-  auto found = std::find_if(rows_.begin(), rows_.end(), [&](const BreakdownRow& candidate) {
+std::size_t Breakdown::place(const BreakdownRow& row) {
+  const auto found = std::find_if(rows_.begin(), rows_.end(), [&](const BreakdownRow& candidate) {
     return candidate.name == row.name && candidate.phase == row.phase;
   });
-  if (found == rows_.end()) {
-    rows_.push_back({.name = row.name, .phase = row.phase, .lane = row.lane, .source = row.source});
-    found = rows_.end() - 1;
-    found->source = Source::measured;
-  }
-  const Seconds before = found->seconds, added = times * row.seconds;
+  if (found != rows_.end()) return static_cast<std::size_t>(found - rows_.begin());
+  if (rows_.empty()) rows_.reserve(kUsual);
+  rows_.push_back({.name = row.name, .phase = row.phase, .lane = row.lane, .source = Source::measured});
+  return rows_.size() - 1;
+}
+
+void Breakdown::add(const BreakdownRow& row, double times) { add_at(place(row), row, times); }
+
+void Breakdown::add_at(std::size_t place, const BreakdownRow& row, double times) {
+  BreakdownRow& sum = rows_[place];
+  const Seconds before = sum.seconds, added = times * row.seconds;
   const Seconds after = before + added;
-  if (after > Seconds{}) found->spread = (before * found->spread + added * row.spread) / after;
-  found->seconds = after;
-  found->exposed += times * row.exposed;
-  found->flops += times * row.flops;
-  found->bytes += times * row.bytes;
-  found->source = weakest(found->source, row.source);
+  if (after > Seconds{}) sum.spread = (before * sum.spread + added * row.spread) / after;
+  sum.seconds = after;
+  sum.exposed += times * row.exposed;
+  sum.flops += times * row.flops;
+  sum.bytes += times * row.bytes;
+  sum.source = weakest(sum.source, row.source);
   const Seconds largest = row.largest > Seconds{} ? row.largest : added;
-  if (found->bound_by.empty() || largest > found->largest) {
-    found->bound_by = row.bound_by;
-    found->largest = largest;
+  if (sum.bound_by.empty() || largest > sum.largest) {
+    sum.bound_by = row.bound_by;
+    sum.largest = largest;
   }
+}
+
+void Breakdown::drop_empty() {
+  std::erase_if(rows_, [](const BreakdownRow& row) { return row.bound_by.empty(); });
+}
+
+void Breakdown::append(const Breakdown& other) {
+  rows_.insert(rows_.end(), other.rows_.begin(), other.rows_.end());
 }
 
 void Breakdown::add(const Breakdown& other, double times) {
   for (const BreakdownRow& row : other.rows_) add(row, times);
 }
 
-void Breakdown::hide(const std::vector<std::string_view>& names, Seconds hidden) {
+void Breakdown::hide(std::span<const std::string_view> names, Seconds hidden) {
   const auto chosen = [&](const BreakdownRow& row) {
     return std::find(names.begin(), names.end(), row.name) != names.end();
   };

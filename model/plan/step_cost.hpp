@@ -1,6 +1,7 @@
 // What does a list of ops add up to, and what is each part of it?
 #pragma once
 
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -30,13 +31,22 @@ class Breakdown {
   void add(const BreakdownRow& row, double times = 1);
   void add(const Breakdown& other, double times = 1);
   // Takes exposed time away from network rows named `names`, in proportion, up to `hidden`.
-  void hide(const std::vector<std::string_view>& names, Seconds hidden);
+  void hide(std::span<const std::string_view> names, Seconds hidden);
+
+  // For sums of many: where a row of this name and phase lies (an empty one is put there), adding by place, and
+  // removing rows that nothing was added to.
+  std::size_t place(const BreakdownRow& row);
+  void add_at(std::size_t place, const BreakdownRow& row, double times);
+  void drop_empty();
+  // Rows of other names or phases follow these.
+  void append(const Breakdown& other);
 
   const std::vector<BreakdownRow>& rows() const { return rows_; }
   Seconds exposed() const;
   Source source() const;
 
  private:
+  static constexpr std::size_t kUsual = 24;  // rows of one pass
   std::vector<BreakdownRow> rows_;
 };
 

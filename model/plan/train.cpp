@@ -4,10 +4,14 @@
 
 #include <algorithm>
 #include <cmath>
+#include <deque>
+#include <limits>
+#include <unordered_map>
 
 #include "net/collectives.hpp"
-#include "ops/decoder.hpp"
+#include "plan/parts.hpp"
 #include "plan/pipeline.hpp"
+#include "plan/rates.hpp"
 #include "plan/stages.hpp"
 
 namespace moeline {
@@ -15,220 +19,155 @@ namespace {
 
 double real(std::int64_t value) { return static_cast<double>(value); }
 
+template <class List>
+auto& at(List& list, std::int64_t index) {
+  return list[static_cast<std::size_t>(index)];
+}
+
 // Parameters per gradient bucket; reduction can start once the first bucket is full (Megatron-Core default).
 constexpr double kBucket = 40e6;
-const std::vector<std::string_view> kExchanges{"dispatch", "combine"};
 
-struct ForwardBackward {
-  StepCost forward, backward;
+// What parts depend on: the question, less what only their sums depend on.
+struct PartsKey {
+  Recipe recipe;
+  Routing routing;
+  Parallelism parallelism;
+  TrainWorkload train;
+
+  explicit PartsKey(const StepQuestion& q) : recipe(q.recipe), routing(q.routing), parallelism(q.parallelism), train(q.train) {
+    parallelism.pp = parallelism.vpp = parallelism.dp = parallelism.zero = 1;
+    parallelism.requested_dp.reset();
+    parallelism.schedule = Schedule::one_f_one_b;
+    train.global_batch = 0;
+    train.pipeline_layout.clear();
+    train.overlap = train.overlap & EnumSet<Overlap>{Overlap::tp, Overlap::shared_expert};
+    train.overlap_given = train.transport_given = false;
+  }
+  bool operator==(const PartsKey&) const = default;
 };
 
-// Everything that repeats: each kind of layer, embedding, head, MTP, priced once.
-struct Parts {
-  std::vector<ForwardBackward> kinds;
-  ForwardBackward embedding, head, mtp;
+struct PartsHash {
+  std::size_t operator()(const PartsKey& key) const {
+    const Parallelism& p = key.parallelism;
+    std::uint64_t hash = key.train.full_recompute ? 1 : 0;
+    for (const std::int64_t value : {p.tp, p.cp, p.ep, p.etp, key.train.micro_batch, key.train.sequence}) {
+      hash = (hash ^ static_cast<std::uint64_t>(value)) * 0x9e3779b97f4a7c15;
+      hash ^= hash >> 29;
+    }
+    for (const Recompute what : key.train.recompute) hash = hash * 31 + static_cast<std::uint64_t>(what);
+    return hash;
+  }
 };
 
-class Trainer {
- public:
-  Trainer(const Scenario& scenario, const TrainWorkload& train, const Machine& machine)
-      : s_(scenario), p_(scenario.parallelism), train_(train), machine_(machine),
-        context_{scenario.model, scenario.parallelism, scenario.recipe, scenario.routing,
-                 real(train.micro_batch), real(train.sequence), train},
-        memory_context_{scenario.model, scenario.parallelism, scenario.recipe, scenario.routing, train} {}
+// Times of one micro-batch through a chunk, or through all chunks of a stage.
+struct PassTimes {
+  Seconds time, exchange;
+};
+struct ChunkSum {
+  PassTimes forward, backward;
+  const PassTimes& pass(bool is_forward) const { return is_forward ? forward : backward; }
+};
 
-  std::variant<TrainEvaluation, Infeasible> run(std::vector<Warning>& warnings);
+// The model cut into pp x vpp chunks, and what they add up to.
+struct Cut {
+  std::int64_t pp = 1, vpp = 1;
+  std::string layout;  // as given
+  Chunks chunks;
+  std::vector<StageContent> stages;
+  std::vector<ChunkSum> chunk_sums, stage_sums;
+  std::shared_ptr<const StageCut> words;
+};
+
+}  // namespace
+
+// Everything that steps with one PartsKey have in common.
+struct TrainingSteps::Shared {
+  Shared(const PartsKey& key, const ModelSpec& model, const Machine& machine)
+      : context{model, key.parallelism, key.recipe, key.routing, real(key.train.micro_batch), real(key.train.sequence), key.train},
+        memory(model_memory({model, key.parallelism, key.recipe, key.routing, key.train})), machine_(machine) {}
+
+  const StepParts& parts() {
+    if (!parts_) parts_ = step_parts(context, machine_);
+    return *parts_;
+  }
+  std::variant<Cut*, Infeasible> cut(const StepQuestion& question);
+
+  DecoderContext context;  // of the key
+  ModelMemory memory;
+  std::optional<Flops> flops_per_token;
 
  private:
-  std::optional<Infeasible> check_batch();
-  void price_parts();
-  std::optional<Infeasible> cut();
-  std::optional<Infeasible> check_memory(TrainEvaluation& result) const;
-  Breakdown chunk_breakdown(const StageContent& chunk, bool forward) const;
-  Breakdown stage_breakdown(std::int64_t stage, bool forward) const;
-  double overlapped_share(std::int64_t stage) const;
-  void price_chunks();
-  void add_outer(TrainEvaluation& result, std::int64_t stage) const;
-  Bytes gathered_weights(double parameters, const LocalParameters& local) const;
-  StageContent whole_stage(std::int64_t stage) const;
+  std::variant<Chunks, Infeasible> chunks(const StepQuestion& question);
+  PartTimes part_times();
 
-  const Scenario& s_;
-  const Parallelism& p_;
-  const TrainWorkload& train_;
   const Machine& machine_;
-  DecoderContext context_;
-  MemoryContext memory_context_;
-  Parts parts_;
-  Chunks chunks_;
-  PipelineProblem pipeline_;
+  std::optional<StepParts> parts_;
+  std::optional<EvenCuts> even_;
+  std::deque<Cut> cuts_;
 };
 
-std::optional<Infeasible> Trainer::check_batch() {
-  const std::int64_t samples = p_.dp * train_.micro_batch;
-  if (train_.global_batch % samples != 0) {
-    return Infeasible{fmt::format("dp x micro_batch = {} does not divide global_batch {}", samples, train_.global_batch),
-                      fmt::format("change global_batch to a multiple of {}", samples)};
-  }
-  pipeline_.schedule = p_.schedule;
-  pipeline_.stages = p_.pp;
-  pipeline_.chunks_per_stage = p_.vpp;
-  pipeline_.micro_batches = train_.global_batch / samples;
-  if (p_.vpp > 1 && pipeline_.micro_batches % p_.pp != 0) {
-    return Infeasible{fmt::format("interleaved 1F1B needs micro-batches in multiples of pp; there are {} for pp={}",
-                                  pipeline_.micro_batches, p_.pp),
-                      "raise global_batch, or set vpp=1"};
-  }
-  if (p_.vpp > 1 && p_.pp == 1) return Infeasible{"vpp > 1 needs pp > 1", "set vpp=1"};
-  if (pipeline_.micro_batches * p_.pp * p_.vpp > (1 << 24)) {
-    return Infeasible{fmt::format("{} micro-batches over {} chunks are more than can be simulated",
-                                  pipeline_.micro_batches, p_.pp * p_.vpp),
-                      "raise micro_batch or dp"};
-  }
-  if (train_.sequence % (p_.cp * p_.tp) != 0) {
-    return Infeasible{fmt::format("cp x tp = {} does not divide the sequence of {}", p_.cp * p_.tp, train_.sequence),
-                      "change sequence, cp or tp so that it does"};
-  }
-  return std::nullopt;
+PartTimes TrainingSteps::Shared::part_times() {
+  const auto both = [](const PricedPart& part) { return part.forward.time + part.backward.time; };
+  PartTimes times;
+  for (const PricedPart& kind : parts().kinds) times.kind.push_back(both(kind));
+  times.embedding = both(parts().embedding);
+  times.head = both(parts().head);
+  times.mtp = both(parts().mtp) + both(parts().head);
+  if (context.train.mtp_layers > 0) times.mtp += times.kind[static_cast<std::size_t>(context.model.mtp_layers[0])];
+  return times;
 }
 
-void Trainer::price_parts() {
-  for (const LayerKind& kind : s_.model.kinds) {
-    parts_.kinds.push_back({step_cost(layer_forward(context_, kind), machine_),
-                            step_cost(layer_backward(context_, kind), machine_)});
-  }
-  parts_.embedding = {step_cost(embedding_forward(context_), machine_), step_cost(embedding_backward(context_), machine_)};
-  parts_.head = {step_cost(head_forward(context_), machine_), step_cost(head_backward(context_), machine_)};
-  parts_.mtp = {step_cost(mtp_forward(context_), machine_), step_cost(mtp_backward(context_), machine_)};
+std::variant<Chunks, Infeasible> TrainingSteps::Shared::chunks(const StepQuestion& q) {
+  const std::int64_t count = q.parallelism.pp * q.parallelism.vpp, mtp = q.train.mtp_layers;
+  if (!q.train.pipeline_layout.empty()) return parse_layout(q.train.pipeline_layout, context.model, mtp, count);
+  if (!even_) even_.emplace(context.model, mtp, part_times());
+  return default_chunks(context.model, mtp, count, *even_);
 }
 
-std::optional<Infeasible> Trainer::cut() {
-  const auto both = [](const ForwardBackward& part) { return part.forward.makespan + part.backward.makespan; };
-  if (train_.pipeline_layout.empty()) {
-    PartTimes times;
-    for (const ForwardBackward& kind : parts_.kinds) times.kind.push_back(both(kind));
-    times.embedding = both(parts_.embedding);
-    times.head = both(parts_.head);
-    times.mtp = both(parts_.mtp) + both(parts_.head);
-    if (train_.mtp_layers > 0) times.mtp += times.kind[static_cast<std::size_t>(s_.model.mtp_layers[0])];
-    chunks_ = default_chunks(s_.model, train_.mtp_layers, p_.pp * p_.vpp, times);
-  } else {
-    auto parsed = parse_layout(train_.pipeline_layout, s_.model, train_.mtp_layers, p_.pp * p_.vpp);
-    if (Infeasible* why = std::get_if<Infeasible>(&parsed)) return *why;
-    chunks_ = std::get<Chunks>(std::move(parsed));
+StageContent whole_stage(const Chunks& chunks, std::int64_t stage, std::int64_t pp) {
+  StageContent whole = chunks[static_cast<std::size_t>(stage)];
+  for (std::size_t c = static_cast<std::size_t>(stage + pp); c < chunks.size(); c += static_cast<std::size_t>(pp)) {
+    for (std::size_t k = 0; k < whole.layers_of_kind.size(); ++k) whole.layers_of_kind[k] += chunks[c].layers_of_kind[k];
+    whole.mtp_modules += chunks[c].mtp_modules;
+    whole.embedding |= chunks[c].embedding;
+    whole.head |= chunks[c].head;
   }
-  return std::nullopt;
-}
-
-StageContent Trainer::whole_stage(std::int64_t stage) const {
-  StageContent whole;
-  whole.layers_of_kind.assign(s_.model.kinds.size(), 0);
-  for (std::int64_t v = 0; v < p_.vpp; ++v) {
-    const StageContent& chunk = chunks_[static_cast<std::size_t>(v * p_.pp + stage)];
-    for (std::size_t k = 0; k < whole.layers_of_kind.size(); ++k) whole.layers_of_kind[k] += chunk.layers_of_kind[k];
-    whole.mtp_modules += chunk.mtp_modules;
-    whole.embedding |= chunk.embedding;
-    whole.head |= chunk.head;
-  }
-  whole.micro_batches = chunks_in_flight(pipeline_, stage) / real(p_.vpp);
   return whole;
 }
 
-std::optional<Infeasible> Trainer::check_memory(TrainEvaluation& result) const {
-  result.memory_available = machine_.gpu.hbm_capacity.value;
-  for (std::int64_t stage = 0; stage < p_.pp; ++stage) {
-    const Footprint candidate = footprint(memory_context_, whole_stage(stage));
-    if (stage == 0 || candidate.total() > result.memory.total()) {
-      result.memory = candidate;
-      result.memory_stage = stage;
-    }
-  }
-  const Bytes need = result.memory.total(), have = result.memory_available;
-  if (need <= have) return std::nullopt;
-  const auto largest = std::max_element(result.memory.parts.begin(), result.memory.parts.end(),
-                                        [](const MemoryPart& a, const MemoryPart& b) { return a.bytes < b.bytes; });
-  const std::string advice = largest->name == "activations"
-                                 ? "recompute more (workload/recompute: mla_up_proj, moe_act, layernorm, moe or full), raise tp or pp"
-                             : largest->name == "optimizer" ? "raise dp or ep, use adam_bf16_states, or raise pp"
-                                                            : "raise ep, tp or pp, or zero to 3";
-  return Infeasible{fmt::format("out of memory: stage {} needs {} of {}, most of it {} ({})", result.memory_stage,
-                                format(need), format(have), largest->name, format(largest->bytes)),
-                    advice, need, have};
-}
-
-// Time-weighted share of micro-batches whose exchanges can hide behind another one's compute: all but the warm-up.
-double Trainer::overlapped_share(std::int64_t stage) const {
-  if (!train_.overlap.contains(Overlap::ep_1f1b)) return 0;
-  const double all = real(pipeline_.micro_batches * p_.vpp);
-  return std::max(0.0, (all - chunks_in_flight(pipeline_, stage)) / all);
-}
-
-Breakdown Trainer::chunk_breakdown(const StageContent& chunk, bool forward) const {
-  Breakdown sum;
-  const auto pick = [&](const ForwardBackward& part) -> const Breakdown& {
-    return forward ? part.forward.breakdown : part.backward.breakdown;
-  };
-  for (std::size_t k = 0; k < chunk.layers_of_kind.size(); ++k) {
-    if (chunk.layers_of_kind[k] > 0) sum.add(pick(parts_.kinds[k]), chunk.layers_of_kind[k]);
-  }
-  if (chunk.embedding) sum.add(pick(parts_.embedding));
-  if (chunk.mtp_modules > 0) {
-    sum.add(pick(parts_.mtp), chunk.mtp_modules);
-    sum.add(pick(parts_.kinds[static_cast<std::size_t>(s_.model.mtp_layers[0])]), chunk.mtp_modules);
-    sum.add(pick(parts_.head), chunk.mtp_modules);
-  }
-  if (chunk.head) sum.add(pick(parts_.head));
+ChunkSum sum_of(const StepParts& parts, const ModelSpec& model, const StageContent& stage) {
+  ChunkSum sum;
+  for_parts(parts, model, stage, [&](const PricedPart& part, double times) {
+    sum.forward.time += times * part.forward.time;
+    sum.forward.exchange += times * part.forward.exchange;
+    sum.backward.time += times * part.backward.time;
+    sum.backward.exchange += times * part.backward.exchange;
+  });
   return sum;
 }
 
-Seconds exchange_time(const Breakdown& breakdown) {
-  Seconds sum;
-  for (const BreakdownRow& row : breakdown.rows()) {
-    if (std::find(kExchanges.begin(), kExchanges.end(), row.name) != kExchanges.end()) sum += row.exposed;
+std::variant<Cut*, Infeasible> TrainingSteps::Shared::cut(const StepQuestion& q) {
+  const Parallelism& p = q.parallelism;
+  for (Cut& known : cuts_) {
+    if (known.pp == p.pp && known.vpp == p.vpp && known.layout == q.train.pipeline_layout) return &known;
   }
-  return sum;
+  auto cut_up = chunks(q);
+  if (Infeasible* why = std::get_if<Infeasible>(&cut_up)) return std::move(*why);
+  Cut& made = cuts_.emplace_back(Cut{.pp = p.pp, .vpp = p.vpp, .layout = q.train.pipeline_layout,
+                                     .chunks = std::get<Chunks>(std::move(cut_up)), .stages = {}, .chunk_sums = {},
+                                     .stage_sums = {}, .words = {}});
+  StageCut words{.layout = p.pp * p.vpp > 1 ? layout_text(made.chunks) : "", .stage_layers = {}};
+  for (const StageContent& chunk : made.chunks) made.chunk_sums.push_back(sum_of(parts(), context.model, chunk));
+  for (std::int64_t stage = 0; stage < p.pp; ++stage) {
+    const StageContent& whole = made.stages.emplace_back(whole_stage(made.chunks, stage, p.pp));
+    made.stage_sums.push_back(sum_of(parts(), context.model, whole));
+    words.stage_layers.push_back(whole.layers_of_kind);
+  }
+  made.words = std::make_shared<const StageCut>(std::move(words));
+  return &made;
 }
 
-// One micro-batch through all chunks of a stage, exchanges hidden where 1F1B overlap reaches.
-Breakdown Trainer::stage_breakdown(std::int64_t stage, bool forward) const {
-  Breakdown sum, other;
-  for (std::int64_t v = 0; v < p_.vpp; ++v) {
-    const StageContent& chunk = chunks_[static_cast<std::size_t>(v * p_.pp + stage)];
-    sum.add(chunk_breakdown(chunk, forward));
-    other.add(chunk_breakdown(chunk, !forward));
-  }
-  // Forward of one micro-batch beside backward of another: the pair takes what is longer, compute or exchange.
-  const Seconds exchange = exchange_time(sum) + exchange_time(other);
-  const Seconds compute = sum.exposed() + other.exposed() - exchange;
-  if (exchange > Seconds{}) {
-    const Seconds hidden = overlapped_share(stage) * min(exchange, compute);
-    sum.hide(kExchanges, hidden * (exchange_time(sum) / exchange));
-  }
-  return sum;
-}
-
-void Trainer::price_chunks() {
-  const Bytes message = bytes(DType::bf16, context_.shard_tokens() * real(s_.model.hidden));
-  if (p_.pp > 1 && !is_free(machine_, "pipeline transfers")) {
-    pipeline_.transfer = cost(Collective{CollectiveKind::send_recv, message, pipeline_group(p_)}, machine_.fabric,
-                              machine_.calibration).time;
-  }
-  pipeline_.transfer_occupies = !train_.overlap.contains(Overlap::pp);
-  pipeline_.chunks.resize(chunks_.size());
-  for (std::int64_t stage = 0; stage < p_.pp; ++stage) {
-    for (const bool forward : {true, false}) {
-      Seconds plain;
-      for (std::int64_t v = 0; v < p_.vpp; ++v) {
-        plain += chunk_breakdown(chunks_[static_cast<std::size_t>(v * p_.pp + stage)], forward).exposed();
-      }
-      const double kept = plain > Seconds{} ? stage_breakdown(stage, forward).exposed() / plain : 1;
-      for (std::int64_t v = 0; v < p_.vpp; ++v) {
-        const auto c = static_cast<std::size_t>(v * p_.pp + stage);
-        const Seconds time = kept * chunk_breakdown(chunks_[c], forward).exposed();
-        (forward ? pipeline_.chunks[c].forward : pipeline_.chunks[c].backward) = time;
-      }
-    }
-  }
-}
+namespace {
 
 // A collective that runs once per step behind `cover` of compute, exposed at least by its last bucket.
 BreakdownRow behind(std::string_view name, std::string_view phase, const OpCost& cost, double repeats, Seconds cover,
@@ -240,19 +179,130 @@ BreakdownRow behind(std::string_view name, std::string_view phase, const OpCost&
           .largest = total};
 }
 
-// Weights travel in the format they rest in; the quantised share is taken as that of the whole stage.
-Bytes Trainer::gathered_weights(double parameters, const LocalParameters& local) const {
-  const double share = s_.recipe.weight == DType::bf16 ? 0 : local.quantised / (local.dense + local.expert);
-  return bytes(DType::bf16, (1 - share) * parameters) + bytes(s_.recipe.weight, share * parameters);
+BreakdownRow once(std::string_view name, const OpCost& cost) {
+  return {.name = name, .phase = "optimizer", .seconds = cost.time, .exposed = cost.time, .bytes = cost.bytes,
+          .bound_by = cost.bound_by, .source = cost.source, .spread = cost.spread, .largest = cost.time};
 }
 
-// What happens once per step: gradient reduction, optimiser, weight quantisation, parameter gather.
-void Trainer::add_outer(TrainEvaluation& result, std::int64_t stage) const {
-  const auto add_unless_free = [&](const BreakdownRow& row) {
+std::string memory_advice(std::string_view largest) {
+  if (largest == "activations") return "recompute more (workload/recompute: mla_up_proj, moe_act, layernorm, moe or full), raise tp or pp";
+  if (largest == "optimizer") return "raise dp or ep, use adam_bf16_states, or raise pp";
+  return "raise ep, tp or pp, or zero to 3";
+}
+
+// One question, answered from what is shared.
+class Trainer {
+ public:
+  Trainer(const StepQuestion& question, const ModelSpec& model, const Machine& machine, const ModelMemory& memory, const StepParts& parts,
+          Cut& cut)
+      : p_(question.parallelism), train_(question.train), recipe_(question.recipe), model_(model), machine_(machine),
+        memory_context_{model, p_, recipe_, question.routing, train_}, memory_(memory), parts_(parts), cut_(cut) {
+    pipeline_.schedule = p_.schedule;
+    pipeline_.stages = p_.pp;
+    pipeline_.chunks_per_stage = p_.vpp;
+    pipeline_.micro_batches = train_.global_batch / (p_.dp * train_.micro_batch);
+    for (std::int64_t stage = 0; stage < p_.pp; ++stage) at(cut_.stages, stage).micro_batches = in_flight(stage) / real(p_.vpp);
+  }
+
+  std::optional<Infeasible> check_memory(TrainEvaluation& result) const;
+  // Fills the pipeline problem; the time its busiest stage computes.
+  Seconds price_stages(Seconds message_time);
+  void run(TrainEvaluation& result) const;
+
+ private:
+  double in_flight(std::int64_t stage) const { return chunks_in_flight(pipeline_, stage); }
+  Seconds hidden(std::int64_t stage, bool forward) const;
+  Breakdown rows(std::int64_t stage, bool forward) const;
+  Bytes gathered_weights(double parameters, const LocalParameters& local) const;
+  void add_reductions(TrainEvaluation& result, const LocalParameters& local) const;
+  void add_optimizer(TrainEvaluation& result, const LocalParameters& local) const;
+  void add(TrainEvaluation& result, const BreakdownRow& row) const {
     if (!is_free(machine_, row.name)) result.breakdown.add(row);
+  }
+
+  const Parallelism& p_;
+  const TrainWorkload& train_;
+  const Recipe& recipe_;
+  const ModelSpec& model_;
+  const Machine& machine_;
+  MemoryContext memory_context_;
+  const ModelMemory& memory_;
+  const StepParts& parts_;
+  Cut& cut_;
+  PipelineProblem pipeline_;
+};
+
+std::optional<Infeasible> Trainer::check_memory(TrainEvaluation& result) const {
+  result.memory_available = machine_.gpu.hbm_capacity.value;
+  Bytes need;
+  for (std::int64_t stage = 0; stage < p_.pp; ++stage) {
+    const Bytes candidate = required(memory_context_, memory_, at(cut_.stages, stage));
+    if (stage == 0 || candidate > need) {
+      need = candidate;
+      result.memory_stage = stage;
+    }
+  }
+  result.memory = footprint(memory_context_, memory_, at(cut_.stages, result.memory_stage));
+  const Bytes have = result.memory_available;
+  if (need <= have) return std::nullopt;
+  const auto largest = std::max_element(result.memory.parts.begin(), result.memory.parts.end(),
+                                        [](const MemoryPart& a, const MemoryPart& b) { return a.bytes < b.bytes; });
+  return Infeasible{fmt::format("out of memory: stage {} needs {} of {}, most of it {} ({})", result.memory_stage,
+                                format(need), format(have), largest->name, format(largest->bytes)),
+                    memory_advice(largest->name), need, have};
+}
+
+// Exchanges of one micro-batch that hide where 1F1B overlap reaches: forward of one micro-batch beside backward of another,
+// the pair takes what is longer, compute or exchange; the warm-up has no partner.
+Seconds Trainer::hidden(std::int64_t stage, bool forward) const {
+  if (!train_.overlap.contains(Overlap::ep_1f1b)) return {};
+  const ChunkSum& sum = at(cut_.stage_sums, stage);
+  const Seconds exchange = sum.forward.exchange + sum.backward.exchange;
+  if (!(exchange > Seconds{})) return {};
+  const Seconds compute = sum.forward.time + sum.backward.time - exchange;
+  const double all = real(pipeline_.micro_batches * p_.vpp);
+  const double overlapped = std::max(0.0, (all - in_flight(stage)) / all);
+  return overlapped * min(exchange, compute) * (sum.pass(forward).exchange / exchange);
+}
+
+Seconds Trainer::price_stages(Seconds message_time) {
+  pipeline_.transfer = message_time;
+  pipeline_.transfer_occupies = !train_.overlap.contains(Overlap::pp);
+  pipeline_.chunks.resize(cut_.chunks.size());
+  Seconds busiest;
+  for (std::int64_t stage = 0; stage < p_.pp; ++stage) {
+    Seconds busy;
+    for (const bool forward : {true, false}) {
+      const Seconds plain = at(cut_.stage_sums, stage).pass(forward).time, kept = plain - hidden(stage, forward);
+      busy += kept;
+      for (std::int64_t c = stage; c < p_.pp * p_.vpp; c += p_.pp) {
+        const Seconds time = plain > Seconds{} ? (kept / plain) * at(cut_.chunk_sums, c).pass(forward).time : Seconds{};
+        (forward ? at(pipeline_.chunks, c).forward : at(pipeline_.chunks, c).backward) = time;
+      }
+    }
+    busiest = max(busiest, real(pipeline_.micro_batches) * busy);
+  }
+  return busiest;
+}
+
+Breakdown Trainer::rows(std::int64_t stage, bool forward) const {
+  const double m = real(pipeline_.micro_batches);
+  Breakdown sum = stage_rows(parts_, model_, at(cut_.stages, stage), forward, m);
+  sum.hide(kExchanges, m * hidden(stage, forward));
+  return sum;
+}
+
+// Weights travel in the format they rest in; the quantised share is taken as that of the whole stage.
+Bytes Trainer::gathered_weights(double parameters, const LocalParameters& local) const {
+  const double share = recipe_.weight == DType::bf16 ? 0 : local.quantised / (local.dense + local.expert);
+  return bytes(DType::bf16, (1 - share) * parameters) + bytes(recipe_.weight, share * parameters);
+}
+
+void Trainer::add_reductions(TrainEvaluation& result, const LocalParameters& local) const {
+  const auto exposed = [&](bool forward) {
+    return at(cut_.stage_sums, result.busiest_stage).pass(forward).time - hidden(result.busiest_stage, forward);
   };
-  const LocalParameters local = local_parameters(memory_context_, whole_stage(stage));
-  const Seconds forward = stage_breakdown(stage, true).exposed(), backward = stage_breakdown(stage, false).exposed();
+  const Seconds forward = exposed(true), backward = exposed(false);
   const double m = real(pipeline_.micro_batches);
   const Calibration& fit = machine_.calibration;
   const bool reduce_hidden = train_.overlap.contains(Overlap::dp_reduce);
@@ -265,79 +315,150 @@ void Trainer::add_outer(TrainEvaluation& result, std::int64_t stage) const {
     const auto kind = p_.zero == 0 ? CollectiveKind::all_reduce : CollectiveKind::reduce_scatter;
     const OpCost reduce = cost(Collective{kind, bytes(train_.gradient, parameters), group}, machine_.fabric, fit);
     const BreakdownRow reduction = behind("gradient reduction", "backward", reduce, reductions, cover_reduce, reduce_hidden, buckets);
-    add_unless_free(reduction);
+    add(result, reduction);
     cover_reduce = max(Seconds{}, cover_reduce - (reduction.seconds - reduction.exposed));
     if (p_.zero == 0) continue;
     const OpCost gather = cost(Collective{CollectiveKind::all_gather, gathered_weights(parameters, local), group}, machine_.fabric, fit);
     const BreakdownRow row = behind("parameter gather", "forward", gather, gathers, cover_gather, gather_hidden, buckets);
-    add_unless_free(row);
+    add(result, row);
     cover_gather = max(Seconds{}, cover_gather - (row.seconds - row.exposed));
   }
+}
+
+void Trainer::add_optimizer(TrainEvaluation& result, const LocalParameters& local) const {
   const double owned = p_.zero >= 1 ? local.dense / real(p_.dp * p_.cp) + local.expert / real(p_.edp())
                                     : local.dense + local.expert;
   // States are read and written, the gradient read twice (norm, update), the weight written.
   const Bytes states = owned * optimizer_bytes_per_parameter(train_.optimizer);
-  const Elementwise update{states + 2 * bytes(train_.gradient, owned), states + bytes(DType::bf16, owned)};
-  const OpCost adam = cost(update, machine_);
-  add_unless_free({.name = "optimizer", .phase = "optimizer", .seconds = adam.time, .exposed = adam.time,
-                        .bytes = adam.bytes, .bound_by = adam.bound_by, .source = adam.source, .spread = adam.spread,
-                        .largest = adam.time});
-  if (local.quantised > 0 && s_.recipe.weights_made == Made::optimizer_step) {
-    const DType type = bits(s_.recipe.expert) < 16 ? s_.recipe.expert : s_.recipe.linear;
-    const OpCost pass = cost(Quantize{.elements = local.quantised, .to = type, .copies = s_.recipe.transposed_weight ? 2.0 : 1.0,
-                                      .kernels = s_.recipe.kernels}, machine_);
-    add_unless_free({.name = "quantise weights", .phase = "optimizer", .seconds = pass.time, .exposed = pass.time,
-                          .bytes = pass.bytes, .bound_by = pass.bound_by, .source = pass.source, .spread = pass.spread,
-                          .largest = pass.time});
-  }
+  add(result, once("optimizer", cost(Elementwise{states + 2 * bytes(train_.gradient, owned), states + bytes(DType::bf16, owned)}, machine_)));
+  if (local.quantised <= 0 || recipe_.weights_made != Made::optimizer_step) return;
+  const DType type = bits(recipe_.expert) < 16 ? recipe_.expert : recipe_.linear;
+  add(result, once("quantise weights", cost(Quantize{.elements = local.quantised, .to = type, .copies = recipe_.transposed_weight ? 2.0 : 1.0,
+                                                     .kernels = recipe_.kernels}, machine_)));
 }
 
-std::variant<TrainEvaluation, Infeasible> Trainer::run(std::vector<Warning>& warnings) {
-  TrainEvaluation result;
-  if (auto why = check_batch()) return *why;
-  price_parts();
-  if (auto why = cut()) return *why;
-  if (auto why = check_memory(result)) return *why;
-  price_chunks();
+void Trainer::run(TrainEvaluation& result) const {
   const PipelineResult pipeline = simulate(pipeline_);
-  const auto busiest = std::max_element(pipeline.busy.begin(), pipeline.busy.end());
+  const Seconds most = *std::max_element(pipeline.busy.begin(), pipeline.busy.end());
+  // The first of equals, whatever the rounding.
+  const auto busiest = std::find_if(pipeline.busy.begin(), pipeline.busy.end(), [&](Seconds busy) { return busy >= (1 - 1e-9) * most; });
   result.busiest_stage = busiest - pipeline.busy.begin();
   result.micro_batches = pipeline_.micro_batches;
-  const double m = real(pipeline_.micro_batches);
-  result.breakdown.add(stage_breakdown(result.busiest_stage, true), m);
-  result.breakdown.add(stage_breakdown(result.busiest_stage, false), m);
+  result.breakdown = rows(result.busiest_stage, true);
+  result.breakdown.append(rows(result.busiest_stage, false));
   const auto waiting = [&](std::string_view name, Seconds time, Lane lane) {
-    if (!(time > 1e-9 * pipeline.makespan) || is_free(machine_, name)) return;  // rounding is no waiting
-    result.breakdown.add({.name = name, .phase = "pipeline", .lane = lane, .seconds = time, .exposed = time,
-                          .bound_by = "schedule", .source = result.breakdown.source(), .largest = time});
+    if (!(time > 1e-9 * pipeline.makespan)) return;  // rounding is no waiting
+    add(result, {.name = name, .phase = "pipeline", .lane = lane, .seconds = time, .exposed = time,
+                 .bound_by = "schedule", .source = result.breakdown.source(), .largest = time});
   };
   const Seconds work = result.breakdown.exposed();
   waiting("pipeline transfers", *busiest - work, Lane::network);
   waiting("pipeline bubble", pipeline.makespan - *busiest, Lane::compute);
-  add_outer(result, result.busiest_stage);
-  result.step.value = result.breakdown.exposed();
+  const LocalParameters local = local_parameters(memory_context_, memory_, at(cut_.stages, result.busiest_stage));
+  add_reductions(result, local);
+  add_optimizer(result, local);
+  result.step = range_of(result.breakdown);
   result.parallelism = p_;
-  if (p_.pp * p_.vpp > 1) result.layout = layout_text(chunks_);
-  for (std::int64_t stage = 0; stage < p_.pp; ++stage) result.stage_layers.push_back(whole_stage(stage).layers_of_kind);
-  const double bubble = (pipeline.makespan - *busiest) / result.step.value;
-  if (bubble > 0.15) {
-    warnings.push_back({"bubble", fmt::format("the pipeline bubble takes {:.0f} % of the step", 100 * bubble),
-                        "more micro-batches per step (global_batch), a larger vpp, or a smaller pp"});
+  result.cut = cut_.words;
+}
+
+std::optional<Infeasible> check_batch(const StepQuestion& q) {
+  const Parallelism& p = q.parallelism;
+  const std::int64_t samples = p.dp * q.train.micro_batch, micro_batches = q.train.global_batch / samples;
+  if (q.train.global_batch % samples != 0) {
+    return Infeasible{fmt::format("dp x micro_batch = {} does not divide global_batch {}", samples, q.train.global_batch),
+                      fmt::format("change global_batch to a multiple of {}", samples)};
   }
-  if (result.memory.total() > 0.92 * result.memory_available) {
-    warnings.push_back({"memory_tight",
-                        fmt::format("{} of {} before CUDA context, NCCL buffers and fragmentation",
-                                    format(result.memory.total()), format(result.memory_available)),
-                        "recompute more, or cut the model further"});
+  if (p.vpp > 1 && micro_batches % p.pp != 0) {
+    return Infeasible{fmt::format("interleaved 1F1B needs micro-batches in multiples of pp; there are {} for pp={}", micro_batches, p.pp),
+                      "raise global_batch, or set vpp=1"};
   }
-  return result;
+  if (p.vpp > 1 && p.pp == 1) return Infeasible{"vpp > 1 needs pp > 1", "set vpp=1"};
+  if (micro_batches * p.pp * p.vpp > (1 << 24)) {
+    return Infeasible{fmt::format("{} micro-batches over {} chunks are more than can be simulated", micro_batches, p.pp * p.vpp),
+                      "raise micro_batch or dp"};
+  }
+  if (q.train.sequence % (p.cp * p.tp) != 0) {
+    return Infeasible{fmt::format("cp x tp = {} does not divide the sequence of {}", p.cp * p.tp, q.train.sequence),
+                      "change sequence, cp or tp so that it does"};
+  }
+  return std::nullopt;
 }
 
 }  // namespace
 
-std::variant<TrainEvaluation, Infeasible> evaluate_train(const Scenario& scenario, const TrainWorkload& train,
-                                                         const Machine& machine, std::vector<Warning>& warnings) {
-  return Trainer(scenario, train, machine).run(warnings);
+struct TrainingSteps::Memo {
+  static constexpr std::size_t kMost = 256;  // some 30 kB each
+  ProductMemo products;
+  std::unordered_map<PartsKey, std::unique_ptr<Shared>, PartsHash> known;
+};
+
+TrainingSteps::TrainingSteps(const Cluster& cluster, const ModelSpec& model, const Calibration& calibration,
+                             std::vector<std::string_view> free)
+    : cluster_(cluster), model_(model), machine_{std::get<Gpu>(cluster.device), cluster.fabric, calibration, std::move(free)},
+      memo_(std::make_unique<Memo>()) {
+  machine_.products = &memo_->products;
+}
+
+TrainingSteps::~TrainingSteps() = default;
+
+TrainingSteps::Shared& TrainingSteps::shared(const StepQuestion& question) {
+  PartsKey key(question);
+  const auto found = memo_->known.find(key);
+  if (found != memo_->known.end()) return *found->second;
+  if (memo_->known.size() >= Memo::kMost) memo_->known.clear();
+  const auto made = memo_->known.emplace(std::move(key), nullptr).first;
+  made->second = std::make_unique<Shared>(made->first, model_, machine_);
+  return *made->second;
+}
+
+Bytes TrainingSteps::least_memory(const StepQuestion& q) {
+  StageContent whole{.layers_of_kind = std::vector<int>(model_.kinds.size(), 0), .mtp_modules = 0, .embedding = false, .head = false, .micro_batches = 0};
+  for (const int kind : model_.layers) ++whole.layers_of_kind[static_cast<std::size_t>(kind)];
+  const Footprint all = footprint({model_, q.parallelism, q.recipe, q.routing, q.train}, shared(q).memory, whole);
+  return (all.of("weights") + all.of("gradients") + all.of("optimizer")) / real(q.parallelism.pp);
+}
+
+StepAnswer TrainingSteps::evaluate(const StepQuestion& question) {
+  return *evaluate(question, std::numeric_limits<double>::infinity() * second);
+}
+
+std::optional<StepAnswer> TrainingSteps::evaluate(const StepQuestion& q, Seconds most) {
+  if (auto why = check_batch(q)) return *std::move(why);
+  Shared& known = shared(q);
+  auto cut = known.cut(q);
+  if (Infeasible* why = std::get_if<Infeasible>(&cut)) return std::move(*why);
+  Trainer trainer(q, model_, machine_, known.memory, known.parts(), *std::get<Cut*>(cut));
+  TrainEvaluation result;
+  if (auto why = trainer.check_memory(result)) return *std::move(why);
+  Seconds message;
+  if (q.parallelism.pp > 1 && !is_free(machine_, "pipeline transfers")) {
+    const Bytes bytes_sent = bytes(DType::bf16, known.context.shard_tokens() * real(model_.hidden));
+    message = cost(Collective{CollectiveKind::send_recv, bytes_sent, pipeline_group(q.parallelism)}, machine_.fabric, machine_.calibration).time;
+  }
+  if (trainer.price_stages(message) > most) return std::nullopt;
+  trainer.run(result);
+  if (!known.flops_per_token) known.flops_per_token = model_flops_per_token(model_, real(q.train.sequence), q.train.mtp_layers);
+  const std::int64_t devices = q.parallelism.ranks_per_stage() * q.parallelism.pp;
+  add_rates(cluster_, devices, mfu_format(q.recipe), q.train, *known.flops_per_token, result);
+  return result;
+}
+
+std::vector<Warning> step_warnings(const TrainEvaluation& answer) {
+  std::vector<Warning> warnings;
+  for (const BreakdownRow& row : answer.breakdown.rows()) {
+    const double bubble = row.exposed / answer.step.value;
+    if (row.name != "pipeline bubble" || bubble <= 0.15) continue;
+    warnings.push_back({"bubble", fmt::format("the pipeline bubble takes {:.0f} % of the step", 100 * bubble),
+                        "more micro-batches per step (global_batch), a larger vpp, or a smaller pp"});
+  }
+  if (answer.memory.total() > 0.92 * answer.memory_available) {
+    warnings.push_back({"memory_tight",
+                        fmt::format("{} of {} before CUDA context, NCCL buffers and fragmentation",
+                                    format(answer.memory.total()), format(answer.memory_available)),
+                        "recompute more, or cut the model further"});
+  }
+  return warnings;
 }
 
 }  // namespace moeline

@@ -1,12 +1,60 @@
-// One optimiser step on a GPU cluster.
+// One optimiser step on a GPU cluster, or many of them: what steps of one model on one machine share is priced once.
+//
+//   parts (tp, cp, ep, etp, micro-batch, recompute, recipe)  ->  + cut (pp, vpp)  ->  + batch, ZeRO  =  step
+// A memo, not a model: every answer equals that of a fresh object. Memory is bounded; when full, it forgets.
 #pragma once
+
+#include <memory>
+#include <optional>
+#include <variant>
+#include <vector>
 
 #include "plan/evaluate.hpp"
 
 namespace moeline {
 
-// `scenario` has been checked for legality: parallelism resolved, recipe legal on the device.
-std::variant<TrainEvaluation, Infeasible> evaluate_train(const Scenario& scenario, const TrainWorkload& train,
-                                                         const Machine& machine, std::vector<Warning>& warnings);
+// What steps of one model on one machine differ in. The cut is resolved, the recipe legal on the device.
+struct StepQuestion {
+  const Recipe& recipe;
+  const Routing& routing;
+  const Parallelism& parallelism;
+  const TrainWorkload& train;
+};
+
+using StepAnswer = std::variant<TrainEvaluation, Infeasible>;
+
+// For one thread.
+class TrainingSteps {
+ public:
+  // All three outlive this and do not change. `free`: breakdown groups that are taken to cost no time.
+  TrainingSteps(const Cluster& cluster, const ModelSpec& model, const Calibration& calibration,
+                std::vector<std::string_view> free = {});
+  ~TrainingSteps();
+  TrainingSteps(const TrainingSteps&) = delete;
+  TrainingSteps& operator=(const TrainingSteps&) = delete;
+
+  StepAnswer evaluate(const StepQuestion& question);
+  // None: the step runs, and its busiest stage alone takes longer than `most`.
+  std::optional<StepAnswer> evaluate(const StepQuestion& question, Seconds most);
+
+  // Below every stage that binds: weights, gradients and optimiser states of the model over its stages.
+  Bytes least_memory(const StepQuestion& question);
+
+ private:
+  struct Shared;
+  struct Memo;
+  Shared& shared(const StepQuestion& question);
+
+  const Cluster& cluster_;
+  const ModelSpec& model_;
+  Machine machine_;
+  std::unique_ptr<Memo> memo_;
+};
+
+// Checks and resolves the scenario's cut and recipe, then asks; `steps` belongs to its cluster, model and calibration.
+StepAnswer evaluate_step(const Scenario& scenario, TrainingSteps& steps);
+
+// What a reader of the answer should know; nothing that changes a number.
+std::vector<Warning> step_warnings(const TrainEvaluation& answer);
 
 }  // namespace moeline

@@ -218,7 +218,7 @@ TrainEvaluation common(const Scenario& s) {
   result.parallelism.dp = s.cluster.devices;
   std::vector<int> layers(s.model.kinds.size(), 0);
   for (const int kind : s.model.layers) ++layers[static_cast<std::size_t>(kind)];
-  result.stage_layers = {layers};
+  result.cut = std::make_shared<const StageCut>(StageCut{"", {layers}});
   return result;
 }
 
@@ -236,7 +236,8 @@ TrainEvaluation streamed(const Scenario& s, const TrainWorkload& train, const Wa
                              .limits = chosen.limits,
                              .tiles_given = train.wafer.tiles > 0,
                              .conduct = step.array().conduct,
-                             .tokens = chosen.plan.sequences * real(train.sequence)};
+                             .tokens = chosen.plan.sequences * real(train.sequence),
+                             .passes = step.passes(chosen.plan, sequences)};
   describe(*result.wafer, s, step, result);
   return result;
 }
@@ -255,7 +256,8 @@ std::variant<TrainEvaluation, Infeasible> resident(const Scenario& s, const Trai
                       "set workload/wafer/mode to streaming", result.memory.total(), result.memory_available};
   }
   const auto layers = static_cast<double>(s.model.layers.size());
-  const ResidentTerms terms = resident_terms(step.sequence_time(), real(sequences), layers);
+  ResidentTerms terms = resident_terms(step.sequence_time(), real(sequences), layers);
+  if (is_free(step.array(), "pipeline fill")) terms.fill = {};
   result.breakdown.add(step.sequence_breakdown(), real(sequences));
   result.breakdown.add({.name = "pipeline fill",
                         .phase = "pipeline",
@@ -277,10 +279,11 @@ std::variant<TrainEvaluation, Infeasible> resident(const Scenario& s, const Trai
   return result;
 }
 
-std::variant<TrainEvaluation, Infeasible> answer(const Scenario& s, const TrainWorkload& train) {
+std::variant<TrainEvaluation, Infeasible> answer(const Scenario& s, const TrainWorkload& train,
+                                                 std::vector<std::string_view> free) {
   if (auto why = check_cluster(s, train)) return *why;
   const std::int64_t sequences = train.global_batch / s.cluster.devices;
-  const WaferStep step(s, train, train.wafer.conduct);
+  const WaferStep step(s, train, train.wafer.conduct, std::move(free));
   std::variant<TrainEvaluation, Infeasible> whole = Infeasible{};
   if (train.wafer.mode != WaferMode::streaming) whole = resident(s, train, step, sequences);
   if (train.wafer.mode == WaferMode::resident) return whole;
@@ -297,7 +300,7 @@ std::variant<TrainEvaluation, Infeasible> answer(const Scenario& s, const TrainW
 void add_rows(const Step& step, std::string_view phase, const CoreArray& array, LayerEvaluation& result,
               Seconds& compute) {
   for (const Op& op : step) {
-    const OpCost c = cost(op.work, array);
+    const OpCost c = is_free(array, op.group) ? OpCost{.source = Source::measured} : cost(op.work, array);
     result.rows.push_back({op.name, op.group, phase, op.lane, c, c.time});
     compute += c.time;
   }
@@ -332,8 +335,9 @@ std::optional<Infeasible> check_wafer_scenario(const Scenario& s, std::vector<Wa
 }
 
 std::variant<TrainEvaluation, Infeasible> evaluate_wafer_train(const Scenario& s, const TrainWorkload& train,
-                                                               std::vector<Warning>& warnings) {
-  auto result = answer(s, train);
+                                                               std::vector<Warning>& warnings,
+                                                               std::vector<std::string_view> free) {
+  auto result = answer(s, train, std::move(free));
   if (const TrainEvaluation* train_result = std::get_if<TrainEvaluation>(&result)) {
     const WaferConduct& c = train_result->wafer->conduct;
     warnings.push_back(
@@ -345,7 +349,8 @@ std::variant<TrainEvaluation, Infeasible> evaluate_wafer_train(const Scenario& s
   return result;
 }
 
-std::variant<LayerEvaluation, Infeasible> evaluate_wafer_layer(const Scenario& s, const LayerWorkload& layer) {
+std::variant<LayerEvaluation, Infeasible> evaluate_wafer_layer(const Scenario& s, const LayerWorkload& layer,
+                                                               std::vector<std::string_view> free) {
   TrainWorkload train;
   train.sequence = std::min(layer.sequence, layer.tokens);
   train.mtp_layers = 0;
@@ -368,13 +373,14 @@ std::variant<LayerEvaluation, Infeasible> evaluate_wafer_layer(const Scenario& s
   }
   plan.sequences = sequences;
   const DecoderContext context{s.model, one, s.recipe, s.routing, sequences, real(train.sequence), train};
-  const CoreArray array{std::get<Wafer>(s.cluster.device), layer.wafer.conduct};
+  const CoreArray array = core_array(std::get<Wafer>(s.cluster.device), layer.wafer.conduct, std::move(free));
   const WaferLines lines = wafer_lines(s.cluster, layer.wafer.conduct);
   const auto moe = std::find_if(s.model.kinds.begin(), s.model.kinds.end(),
                                 [](const LayerKind& kind) { return std::holds_alternative<MoeFfn>(kind.ffn); });
   const LayerKind& kind = moe != s.model.kinds.end() ? *moe : s.model.kinds.front();
   LayerEvaluation result;
-  result.kind = moe != s.model.kinds.end() ? "MoE layer" : "dense layer";
+  const std::string_view place = moe != s.model.kinds.end() ? "MoE layer" : "dense layer";
+  result.kind = place;
   WaferAnswer answer{.plan = plan,
                      .limits = cut.limits,
                      .tiles_given = options.tiles > 0,
@@ -391,7 +397,9 @@ std::variant<LayerEvaluation, Infeasible> evaluate_wafer_layer(const Scenario& s
       add_rows(layer_forward(context, kind), forward ? phase : "recompute", array, result, load.compute);
     }
     if (!forward) add_rows(layer_backward(context, kind), phase, array, result, load.compute);
+    load = without_free(load, array);
     const PassTerms t = pass_terms(load, lines, array.conduct);
+    answer.passes.push_back({place, phase, load, t});
     Seconds exposed = t.exposed_stream();
     const auto share = [&](Seconds time, bool in) {
       const Seconds shown = in == (t.in() >= t.out()) ? min(time, exposed) : Seconds{};
@@ -404,7 +412,7 @@ std::variant<LayerEvaluation, Infeasible> evaluate_wafer_layer(const Scenario& s
     add_stream("layer inputs back", phase, load.inputs_in, t.inputs_in, share(t.inputs_in, true), "stream in", result);
     add_stream("layer inputs out", phase, load.inputs_out, t.inputs_out, share(t.inputs_out, false), "stream out",
                result);
-    add_stream("fixed costs", phase, {}, t.overhead, t.overhead, "overhead", result);
+    add_stream(kFixedCosts, phase, {}, t.overhead, t.overhead, "overhead", result);
     (forward ? result.forward : result.backward) = t.time();
     answer.stream += t.in() + t.out();
     answer.exposed_stream += t.exposed_stream();

@@ -1,7 +1,7 @@
 // One optimiser step, or one layer, on a cluster of wafers.
 //
 // Every system runs the whole model on its share of the batch; a micro-batch is G tiles of B sequences. All values of G
-// worth pricing that fit are priced and the quickest is taken, the smallest among equals.
+// worth pricing that fit are priced and the quickest is taken, the smallest among equals. `free`: as in `evaluate`.
 #pragma once
 
 #include "plan/evaluate.hpp"
@@ -12,7 +12,9 @@ namespace moeline {
 std::optional<Infeasible> check_wafer_scenario(const Scenario& scenario, std::vector<Warning>& warnings);
 
 std::variant<TrainEvaluation, Infeasible> evaluate_wafer_train(const Scenario& scenario, const TrainWorkload& train,
-                                                               std::vector<Warning>& warnings);
-std::variant<LayerEvaluation, Infeasible> evaluate_wafer_layer(const Scenario& scenario, const LayerWorkload& layer);
+                                                               std::vector<Warning>& warnings,
+                                                               std::vector<std::string_view> free);
+std::variant<LayerEvaluation, Infeasible> evaluate_wafer_layer(const Scenario& scenario, const LayerWorkload& layer,
+                                                               std::vector<std::string_view> free);
 
 }  // namespace moeline

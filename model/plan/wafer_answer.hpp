@@ -3,10 +3,23 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
+#include "wafer/streaming.hpp"
 #include "wafer/tiling.hpp"
 
 namespace moeline {
+
+// A pass over one part of the model, priced as `terms` say.
+struct WaferPass {
+  std::string_view where, phase;  // "MoE layer", "backward"
+  PassLoad load;
+  PassTerms terms;
+  double times = 1;  // in the step
+
+  Seconds total() const { return times * terms.time(); }
+};
 
 struct WaferAnswer {
   WaferMode mode = WaferMode::streaming;
@@ -19,6 +32,7 @@ struct WaferAnswer {
   double break_even_model = 0;  // the same for this model: x total / active parameters
   std::optional<double> break_even_expert, expert_tokens;  // rows of one expert: needed, and there
   Seconds stream, exposed_stream;                          // of the step: weights, gradients, layer inputs
+  std::vector<WaferPass> passes;                           // of a streamed model
   std::string binds;                                       // "compute", "expert stream: ...", "attention memory: ..."
 };
 

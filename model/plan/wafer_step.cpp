@@ -48,7 +48,7 @@ void add_stream_rows(const PassTerms& t, std::string_view phase, double count, c
              count);
   }
   if (t.overhead > Seconds{}) {
-    rows.add({.name = "fixed costs of layers and tiles",
+    rows.add({.name = kFixedCosts,
               .phase = phase,
               .seconds = t.overhead,
               .exposed = t.overhead,
@@ -64,7 +64,7 @@ void add_stream_rows(const PassTerms& t, std::string_view phase, double count, c
 PassCost pass_cost(const Step& step, const CoreArray& array, std::string_view phase) {
   PassCost pass;
   for (const Op& op : step) {
-    const OpCost c = cost(op.work, array);
+    const OpCost c = is_free(array, op.group) ? OpCost{.source = Source::measured} : cost(op.work, array);
     pass.time += c.time;
     pass.breakdown.add({.name = op.group,
                         .phase = phase.empty() ? name(op.phase) : phase,
@@ -80,11 +80,26 @@ PassCost pass_cost(const Step& step, const CoreArray& array, std::string_view ph
   return pass;
 }
 
-WaferStep::WaferStep(const Scenario& scenario, const TrainWorkload& train, const WaferConduct& conduct)
+PassLoad without_free(PassLoad load, const CoreArray& array) {
+  if (is_free(array, "weight stream")) load.weights_in = {};
+  if (is_free(array, "gradient stream")) load.gradients_out = {};
+  if (is_free(array, "layer inputs back")) load.inputs_in = {};
+  if (is_free(array, "layer inputs out")) load.inputs_out = {};
+  return load;
+}
+
+CoreArray core_array(const Wafer& wafer, const WaferConduct& conduct, std::vector<std::string_view> free) {
+  CoreArray array{wafer, conduct, std::move(free)};
+  if (is_free(array, kFixedCosts)) array.conduct.layer_overhead = array.conduct.tile_overhead = {};
+  return array;
+}
+
+WaferStep::WaferStep(const Scenario& scenario, const TrainWorkload& train, const WaferConduct& conduct,
+                     std::vector<std::string_view> free)
     : s_(scenario),
       train_(without_gpu_switches(train)),
       context_{scenario.model, one_, scenario.recipe, scenario.routing, 1, real(train.sequence), train_},
-      array_{std::get<Wafer>(scenario.cluster.device), conduct},
+      array_(core_array(std::get<Wafer>(scenario.cluster.device), conduct, std::move(free))),
       lines_(wafer_lines(scenario.cluster, conduct)),
       memory_{scenario.model, real(train.sequence), DType::bf16, train.wafer.gradient_wire, 0} {
   price_parts();
@@ -94,8 +109,10 @@ WaferStep::WaferStep(const Scenario& scenario, const TrainWorkload& train, const
 void WaferStep::price_parts() {
   const ModelSpec& model = s_.model;
   const double hidden = real(model.hidden), table = hidden * real(model.vocabulary), modules = real(train_.mtp_layers);
-  const auto add = [&](const Step& forward, const Step& backward, double count, double parameters) -> WaferPart& {
-    parts_.push_back({.forward = pass_cost(forward, array_),
+  const auto add = [&](std::string_view part, const Step& forward, const Step& backward, double count,
+                       double parameters) -> WaferPart& {
+    parts_.push_back({.name = part,
+                      .forward = pass_cost(forward, array_),
                       .again = pass_cost(forward, array_, "recompute"),
                       .backward = pass_cost(backward, array_),
                       .count = count,
@@ -110,15 +127,16 @@ void WaferStep::price_parts() {
                        std::count_if(mtp.begin(), mtp.begin() + train_.mtp_layers, same);
     if (count == 0) continue;
     const LayerKind& kind = model.kinds[k];
-    add(layer_forward(context_, kind), layer_backward(context_, kind), static_cast<double>(count),
-        real(layer_parameters(model, kind).total()))
+    const bool moe = std::holds_alternative<MoeFfn>(kind.ffn);
+    add(moe ? "MoE layer" : "dense layer", layer_forward(context_, kind), layer_backward(context_, kind),
+        static_cast<double>(count), real(layer_parameters(model, kind).total()))
         .layer = true;
   }
-  add(embedding_forward(context_), embedding_backward(context_), 1, table).read_in_backward = false;
+  add("embedding", embedding_forward(context_), embedding_backward(context_), 1, table).read_in_backward = false;
   // The head's gradient is sent once: with the embedding's where they are one table.
-  add(head_forward(context_), head_backward(context_), 1 + modules, table).gradients =
+  add("head", head_forward(context_), head_backward(context_), 1 + modules, table).gradients =
       model.tied_embedding ? 0 : table / (1 + modules);
-  if (modules > 0) add(mtp_forward(context_), mtp_backward(context_), modules, 2 * hidden * hidden);
+  if (modules > 0) add("MTP", mtp_forward(context_), mtp_backward(context_), modules, 2 * hidden * hidden);
 }
 
 // The GPU's list of tensors that backward reads, per token over all layers.
@@ -157,7 +175,7 @@ std::array<PassLoad, 3> WaferStep::loads(const WaferPart& part, const TilePlan& 
   if (!part.read_in_backward) backward.weights_in = {};
   if (sends_gradients) backward.gradients_out = bytes(memory_.gradient, part.gradients);
   backward.compute = plan.sequences * (part.backward.time + (inside ? part.again.time : Seconds{}));
-  return {load, backward, again};
+  return {without_free(load, array_), without_free(backward, array_), without_free(again, array_)};
 }
 
 Seconds WaferStep::micro_batch(const TilePlan& plan, bool sends_gradients, Breakdown* rows) const {
@@ -185,7 +203,10 @@ Seconds WaferStep::outer(const TilePlan& plan, Breakdown* rows) const {
   const OuterTerms terms =
       outer_terms(bytes(memory_.weight, first), bytes(memory_.gradient, first), micro_batch(plan, true, nullptr),
                   real(parameters(s_.model).main), lines_, s_.cluster.external_memory);
+  Seconds sum;
   const auto once = [&](std::string_view name, std::string_view phase, Seconds time, std::string_view bound) {
+    if (is_free(array_, name)) return;
+    sum += time;
     if (rows == nullptr || !(time > Seconds{})) return;
     rows->add({.name = name,
                .phase = phase,
@@ -199,25 +220,55 @@ Seconds WaferStep::outer(const TilePlan& plan, Breakdown* rows) const {
   once("fill", "forward", terms.fill, "stream in");
   once("drain", "backward", terms.drain, "stream out");
   once("optimizer", "optimizer", terms.optimizer, "external memory");
-  return terms.fill + terms.drain + terms.optimizer;
+  return sum;
 }
 
-Seconds WaferStep::step(const TilePlan& plan, std::int64_t sequences, Breakdown* rows) const {
+// Micro-batches before the last send gradients only where these are summed outside.
+std::array<MicroBatches, 2> WaferStep::micro_batches(const TilePlan& plan, std::int64_t sequences) const {
   const double full = std::floor(real(sequences) / plan.sequences);
   TilePlan rest = plan;
   rest.sequences = real(sequences) - full * plan.sequences;
   const bool ragged = rest.sequences > 0.5;
+  return {MicroBatches{plan, !plan.accumulate_on_wafer, ragged ? full : full - 1},
+          MicroBatches{ragged ? rest : plan, true, 1}};
+}
+
+Seconds WaferStep::step(const TilePlan& plan, std::int64_t sequences, Breakdown* rows) const {
   Seconds sum;
-  const auto add = [&](const TilePlan& which, bool sends_gradients, double times) {
-    if (times <= 0) return;
+  for (const auto& [which, sends_gradients, times] : micro_batches(plan, sequences)) {
+    if (times <= 0) continue;
     Breakdown one;
     sum += times * micro_batch(which, sends_gradients, rows == nullptr ? nullptr : &one);
     if (rows != nullptr) rows->add(one, times);
-  };
-  // Micro-batches before the last send gradients only where these are summed outside.
-  add(plan, !plan.accumulate_on_wafer, ragged ? full : full - 1);
-  add(ragged ? rest : plan, true, 1);
+  }
   return sum + outer(plan, rows);
+}
+
+std::vector<WaferPass> WaferStep::passes(const TilePlan& plan, std::int64_t sequences) const {
+  std::vector<WaferPass> list;
+  const auto add = [&](const WaferPart& part, std::string_view phase, const PassLoad& load, double times) {
+    if (times <= 0) return;
+    const WaferPass next{part.name, phase, load, pass_terms(load, lines_, array_.conduct), times};
+    const auto same = std::find_if(list.begin(), list.end(), [&](const WaferPass& other) {
+      return other.where == next.where && other.phase == phase && other.terms.time() == next.terms.time();
+    });
+    if (same == list.end()) {
+      list.push_back(next);
+    } else {
+      same->times += times;
+    }
+  };
+  for (const auto& [which, sends_gradients, times] : micro_batches(plan, sequences)) {
+    for (const WaferPart& part : parts_) {
+      const auto [forward, backward, again] = loads(part, which, sends_gradients);
+      add(part, "forward", forward, times * part.count);
+      add(part, "backward", backward, times * part.count);
+      add(part, "recompute", again, times * again_count(part, which));
+    }
+  }
+  std::stable_sort(list.begin(), list.end(),
+                   [](const WaferPass& a, const WaferPass& b) { return a.total() > b.total(); });
+  return list;
 }
 
 Seconds WaferStep::sequence_time() const {

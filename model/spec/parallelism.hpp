@@ -28,6 +28,8 @@ struct Parallelism {
 
   std::int64_t ranks_per_stage() const { return tp * cp * dp; }
   std::int64_t edp() const { return ranks_per_stage() / (etp * ep); }
+
+  bool operator==(const Parallelism&) const = default;
 };
 
 Parallelism read_parallelism(ObjectReader reader);

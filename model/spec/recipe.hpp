@@ -53,6 +53,8 @@ struct Recipe {
   bool megakernel = false;        // dispatch, experts and combine are one kernel, where rows are exchanged
   double software_block = 0;  // elements along k whose scale the CUDA cores apply to partial sums; 0: none
   bool dequantised = false;   // copies are expanded to bf16 in front of every product
+
+  bool operator==(const Recipe&) const = default;
 };
 
 std::vector<std::string> recipe_names();

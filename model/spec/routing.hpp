@@ -7,6 +7,7 @@ enum class Popularity { balanced, uniform };  // equal loads; independent unifor
 
 struct Routing {
   Popularity popularity = Popularity::balanced;
+  bool operator==(const Routing&) const = default;
 };
 
 }  // namespace moeline

@@ -39,15 +39,12 @@ Routing read_routing(ObjectReader reader) {
 
 bool on_wafer(const Scenario& s) { return std::holds_alternative<Wafer>(s.cluster.device); }
 
-bool crosses_nodes(const Scenario& s) {
-  return tier_of(expert_group(s.parallelism), s.cluster.fabric) > 0;
-}
+bool crosses_nodes(const Cluster& cluster, const Parallelism& p) { return tier_of(expert_group(p), cluster.fabric) > 0; }
 
 template <class W>
 void fill_transport(Scenario& s, W& workload) {
   if (workload.transport_given || s.parallelism.ep == 1 || on_wafer(s)) return;
-  const bool rack = s.cluster.fabric[0].span.value > 8;
-  workload.transport = rack ? Transport::hybridep : crosses_nodes(s) ? Transport::deepep : Transport::nccl;
+  workload.transport = default_transport(s.cluster, s.parallelism);
   s.assumptions.push_back(fmt::format("transport: {} (Megatron-Core recipe default for this fabric)", name(workload.transport)));
 }
 
@@ -74,10 +71,7 @@ void fill_train_defaults(Scenario& s, TrainWorkload& train, const std::string& o
     s.assumptions.push_back(fmt::format("global_batch: {} (a million tokens on every system)", train.global_batch));
   }
   if (!train.overlap_given && !on_wafer(s)) {
-    train.overlap = {Overlap::dp_reduce, Overlap::param_gather};
-    if (p.tp > 1) train.overlap.insert(Overlap::tp);
-    if (p.vpp > 1) train.overlap.insert(Overlap::pp);
-    if (p.ep > 1 && crosses_nodes(s) && (p.pp == 1 || p.vpp > 1)) train.overlap.insert(Overlap::ep_1f1b);
+    train.overlap = default_overlap(s.cluster, p);
     std::string list;
     for (const Overlap overlap : train.overlap) list += fmt::format("{}{}", list.empty() ? "" : " ", name(overlap));
     s.assumptions.push_back("overlap: " + list + " (Megatron-Core recipe default for this layout)");
@@ -144,6 +138,20 @@ std::vector<std::string> split_pointer(std::string text) {
 }
 
 }  // namespace
+
+Transport default_transport(const Cluster& cluster, const Parallelism& p) {
+  if (p.ep == 1) return Transport::nccl;
+  const bool rack = cluster.fabric[0].span.value > 8;
+  return rack ? Transport::hybridep : crosses_nodes(cluster, p) ? Transport::deepep : Transport::nccl;
+}
+
+EnumSet<Overlap> default_overlap(const Cluster& cluster, const Parallelism& p) {
+  EnumSet<Overlap> overlap{Overlap::dp_reduce, Overlap::param_gather};
+  if (p.tp > 1) overlap.insert(Overlap::tp);
+  if (p.vpp > 1) overlap.insert(Overlap::pp);
+  if (p.ep > 1 && crosses_nodes(cluster, p) && (p.pp == 1 || p.vpp > 1)) overlap.insert(Overlap::ep_1f1b);
+  return overlap;
+}
 
 Cluster read_cluster_of(const Json& json, const std::string& origin) {
   const Json& named = required(json, "hardware", origin, "name a machine: --hardware h200-sxm");

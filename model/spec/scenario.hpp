@@ -33,6 +33,10 @@ struct Scenario {
 // `json` is the scenario with flags already laid over it; `origin` names the file for messages.
 Scenario read_scenario(const Json& json, const std::string& origin);
 
+// What Megatron-Core's published performance recipes switch on for a layout, when the scenario does not say.
+Transport default_transport(const Cluster& cluster, const Parallelism& parallelism);
+EnumSet<Overlap> default_overlap(const Cluster& cluster, const Parallelism& parallelism);
+
 // Parts of a scenario that were read before; the same in many points of a sweep. Null: read from the scenario.
 struct KnownParts {
   const Cluster* cluster = nullptr;

@@ -23,6 +23,8 @@ struct WaferConduct {
   double line_efficiency = 1;  // achieved share of the streams on and off the wafer
   Seconds layer_overhead{};    // fixed, per layer and pass
   Seconds tile_overhead{};     // fixed, per layer, pass and attention tile
+
+  bool operator==(const WaferConduct&) const = default;
 };
 
 // The one set under which this model gives the batch-tiling figures published for a CS-2: 53 % lost to experts, 7,091
@@ -41,6 +43,8 @@ struct WaferOptions {
   Scores scores = Scores::automatic;
   DType gradient_wire = DType::bf16;
   WaferConduct conduct{};
+
+  bool operator==(const WaferOptions&) const = default;
 };
 
 WaferOptions read_wafer_options(ObjectReader reader);

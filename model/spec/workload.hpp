@@ -5,11 +5,11 @@
 #pragma once
 
 #include <cstdint>
-#include <set>
 #include <string>
 #include <variant>
 
 #include "spec/dtype.hpp"
+#include "spec/enum_set.hpp"
 #include "spec/reader.hpp"
 #include "spec/wafer_options.hpp"
 
@@ -25,18 +25,20 @@ struct TrainWorkload {
   std::int64_t sequence = 4096, micro_batch = 1;
   std::int64_t global_batch = 0;          // 0: sixteen micro-batches on every data-parallel rank
   bool full_recompute = false;
-  std::set<Recompute> recompute{};
+  EnumSet<Recompute> recompute{};
   Optimizer optimizer = Optimizer::adam;
   DType gradient = DType::fp32;           // of the accumulation buffer and of the reduction
   std::string pipeline_layout{};          // Megatron's string form; empty: split evenly by time
   std::int64_t mtp_layers = -1;           // -1: as the model's config says
-  std::set<Overlap> overlap{};
+  EnumSet<Overlap> overlap{};
   bool overlap_given = false;             // false: defaults of the hardware apply
   Transport transport = Transport::nccl;
   bool transport_given = false;
   bool cuda_graph = true;
   WaferOptions wafer{};  // of a wafer only, which in turn cuts its micro-batches itself
   bool wafer_given = false;
+
+  bool operator==(const TrainWorkload&) const = default;
 };
 
 struct LayerWorkload {

@@ -76,4 +76,8 @@ struct Visitor {
 
 OpCost cost(const Work& work, const CoreArray& array) { return std::visit(Visitor{array}, work); }
 
+bool is_free(const CoreArray& array, std::string_view group) {
+  return std::find(array.free.begin(), array.free.end(), group) != array.free.end();
+}
+
 }  // namespace moeline

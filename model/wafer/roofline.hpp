@@ -6,6 +6,9 @@
 // arithmetic is that of the rows. Nothing is exchanged between devices inside a layer. Ours; eta is assumed.
 #pragma once
 
+#include <string_view>
+#include <vector>
+
 #include "cost/op_cost.hpp"
 #include "ops/work.hpp"
 #include "spec/device.hpp"
@@ -16,10 +19,12 @@ namespace moeline {
 struct CoreArray {
   const Wafer& wafer;
   WaferConduct conduct;
+  std::vector<std::string_view> free{};  // what if these breakdown groups took no time?
 
   FlopsPerSecond rate() const { return conduct.efficiency * wafer.dense_peak.bf16->value; }
 };
 
 OpCost cost(const Work& work, const CoreArray& array);
+bool is_free(const CoreArray& array, std::string_view group);
 
 }  // namespace moeline

@@ -3,7 +3,7 @@
 
 #include "fit/calibration_file.hpp"
 #include "gpu/gemm.hpp"
-#include "gpu/gemm_memo.hpp"
+#include "gpu/product_memo.hpp"
 #include "spec/catalogue.hpp"
 
 namespace moeline {
@@ -62,8 +62,9 @@ void product_remembered(benchmark::State& state) {
   const Cluster machine = cluster("h200-sxm");
   std::string note;
   const Calibration fits = calibration_for(machine, note);
-  GemmMemo memo(std::get<Gpu>(machine.device), fits);
-  over_shapes(state, shapes(DType::bf16), [&](const Gemm& gemm) { return memo.cost(gemm); });
+  ProductMemo memo;
+  const auto search = [&](const Gemm& gemm) { return cost(gemm, std::get<Gpu>(machine.device), fits.gemm_bf16); };
+  over_shapes(state, shapes(DType::bf16), [&](const Gemm& gemm) { return memo.cost(gemm, search); });
 }
 BENCHMARK(product_remembered);
 

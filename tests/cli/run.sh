@@ -135,8 +135,30 @@ case_fit_scales_a_relative_when_rows_are_few() {
   grep -q 'scaled from b200-sxm trtllm bfloat16' b300-sxm.json || problem "no page scaled from B200"
 }
 
-case_explain_says_that_wafers_are_not_taken_apart() {
-  refuses 3 'explain takes GPU machines apart' explain "$root/examples/qwen3-235b-16-cs-3.json"
+case_explain_takes_a_wafer_apart() {
+  answers explain --model qwen3-30b-a3b --hardware cs-3 --ops 2
+  says '^  \+10 % bf16 peak of the cores '
+  says '^  tiles G [0-9]+ -> [0-9]+ '
+  says '^  backward of MoE layer  '
+  answers explain --model qwen3-30b-a3b --hardware cs-2 --tokens 65536 -o json
+  says '"passes": \['
+  says '"pointer": "/hardware/device/input_bandwidth"'
+}
+
+case_a_price_makes_a_cost() {
+  local price='/hardware/price={"per_device_hour": 2.5, "currency": "USD", "source": "a contract"}'
+  answers train "${small[@]}" --set "$price" -o json --quiet
+  # 2.5 USD x 8 devices x t / 3600
+  holds "($(number per_step) / ($(number value) * 2.5 * 8 / 3600) - 1) ^ 2 < 1e-16" "cost $(number per_step) of $(number value) s"
+  answers train "${small[@]}" --set "$price"
+  says '^  cost     [0-9.]+ USD a step, [0-9.]+ per million tokens; [0-9.]+ kWh a step$'
+  answers search "${small[@]}" --set "$price" --fix zero=1 --fix cp=1 --fix micro_batch=1 --fix etp=1 --objective cost --try-devices 8,16 --top 3 -o csv
+  awk -F, 'NR == 1 { for (i = 1; i <= NF; ++i) if ($i == "cost_per_million_tokens") c = i }
+           NR > 2 && $c < last { exit 1 } { last = $c }' out || problem "not by cost: $(cat out)"
+  answers search "${small[@]}" --fix zero=1 --fix cp=1 --fix pp=1 --fix etp=1 --objective energy --top 1
+  says 'kWh/Mtok$'
+  refuses 2 'h200-sxm states no price; give yours: --set' search "${small[@]}" --objective cost
+  refuses 2 'mi300x states no all-in power; give the node' search --model qwen3-30b-a3b --hardware mi300x --objective energy
 }
 
 case_every_example_has_an_answer() {
@@ -484,32 +506,55 @@ case_a_sweep_writes_the_same_bytes_on_any_number_of_threads() {
   same front out "threads change the front"
 }
 
-case_a_killed_sweep_goes_on_without_losing_or_repeating_a_row() {
-  sweep_file s.json 20000
-  local flags run pid kills
+points_in() {  # seconds: how many this machine notes by then, however fast it is
+  sweep_file s.json 100000000
+  "$moeline" sweep s.json --out rate.csv --quiet 2>err &
+  sleep "$1"
+  kill -9 $!
+  wait $! 2>/dev/null
+  sed 's/.*"points":\([0-9]*\).*/\1/' rate.csv.progress
+  rm -f rate.csv rate.csv.progress
+}
+
+case_a_sweep_killed_ten_times_goes_on_without_losing_or_repeating_a_row() {
+  local flags pid kills points
+  points=$(points_in 1.5)
+  sweep_file s.json "$points"
   for flags in "" "--pareto step_time_seconds,memory_required_bytes"; do
     rm -f rows.csv rows.csv.progress
     # shellcheck disable=SC2086  # several words
     answers sweep s.json $flags
     mv out undisturbed
     kills=0
-    for run in {1..6}; do
+    until ((kills == 10)); do
       # shellcheck disable=SC2086
       "$moeline" sweep s.json $flags --out rows.csv --quiet 2>err &
       pid=$!
-      sleep "0.$((RANDOM % 5))$((RANDOM % 10))"
-      if kill -9 $pid 2>/dev/null; then kills=$((kills + 1)); fi
-      wait $pid 2>/dev/null
+      sleep "0.$((RANDOM % 4))$((RANDOM % 10))"
+      kill -9 $pid 2>/dev/null
+      if wait $pid 2>/dev/null; then rm -f rows.csv rows.csv.progress; else kills=$((kills + 1)); fi
     done
-    ((kills > 0)) || problem "it was never killed; $run runs"
     # shellcheck disable=SC2086
     answers sweep s.json $flags --out rows.csv
     same undisturbed rows.csv "killed and gone on with, it differs from an undisturbed run"
     # shellcheck disable=SC2086
     answers sweep s.json $flags --out rows.csv
-    grep -q '20000 of 20000 points are there already' err || problem "a complete sweep ran again: $(cat err)"
+    grep -q "$points of $points points are there already" err || problem "a complete sweep ran again: $(cat err)"
     same undisturbed rows.csv "a complete sweep was changed"
   done
+}
+
+case_a_stopped_sweep_says_what_is_missing() {
+  sweep_file s.json 100000000
+  rm -f rows.csv rows.csv.progress
+  "$moeline" sweep s.json --pareto step_time_seconds,memory_required_bytes --out rows.csv 2>err &
+  sleep 0.5
+  kill $!
+  wait $!
+  local code=$?
+  ((code == 4)) || problem "exit $code, expected 4"
+  grep -qE '^moeline: rows.csv: stopped; points [0-9]+ to 100000000 are missing, and the front so far is kept beside it' err ||
+    problem "said $(cat err)"
 }
 
 case_a_sweep_over_the_rows_of_another_is_refused() {
@@ -945,10 +990,12 @@ case_what_cannot_be_measured_leaves_with_4() {
   echo '{"op":"gemm","device":"h200-sxm","backend":"x","shape":{"m":1,"n":1,"k":1},"dtype":"bf16","seconds":{"median":1}}' >other.jsonl
   refuses 2 'holds records of h200-sxm' measure --backend host --suite odd.json --out other.jsonl
 }
+# shellcheck source=tests/cli/ranks.sh
+[[ -e $(dirname "$moeline")/libmoeline_mpi.so ]] && source "$here/ranks.sh"
 
 # --- run -----------------------------------------------------------------------------------------------------------
 if (($# == 0)); then
-  mapfile -t all < <(sed -n 's/^case_\([a-zA-Z0-9_]*\)().*/\1/p' "$here/run.sh")
+  mapfile -t all < <(declare -F | sed -n 's/^declare -f case_//p')
   set -- "${all[@]}"
 fi
 passed=0

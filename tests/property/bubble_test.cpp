@@ -161,3 +161,62 @@ TEST_CASE("chunks in flight follow the warm-up of the schedule and never exceed 
     }
   }
 }
+
+namespace {
+
+// The schedule written out: every pass starts when the one before it on its stage and its input are done.
+double written_out(const PipelineProblem& p) {
+  const std::int64_t all = p.micro_batches * p.chunks_per_stage, last = p.stages * p.chunks_per_stage - 1;
+  const auto place = [&](std::int64_t i) {  // chunk on its stage and micro-batch of the i-th forward
+    const std::int64_t group = i / (p.stages * p.chunks_per_stage), within = i % (p.stages * p.chunks_per_stage);
+    const bool tail = p.chunks_per_stage == 1;
+    return tail ? std::pair<std::int64_t, std::int64_t>{0, i}
+                : std::pair{within / p.stages, group * p.stages + within % p.stages};
+  };
+  std::vector<double> done(static_cast<std::size_t>(2 * (last + 1) * p.micro_batches), 0);
+  const auto at = [&](bool backward, std::int64_t chunk, std::int64_t m) -> double& {
+    return done[static_cast<std::size_t>(((backward ? last + 1 : 0) + chunk) * p.micro_batches + m)];
+  };
+  const double send = p.stages > 1 ? p.transfer.in(second) : 0;
+  double end = 0;
+  for (bool moved = true; moved;) {  // longest paths by relaxation
+    moved = false;
+    for (std::int64_t s = 0; s < p.stages; ++s) {
+      const std::int64_t lead = p.chunks_per_stage == 1 ? p.stages - s - 1 : 2 * (p.stages - s - 1) + (p.chunks_per_stage - 1) * p.stages;
+      double clock = 0;
+      const auto run = [&](bool backward, std::int64_t i) {
+        const auto [own, m] = place(i);
+        const std::int64_t chunk = (backward ? p.chunks_per_stage - 1 - own : own) * p.stages + s;
+        const std::int64_t from = backward ? chunk + 1 : chunk - 1;
+        const ChunkTimes& times = p.chunks[static_cast<std::size_t>(chunk)];
+        const bool sends = backward ? chunk > 0 : chunk < last;
+        if (from >= 0 && from <= last) clock = std::max(clock, at(backward, from, m) + (p.transfer_occupies ? 0 : send));
+        clock += (backward ? times.backward : times.forward).in(second) + (p.transfer_occupies && sends ? send : 0);
+        moved |= at(backward, chunk, m) != clock;
+        at(backward, chunk, m) = clock;
+      };
+      for (std::int64_t i = 0; i < std::min(lead, all); ++i) run(false, i);
+      for (std::int64_t i = lead; i < all; ++i) {
+        run(false, i);
+        run(true, i - lead);
+      }
+      for (std::int64_t i = std::max<std::int64_t>(0, all - lead); i < all; ++i) run(true, i);
+      end = std::max(end, clock);
+    }
+  }
+  return end;
+}
+
+}  // namespace
+
+TEST_CASE("many micro-batches cost what the schedule written out costs, however uneven the stages", "[property]") {
+  for (unsigned seed = 0; seed < 60; ++seed) {
+    const std::int64_t p = 1 + seed % 5, v = p > 1 && seed % 2 == 1 ? 2 + seed % 2 : 1, m = p * (5 + seed % 13);
+    PipelineProblem problem = seed % 3 == 0 ? equal(v > 1 ? Schedule::interleaved : Schedule::one_f_one_b, p, v, m)
+                                            : uneven(v > 1 ? Schedule::interleaved : Schedule::one_f_one_b, p, v, m, seed);
+    problem.transfer = (seed % 4) * 0.1 * second;
+    problem.transfer_occupies = seed % 8 < 4;
+    INFO("seed " << seed << ", p = " << p << ", v = " << v << ", m = " << m);
+    REQUIRE_THAT(makespan(problem), WithinRel(written_out(problem), 1e-10));
+  }
+}

@@ -23,6 +23,13 @@ Trial piped() {
                        "/hardware/device/sparse_peak/bf16=9000 TFLOP/s"});
 }
 
+// A wafer whose streams show, and whose fixed costs are there.
+Trial streamed() {
+  return Trial(R"({"model": {"base": "qwen3-30b-a3b", "num_hidden_layers": 8}, "hardware": "cs-3", "devices": 4,
+      "workload": {"kind": "train", "sequence": 4096, "global_batch": 508,
+                   "wafer": {"mode": "streaming", "tile_overhead": "50 us", "keep_inputs": "recompute"}}})");
+}
+
 double of(const std::vector<Elasticity>& list, const std::string& name) {
   for (const Elasticity& e : list) {
     if (e.input.name == name) return e.elasticity;
@@ -34,7 +41,7 @@ double of(const std::vector<Elasticity>& list, const std::string& name) {
 }  // namespace
 
 TEST_CASE("all rates times c divide a step of bounds by c", "[property]") {
-  for (const Trial& trial : {small(), fine_grained(), piped()}) {
+  for (const Trial& trial : {small(), fine_grained(), piped(), streamed()}) {
     const Question base = question(trial);
     Question faster = base;
     for (const Input& input : inputs_of(base)) {
@@ -46,7 +53,7 @@ TEST_CASE("all rates times c divide a step of bounds by c", "[property]") {
 }
 
 TEST_CASE("elasticities of rates less those of latencies add up to minus one", "[property]") {
-  for (const Trial& trial : {small(), fine_grained(), piped()}) {
+  for (const Trial& trial : {small(), fine_grained(), piped(), streamed()}) {
     double sum = 0;
     for (const Elasticity& e : elasticities(question(trial))) {
       if (e.input.kind == InputKind::rate) sum += e.elasticity;
@@ -92,14 +99,43 @@ TEST_CASE("the quick effects are those of the full list", "[property]") {
   }
 }
 
-TEST_CASE("the pipeline keeps its cut while inputs are varied", "[property]") {
-  const Trial trial = piped();
-  CHECK_FALSE(trial.train().layout.empty());
-  CHECK(answer_time(question(trial)) == trial.train().step.value);
+TEST_CASE("the pipeline, and a wafer's batch, keep their cut while inputs are varied", "[property]") {
+  CHECK_FALSE(piped().train().cut->layout.empty());
+  for (const Trial& trial : {piped(), streamed()}) CHECK(answer_time(question(trial)) == trial.train().step.value);
+}
+
+TEST_CASE("the passes of a wafer and what happens once a step add up to the step", "[property]") {
+  const Trial trial = streamed();
+  Seconds sum = trial.exposed("fill") + trial.exposed("drain") + trial.exposed("optimizer");
+  for (const PassExplanation& pass : explained_passes(trial.evaluation())) {
+    std::map<std::string, double> term;
+    for (const Term& t : pass.terms) term[t.name] = t.value;
+    const double in = term["weights_in"] + term["inputs_back"], out = term["gradients_out"] + term["inputs_out"];
+    CHECK_THAT(pass.time.in(second), WithinRel(std::max({in, out, term["compute"]}) + term["fixed"], 1e-9));
+    sum += pass.times * pass.time;
+  }
+  CHECK_THAT(sum.in(second), WithinRel(trial.seconds(), 1e-9));
+}
+
+TEST_CASE("a part of a wafer that takes no time saves at most what it takes, and something if it shows", "[property]") {
+  const Trial trial = streamed();
+  const std::vector<Free> parts = without_each(question(trial), trial.evaluation());
+  CHECK(parts.size() > 10);
+  for (const Free& f : parts) {
+    INFO(f.name);
+    CHECK(f.time <= trial.train().step.value * (1 + 1e-12));
+    if (f.kind != "group") continue;
+    Seconds shown, all;
+    for (const BreakdownRow& row : trial.train().breakdown.rows()) {
+      if (row.name == f.name) shown += row.exposed, all += row.seconds;
+    }
+    CHECK(f.time >= trial.train().step.value - all - 1e-9 * all);
+    if (shown > 1e-3 * trial.train().step.value) CHECK(f.change < 0);
+  }
 }
 
 TEST_CASE("explained ops add up to the rows of the breakdown", "[property]") {
-  for (const Trial& trial : {small(), fine_grained(), piped()}) {
+  for (const Trial& trial : {small(), fine_grained(), piped(), streamed()}) {
     const std::vector<OpExplanation> ops = explained_ops(question(trial), trial.evaluation(), 1000);
     for (const BreakdownRow& row : trial.train().breakdown.rows()) {
       Seconds sum;

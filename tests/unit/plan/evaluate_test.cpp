@@ -85,7 +85,7 @@ TEST_CASE("memory that only just fits is pointed out", "[unit]") {
 TEST_CASE("the stage that binds memory is the first where it holds most micro-batches", "[unit]") {
   const Trial trial = small().with({"/parallelism/pp=4", "/parallelism/ep=4"});
   CHECK(trial.train().memory_stage == 0);
-  CHECK(trial.train().stage_layers.size() == 4);
+  CHECK(trial.train().cut->stage_layers.size() == 4);
 }
 
 TEST_CASE("utilisation is model FLOPs over time over the peak of the experts' format", "[unit]") {

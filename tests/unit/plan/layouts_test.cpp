@@ -6,7 +6,7 @@
 
 #include "engine/search_run.hpp"
 #include "error_of.hpp"
-#include "plan/evaluate.hpp"
+#include "plan/train.hpp"
 
 namespace moeline {
 namespace {
@@ -19,29 +19,65 @@ const Json& question() {
   return json;
 }
 
+const Scenario& scenario() {
+  static const Scenario read = read_scenario(question(), "s.json");
+  return read;
+}
+
 std::vector<Layout> layouts(const FixedFields& fixed, ReasonCounts& refused) {
-  return legal_layouts(read_scenario(question(), "s.json"), fixed, refused);
+  const LayoutSpace space(scenario(), fixed);
+  std::vector<Layout> list;
+  for (const LayoutFamily& family : space.families()) {
+    for (const Layout& layout : space.members(family, refused)) list.push_back(layout);
+  }
+  return list;
+}
+
+// The scenario file with this layout in it.
+Json written(const Layout& layout) {
+  const Parallelism& p = layout.parallelism;
+  Json json = question();
+  json["parallelism"] =
+      Json{{"tp", p.tp}, {"pp", p.pp}, {"vpp", p.vpp}, {"ep", p.ep}, {"etp", p.etp}, {"cp", p.cp}, {"zero", p.zero}};
+  json["workload"]["micro_batch"] = layout.micro_batch;
+  json["workload"]["recompute"] = std::string(layout.recompute->name);
+  if (layout.recompute->name == "light") json["workload"]["recompute"] = Json{"layernorm", "moe_act", "mla_up_proj"};
+  return json;
+}
+
+// As `moeline train` answers.
+StepAnswer fresh(const Layout& layout) {
+  const Outcome outcome = evaluate(read_scenario(written(layout), "s.json"), Calibration{});
+  if (const Infeasible* why = std::get_if<Infeasible>(&outcome)) return *why;
+  return std::get<TrainEvaluation>(std::get<Evaluation>(outcome).answer);
 }
 
 }  // namespace
 
-TEST_CASE("every layout of a search is legal, listed once, and holds at least what the quick bound says") {
+TEST_CASE("every layout of a search is legal, listed once, and its answer is the one it gets alone") {
   ReasonCounts refused;
   const std::vector<Layout> list = layouts({{"zero", "1"}}, refused);
   std::set<std::string> seen;
   int feasible = 0;
+  const Calibration bounds;
+  TrainingSteps steps(scenario().cluster, scenario().model, bounds);
   for (const Layout& layout : list) {
-    const Json json = with_layout(question(), layout);
-    CHECK(seen.insert(json.dump()).second);
-    const Scenario scenario = read_scenario(json, "s.json");
-    const Outcome outcome = evaluate(scenario, Calibration{});
-    if (const Infeasible* why = std::get_if<Infeasible>(&outcome)) {
+    CHECK(seen.insert(written(layout).dump()).second);
+    const TrainWorkload train = workload_of(scenario(), layout);
+    const StepQuestion asked{scenario().recipe, scenario().routing, layout.parallelism, train};
+    const StepAnswer among = steps.evaluate(asked), alone = fresh(layout);
+    REQUIRE(among.index() == alone.index());
+    if (const Infeasible* why = std::get_if<Infeasible>(&among)) {
       CHECK(kind_of_reason(*why) == "out of memory");
       continue;
     }
     ++feasible;
-    const auto& train = std::get<TrainEvaluation>(std::get<Evaluation>(outcome).answer);
-    CHECK(least_memory(scenario, layout) <= train.memory.total());
+    const TrainEvaluation &one = std::get<TrainEvaluation>(among), &other = std::get<TrainEvaluation>(alone);
+    CHECK(one.step.value == other.step.value);
+    CHECK(one.memory.total() == other.memory.total());
+    CHECK(one.breakdown.rows().size() == other.breakdown.rows().size());
+    CHECK(steps.least_memory(asked) <= one.memory.total());
+    CHECK_FALSE(steps.evaluate(asked, Seconds{}).has_value());  // runs, and takes longer than nothing
   }
   CHECK(feasible > 100);
   CHECK(refused.contains("etp x ep = N does not divide the N ranks of a pipeline stage (tp x cp x dp)"));
@@ -58,23 +94,24 @@ TEST_CASE("a fixed field leaves the layouts that have it") {
 }
 
 TEST_CASE("the search finds the least of all layouts, on any number of threads") {
-  const Scenario scenario = read_scenario(question(), "s.json");
   ReasonCounts refused;
   Seconds least = 1e9 * second;
   std::uint64_t feasible = 0;
   const FixedFields fixed{{"zero", "1"}, {"recompute", "none"}};
   for (const Layout& layout : layouts(fixed, refused)) {
-    const Outcome outcome = evaluate(read_scenario(with_layout(question(), layout), "s.json"), Calibration{});
-    if (!std::holds_alternative<Evaluation>(outcome)) continue;
+    const StepAnswer answer = fresh(layout);
+    if (!std::holds_alternative<TrainEvaluation>(answer)) continue;
     ++feasible;
-    least = min(least, std::get<TrainEvaluation>(std::get<Evaluation>(outcome).answer).step.value);
+    least = min(least, std::get<TrainEvaluation>(answer).step.value);
   }
   for (const int threads : {1, 3}) {
     SearchSettings settings;
     settings.fixed = fixed;
     settings.top = 3;
     settings.threads = threads;
-    const SearchResult result = search(question(), "s.json", scenario, Calibration{}, settings);
+    const auto searched = search(scenario(), Calibration{}, settings, "s.json");
+    REQUIRE(std::holds_alternative<SearchResult>(searched));
+    const SearchResult& result = std::get<SearchResult>(searched);
     REQUIRE(result.best.size() == 3);
     CHECK(result.best[0].step.value == least);
     CHECK(result.best[0].step.value <= result.best[1].step.value);

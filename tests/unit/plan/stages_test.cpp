@@ -23,6 +23,14 @@ PartTimes alike(const ModelSpec& model, double embedding = 0, double head = 0, d
   return {std::vector<Seconds>(model.kinds.size(), 1 * second), embedding * second, head * second, mtp * second};
 }
 
+Chunks evenly(const ModelSpec& model, int mtp, std::int64_t chunks, const PartTimes& times) {
+  return EvenCuts(model, mtp, times).chunks(chunks);
+}
+Chunks by_default(const ModelSpec& model, int mtp, std::int64_t chunks, const PartTimes& times) {
+  EvenCuts even(model, mtp, times);
+  return default_chunks(model, mtp, chunks, even);
+}
+
 int layers_of(const StageContent& chunk) {
   return std::accumulate(chunk.layers_of_kind.begin(), chunk.layers_of_kind.end(), 0);
 }
@@ -55,10 +63,10 @@ TEST_CASE("an even cut holds every layer exactly once, whatever the number of ch
     const int mtp = static_cast<int>(model.mtp_layers.size());
     for (const std::int64_t chunks : {1, 2, 3, 4, 7, 8, 16, 32}) {
       INFO(name << " in " << chunks);
-      const Chunks cut = even_chunks(model, mtp, chunks, alike(model, 0.1, 1.5, 2));
+      const Chunks cut = evenly(model, mtp, chunks, alike(model, 0.1, 1.5, 2));
       CHECK(cut.size() == static_cast<std::size_t>(chunks));
       check_complete(cut, model, mtp);
-      const Chunks usual = default_chunks(model, mtp, chunks, alike(model, 0.1, 1.5, 2));
+      const Chunks usual = by_default(model, mtp, chunks, alike(model, 0.1, 1.5, 2));
       CHECK(usual.size() == static_cast<std::size_t>(chunks));
       check_complete(usual, model, mtp);
     }
@@ -67,13 +75,13 @@ TEST_CASE("an even cut holds every layer exactly once, whatever the number of ch
 
 TEST_CASE("equal layers are cut equally", "[unit]") {
   const ModelSpec model = model_named("mixtral-8x7b");  // 32 layers
-  for (const StageContent& chunk : even_chunks(model, 0, 8, alike(model))) CHECK(layers_of(chunk) == 4);
-  for (const StageContent& chunk : default_chunks(model, 0, 8, alike(model, 1, 1))) CHECK(layers_of(chunk) == 4);
+  for (const StageContent& chunk : evenly(model, 0, 8, alike(model))) CHECK(layers_of(chunk) == 4);
+  for (const StageContent& chunk : by_default(model, 0, 8, alike(model, 1, 1))) CHECK(layers_of(chunk) == 4);
 }
 
 TEST_CASE("an even cut gives the chunk with a heavy head fewer layers", "[unit]") {
   const ModelSpec model = model_named("mixtral-8x7b");
-  const Chunks chunks = even_chunks(model, 0, 4, alike(model, 0, 4));  // 36 seconds in all: 9 each
+  const Chunks chunks = evenly(model, 0, 4, alike(model, 0, 4));  // 36 seconds in all: 9 each
   CHECK(layers_of(chunks[0]) == 9);
   CHECK(layers_of(chunks[1]) == 9);
   CHECK(layers_of(chunks[2]) == 9);
@@ -82,7 +90,7 @@ TEST_CASE("an even cut gives the chunk with a heavy head fewer layers", "[unit]"
 
 TEST_CASE("embedding and loss take the place of a layer each where that comes out", "[unit]") {
   const ModelSpec model = model_named("llama-3.1-405b");  // 126 layers and 2 ends: 128 places
-  const Chunks chunks = default_chunks(model, 0, 16, alike(model, 0.1, 1.5));
+  const Chunks chunks = by_default(model, 0, 16, alike(model, 0.1, 1.5));
   CHECK(layers_of(chunks.front()) == 7);
   CHECK(layers_of(chunks[1]) == 8);
   CHECK(layers_of(chunks.back()) == 7);

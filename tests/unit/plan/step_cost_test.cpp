@@ -1,6 +1,9 @@
 #include "plan/step_cost.hpp"
 
+#include <array>
 #include <catch2/catch.hpp>
+
+#include "plan/parts.hpp"
 
 using namespace moeline;
 using Catch::WithinRel;
@@ -64,13 +67,13 @@ TEST_CASE("hiding takes exposed time from the rows named, in proportion, and nev
   b.add(row("dispatch", "forward", 1));
   b.add(row("combine", "forward", 3));
   b.add(row("GEMM", "forward", 10));
-  b.hide({"dispatch", "combine"}, 2 * second);
+  b.hide(kExchanges, 2 * second);
   CHECK(b.rows()[0].exposed.in(second) == 0.5);
   CHECK(b.rows()[1].exposed.in(second) == 1.5);
   CHECK(b.rows()[2].exposed.in(second) == 10);
   CHECK(b.rows()[0].seconds.in(second) == 1);  // it still runs
-  b.hide({"dispatch", "combine"}, 100 * second);
+  b.hide(kExchanges, 100 * second);
   CHECK(b.exposed().in(second) == 10);
-  b.hide({"nothing of that name"}, 1 * second);
+  b.hide(std::array<std::string_view, 1>{"nothing of that name"}, 1 * second);
   CHECK(b.exposed().in(second) == 10);
 }

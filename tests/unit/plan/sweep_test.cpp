@@ -150,6 +150,7 @@ TEST_CASE("the front keeps exactly the rows that no other beats") {
   }
   for (const FrontRow& row : front.rows()) kept.push_back(row.point);
   CHECK(kept == expected);
+  CHECK(front.size() == kept.size());
   CHECK(kept.size() > 3);
 }
 

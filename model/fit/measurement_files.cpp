@@ -1,4 +1,4 @@
-#include "cli/measurement_files.hpp"
+#include "fit/measurement_files.hpp"
 
 #include <algorithm>
 #include <filesystem>

@@ -1,0 +1,78 @@
+// How many training steps a second? Layouts of DeepSeek-V3 on 2,048 GB200, evaluated in full (memory, time, range,
+// breakdown) as a search does, and the cost of one against the micro-batches and the layers it has.
+#include <benchmark/benchmark.h>
+
+#include <nlohmann/json.hpp>
+
+#include "fit/calibration_file.hpp"
+#include "plan/layouts.hpp"
+#include "plan/train.hpp"
+
+namespace moeline {
+namespace {
+
+Scenario scenario(const Json& model, std::int64_t devices, std::int64_t global_batch, const Json& parallelism) {
+  return read_scenario(Json{{"model", model},
+                            {"hardware", "gb200-nvl72"},
+                            {"devices", devices},
+                            {"recipe", "bf16"},
+                            {"parallelism", parallelism},
+                            {"workload", {{"kind", "train"}, {"global_batch", global_batch}, {"recompute", "full"}}}},
+                       "benchmark");
+}
+
+Calibration calibration(const Scenario& s) {
+  std::string note;
+  return calibration_for(s.cluster, note);
+}
+
+// All layouts that fit, in the order of a search; every 17th family, so that one round takes seconds.
+void layouts_of_deepseek_v3(benchmark::State& state) {
+  const Scenario s = scenario("deepseek-v3", 2048, 15360, {{"ep", 64}});
+  const Calibration fits = calibration(s);
+  const LayoutSpace space(s, {});
+  ReasonCounts refused;
+  std::vector<Layout> layouts;
+  const std::vector<LayoutFamily> families = space.families();
+  for (std::size_t i = 0; i < families.size(); i += 17) {
+    for (const Layout& layout : space.members(families[i], refused)) layouts.push_back(layout);
+  }
+  TrainingSteps steps(s.cluster, s.model, fits);
+  std::int64_t evaluated = 0;
+  for (auto _ : state) {
+    for (const Layout& layout : layouts) {
+      const TrainWorkload train = workload_of(s, layout);
+      const StepAnswer answer = steps.evaluate({s.recipe, s.routing, layout.parallelism, train});
+      if (std::holds_alternative<TrainEvaluation>(answer)) ++evaluated;
+    }
+  }
+  state.SetItemsProcessed(evaluated);
+}
+BENCHMARK(layouts_of_deepseek_v3)->Unit(benchmark::kMillisecond);
+
+// One layout again and again: what a sweep of batch, sharding or stages costs a point.
+void one_layout(benchmark::State& state, const Scenario& s) {
+  const Calibration fits = calibration(s);
+  TrainingSteps steps(s.cluster, s.model, fits);
+  if (!std::holds_alternative<TrainEvaluation>(evaluate_step(s, steps))) return state.SkipWithError("does not run");
+  for (auto _ : state) benchmark::DoNotOptimize(evaluate_step(s, steps));
+  state.SetItemsProcessed(state.iterations());
+}
+void micro_batches(benchmark::State& state) {
+  one_layout(state, scenario("deepseek-v3", 1024, 64 * state.range(0), {{"pp", 16}, {"ep", 64}}));
+}
+BENCHMARK(micro_batches)->RangeMultiplier(4)->Range(64, 16384);
+
+void interleaved_micro_batches(benchmark::State& state) {
+  one_layout(state, scenario("deepseek-v3", 256, 64 * state.range(0), {{"pp", 4}, {"vpp", 4}, {"ep", 64}}));
+}
+BENCHMARK(interleaved_micro_batches)->RangeMultiplier(4)->Range(64, 16384);
+
+void layers(benchmark::State& state) {
+  const Json model{{"base", "deepseek-v3"}, {"num_hidden_layers", state.range(0)}};
+  one_layout(state, scenario(model, 1024, 4096, {{"pp", 8}, {"ep", 64}}));
+}
+BENCHMARK(layers)->RangeMultiplier(2)->Range(16, 256);
+
+}  // namespace
+}  // namespace moeline

@@ -1,0 +1,81 @@
+# shellcheck shell=bash
+# Cases of run.sh about many ranks: Open MPI on this machine alone, as root too. LeakSanitizer would count what MPI keeps.
+export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_btl=self,vader
+export ASAN_OPTIONS=detect_leaks=0
+
+launch() { timeout 60 mpirun --oversubscribe --bind-to none -n "$@"; }  # ranks, command...
+
+launches() {  # exit code, ranks, binary, arguments...: leaves out and err
+  local want=$1
+  shift
+  asked="mpirun -n $*"
+  launch "$@" >out 2>err </dev/null
+  code=$?
+  ((code == want)) || problem "$asked: exit $code, expected $want: $(head -c 300 err)"
+}
+
+said_once() {  # extended regular expression: one line of ours, and no other
+  [[ $(grep -c '^moeline:' err) == 1 ]] || problem "$asked: $(grep -c '^moeline:' err) lines of moeline on stderr"
+  grep -qE -- "^moeline: $1" err || problem "$asked: expected /$1/, got: $(grep '^moeline' err)"
+  silent out
+}
+
+case_a_sweep_writes_the_same_bytes_on_any_number_of_ranks() {
+  sweep_file s.json 1500
+  answers sweep s.json
+  mv out alone
+  local ranks
+  for ranks in 1 2 4; do
+    rm -f rows.csv rows.csv.progress
+    launches 0 $ranks "$moeline" sweep s.json --out rows.csv --threads $((1 + ranks % 3))
+    same alone rows.csv "$ranks ranks change the rows"
+    silent err
+  done
+  answers sweep s.json --pareto step_time_seconds,memory_required_bytes
+  mv out front
+  launches 0 3 "$moeline" sweep s.json --pareto step_time_seconds,memory_required_bytes
+  same front out "ranks change the front"
+}
+
+case_a_sweep_that_loses_a_rank_says_what_is_missing_and_goes_on() {
+  sweep_file s.json 6000
+  answers sweep s.json
+  mv out undisturbed
+  rm -f rows.csv rows.csv.progress
+  mpirun --oversubscribe --bind-to none -n 2 "$moeline" sweep s.json --out rows.csv >out 2>err </dev/null &
+  local launcher=$! pid
+  for _ in {1..500}; do
+    [[ -s rows.csv.progress ]] && break
+    sleep 0.01
+  done
+  for pid in $(pgrep -P $launcher); do
+    if tr '\0' '\n' <"/proc/$pid/environ" | grep -qx OMPI_COMM_WORLD_RANK=1; then kill -9 "$pid"; fi
+  done
+  wait $launcher
+  code=$? asked="mpirun, rank 1 killed"
+  ((code == 137)) || problem "$asked: exit $code, expected that of the killed rank, 137"
+  said_once 'rows\.csv: stopped; points [0-9]+ to 6000 are missing; the same command goes on$'
+  launches 0 2 "$moeline" sweep s.json --out rows.csv --quiet
+  same undisturbed rows.csv "gone on with, it differs from an undisturbed run"
+}
+
+case_mistakes_are_said_by_one_rank_and_all_end_alike() {
+  sweep_file s.json 20
+  launches 2 3 "$moeline" sweep absent.json
+  said_once 'absent\.json: cannot be read'
+  launches 2 3 "$moeline" sweep s.json --wher feasible
+  said_once 'unknown flag --wher, did you mean --where\?'
+  launches 2 3 "$moeline" sweep s.json --out absent/rows.csv
+  said_once '--out absent/rows\.csv: cannot be written'
+}
+
+case_ranks_that_cannot_talk_write_nothing() {
+  sweep_file s.json 20
+  mkdir -p copied
+  cp "$moeline" copied/
+  launches 4 2 copied/moeline sweep s.json --out copied/rows.csv
+  said_once 'started as 2 processes, but MPI cannot be loaded .*; start one process, or build where MPI is found'
+  # Another launcher than that of the MPI of the build: each process would find itself alone.
+  PMI_SIZE=2 PMI_RANK=0 refuses 4 'started as 2 processes, but MPI sees 1' sweep s.json --out copied/rows.csv
+  [[ ! -e copied/rows.csv ]] || problem "a file was written"
+}
