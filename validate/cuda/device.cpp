@@ -10,7 +10,7 @@ namespace {
 
 constexpr std::uint8_t kCanary = 0xC5;
 constexpr double kHotSeconds = 5e-3;
-constexpr int kMostHotCalls = 500;            // the queue of a stream holds about a thousand
+constexpr int kMostQueued = 500;              // the queue of a stream holds about a thousand launches
 constexpr double kReadableNanoseconds = 2e4;  // the timer ticks every microsecond
 
 }  // namespace
@@ -130,12 +130,12 @@ Sample Device::finish(int times) {
   return sample;
 }
 
-Sample Device::time(const Call& call, Caches caches) {
+Sample Device::time(const Call& call, Caches caches, int launches) {
   make_current();
   int times = 1;
   if (caches == Caches::hot) {
     const Sample once = time(call, Caches::cold);
-    times = std::clamp(static_cast<int>(std::ceil(kHotSeconds / once.seconds)), 1, kMostHotCalls);
+    times = std::clamp(static_cast<int>(std::ceil(kHotSeconds / once.seconds)), 1, std::max(1, kMostQueued / launches));
   }
   close_gate();
   if (caches == Caches::cold) empty_caches();
@@ -145,7 +145,7 @@ Sample Device::time(const Call& call, Caches caches) {
 }
 
 Sample CudaRun::sample(Caches caches) {
-  return device_.time([this](cudaStream_t stream) { launch(stream); }, caches);
+  return device_.time([this](cudaStream_t stream) { launch(stream); }, caches, launches());
 }
 
 }  // namespace moeline

@@ -72,7 +72,8 @@ class Device {
   using Call = std::function<void(cudaStream_t)>;
   // Runs once, and waits; HardwareError if the kernel died.
   void run(const Call& call);
-  Sample time(const Call& call, Caches caches);
+  // A call is `launches` kernels: the queue of a stream is short, and queueing beyond it would wait for the gate.
+  Sample time(const Call& call, Caches caches, int launches = 1);
   // What `time` does around the call, for those who start several devices at once: close, queue, open, finish.
   void close_gate();
   void open_gate();
@@ -107,6 +108,7 @@ class CudaRun : public Run {
 
  protected:
   virtual void launch(cudaStream_t stream) = 0;
+  virtual int launches() const { return 1; }
   void run() {
     device_.run([this](cudaStream_t stream) { launch(stream); });
   }
