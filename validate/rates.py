@@ -15,7 +15,7 @@ def rate(record):
         flops = 2 * shape.get("groups", 1) * shape["m"] * shape["n"] * shape["k"]
         return f"{flops / seconds / 1e12:8.1f} TFLOP/s"
     if record["op"] == "quantise":
-        kind = record.get("kind") or shape.get("kind", "row")
+        kind = shape.get("kind", "row")
         read = {"swiglu": 4, "swiglu_backward": 3}.get(kind, 2)
         written = 1.03125 * (1 if kind in ("row", "column") else 2)
         return f"{shape['rows'] * shape['columns'] * (read + written) / seconds / 1e12:8.2f} TB/s"
@@ -28,7 +28,8 @@ def rate(record):
 
 for line in open(sys.argv[1]):
     record = json.loads(line)
-    name = " ".join(str(record.get(key) or "-") for key in ("op", "kind", "dtype", "backend"))
+    kind = record["shape"].get("kind", "-")
+    name = " ".join((record["op"], kind, record["dtype"] or "-", record["backend"]))
     sizes = " ".join(f"{key} {value:g}" for key, value in sorted(record["shape"].items()) if isinstance(value, (int, float)))
     if record.get("failed"):
         print(f"{name:48} {sizes:44} failed: {record['failed']}")
