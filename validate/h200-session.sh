@@ -5,7 +5,7 @@
 #   validate/h200-session.sh run DEPS OUT  on the GPU: builds, checks, looks for bad accesses and races, measures; results in OUT
 # MOELINE_SECONDS (570) is the whole time of a run; what does not fit is cut off, and OUT holds what was done until then.
 set -uo pipefail
-root=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/..
+root=$(readlink -f "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/..")
 cd "$root" || exit 1
 
 packages=(libfmt-dev libfmt9 nlohmann-json3-dev libcli11-dev libeigen3-dev libtbb-dev libtbb12 libtbbmalloc2 libtbbbind-2-5 catch2)
@@ -64,7 +64,7 @@ sanitize() {
 }
 
 run() {
-  deps=$(readlink -f "$1") build=${MOELINE_BUILD:-/tmp/moeline-session} out=$2
+  deps=$(readlink -f "$1") build=${MOELINE_BUILD:-$root/build/gpu} out=$2
   MOELINE_SECONDS=${MOELINE_SECONDS:-570}
   mkdir -p "$out" && out=$(readlink -f "$out")
   export LD_LIBRARY_PATH=$deps/usr/lib/x86_64-linux-gnu:${LD_LIBRARY_PATH:-} PATH=/usr/local/cuda/bin:$PATH
