@@ -5,6 +5,7 @@ include(CMakePackageConfigHelpers)
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/moeline)
 
 install(TARGETS moeline)
+install(TARGETS moeline_host LIBRARY DESTINATION lib)  # where the binary looks for backends, if not beside it
 foreach(part model engine reports)
   set_target_properties(moeline_${part} PROPERTIES EXPORT_NAME ${part})
   install(TARGETS moeline_${part} EXPORT moeline
