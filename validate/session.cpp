@@ -17,11 +17,9 @@ std::string folder_of_program() {
   return program.substr(0, program.rfind('/') + 1);
 }
 
-// Beside the program, or in the lib folder beside its own.
+// Beside the program.
 std::unique_ptr<Backend> backend_of(const std::string& name) {
-  const std::string file = "libmoeline_" + name + ".so", folder = folder_of_program();
-  std::string path = folder + file;
-  if (::access(path.c_str(), R_OK) != 0) path = folder + "../lib/" + file;
+  const std::string file = "libmoeline_" + name + ".so", path = folder_of_program() + file;
   if (::access(path.c_str(), R_OK) != 0) {
     throw HardwareError(
         "the " + name + " backend is not built: no " + file + " beside the program" +

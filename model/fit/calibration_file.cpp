@@ -130,9 +130,11 @@ std::string products_note(const std::vector<Page>& pages) {
 // Grouped products of our own records price those of their device. Not Transformer Engine's: that machine runs far below
 // others of its kind, and tells only what an expert costs.
 void assemble_own_grouped(Calibration& calibration, const std::vector<Page>& pages) {
-  for (const auto& [dtype, fit] : {std::pair{"bf16", &calibration.grouped_bf16}, std::pair{"mxfp8", &calibration.grouped_mxfp8}}) {
+  for (const auto& [dtype, fit] :
+       {std::pair{"bf16", &calibration.grouped_bf16}, std::pair{"mxfp8", &calibration.grouped_mxfp8}}) {
     const Page* page = chosen_page(pages, "grouped_gemm", {dtype, "", ""});
-    if (page != nullptr && page->own && page->fit.key.library != "te") *fit = marked(training_gemm_fit(page->fit.fit.values), *page);
+    if (page == nullptr || !page->own || page->fit.key.library == "te") continue;
+    *fit = marked(training_gemm_fit(page->fit.fit.values), *page);
   }
 }
 

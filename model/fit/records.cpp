@@ -178,7 +178,8 @@ void adapt_to_host(FamilyData& data) {
     parameter.low /= kFarther;
     if (parameter.unit.starts_with("GB/s")) parameter.high *= kFarther;
     if (parameter.name == "memory") parameter.high = 2;  // of a bandwidth that is itself a measurement
-    start.push_back(parameter.name == "launch" ? 1 : parameter.name == "memory" || parameter.name == "exchange_link" ? 0.1 : parameter.start);
+    const bool slow = parameter.name == "memory" || parameter.name == "exchange_link";
+    start.push_back(parameter.name == "launch" ? 1 : slow ? 0.1 : parameter.start);
   }
   data.starts.push_back(std::move(start));
 }
