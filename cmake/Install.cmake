@@ -5,7 +5,9 @@ include(CMakePackageConfigHelpers)
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/moeline)
 
 install(TARGETS moeline)
-if(TARGET moeline_mpi)  # beside the binary, where it is looked for
+# Modules lie beside the binary, where they are looked for.
+install(TARGETS moeline_host LIBRARY DESTINATION ${CMAKE_INSTALL_BINDIR})
+if(TARGET moeline_mpi)
   install(TARGETS moeline_mpi LIBRARY DESTINATION ${CMAKE_INSTALL_BINDIR})
 endif()
 foreach(part model engine reports)
