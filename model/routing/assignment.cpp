@@ -12,17 +12,17 @@ constexpr double kFar = std::numeric_limits<double>::infinity();
 
 class Flow {
  public:
-  explicit Flow(const Scores& scores)
+  explicit Flow(const RouterScores& scores)
       : s_(scores), has_(scores.tokens() * scores.experts), rows_(scores.experts),
         quota_(scores.tokens() * scores.top_k / scores.experts) {}
 
   // One more expert for this token, others moved where that is best.
-  void add(std::size_t token) {
+  void add(std::size_t i) {
     find_edges();
     std::vector<double> cost(s_.experts, kFar);
     std::vector<std::size_t> before(s_.experts, s_.experts);
     for (std::size_t j = 0; j < s_.experts; ++j) {
-      if (!has(token, j)) cost[j] = -s_.of(token)[j];
+      if (!has(i, j)) cost[j] = -s_.of(i)[j];
     }
     for (bool changed = true; changed;) {  // Bellman-Ford: costs are of either sign, no cycle is negative
       changed = false;
@@ -42,11 +42,11 @@ class Flow {
     }
     ++rows_[end];
     for (; before[end] < s_.experts; end = before[end]) {
-      const std::size_t moved = edge(before[end], end).token;
+      const std::size_t moved = edge(before[end], end).row;
       has(moved, before[end]) = 0;
       has(moved, end) = 1;
     }
-    has(token, end) = 1;
+    has(i, end) = 1;
   }
 
   Assignment result() const {
@@ -64,9 +64,9 @@ class Flow {
  private:
   struct Edge {
     double cost = kFar;
-    std::size_t token = 0;
+    std::size_t row = 0;
   };
-  char& has(std::size_t token, std::size_t expert) { return has_[token * s_.experts + expert]; }
+  char& has(std::size_t i, std::size_t expert) { return has_[i * s_.experts + expert]; }
   Edge& edge(std::size_t from, std::size_t to) { return edges_[from * s_.experts + to]; }
 
   // The token that loses least when it leaves `from` for `to`.
@@ -83,7 +83,7 @@ class Flow {
     }
   }
 
-  const Scores& s_;
+  const RouterScores& s_;
   std::vector<char> has_;
   std::vector<std::size_t> rows_;
   std::size_t quota_;
@@ -92,7 +92,7 @@ class Flow {
 
 }  // namespace
 
-Assignment best_balanced(const Scores& scores) {
+Assignment best_balanced(const RouterScores& scores) {
   MOELINE_EXPECT(scores.tokens() * scores.top_k % scores.experts == 0);
   Flow flow(scores);
   for (std::size_t i = 0; i < scores.tokens(); ++i) {

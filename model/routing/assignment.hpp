@@ -16,6 +16,6 @@ struct Assignment {
   double score = 0;
 };
 // m k / n must be a whole number.
-Assignment best_balanced(const Scores& scores);
+Assignment best_balanced(const RouterScores& scores);
 
 }  // namespace moeline

@@ -16,7 +16,7 @@ std::vector<float> sign_prices(std::span<const float> prices, const std::vector<
   return next;
 }
 
-std::vector<float> sinkhorn_prices(const Scores& scores, const Sinkhorn& sinkhorn, const ForBlocks& blocks) {
+std::vector<float> sinkhorn_prices(const RouterScores& scores, const Sinkhorn& sinkhorn, const ForBlocks& blocks) {
   std::vector<double> factor(scores.experts, 1.0);  // of every column
   for (int iteration = 0; iteration < sinkhorn.iterations; ++iteration) {
     std::vector<std::vector<double>> sums(kTokenBlocks);
@@ -46,7 +46,7 @@ std::vector<float> sinkhorn_prices(const Scores& scores, const Sinkhorn& sinkhor
   return prices;
 }
 
-std::vector<std::int64_t> tokens_by_takers(const Scores& scores) {
+std::vector<std::int64_t> tokens_by_takers(const RouterScores& scores) {
   std::vector<std::int64_t> takers(scores.tokens());
   std::vector<std::size_t> order(scores.tokens());
   const std::size_t quota = scores.tokens() * scores.top_k / scores.experts;
@@ -55,7 +55,7 @@ std::vector<std::int64_t> tokens_by_takers(const Scores& scores) {
     const auto end = order.begin() + static_cast<std::ptrdiff_t>(quota);
     std::nth_element(order.begin(), end, order.end(),
                      [&](std::size_t a, std::size_t b) { return scores.of(a)[j] > scores.of(b)[j]; });
-    for (auto token = order.begin(); token != end; ++token) ++takers[*token];
+    for (auto taken = order.begin(); taken != end; ++taken) ++takers[*taken];
   }
   std::vector<std::int64_t> tokens(scores.experts + 1);
   for (const std::int64_t taken : takers) ++tokens[static_cast<std::size_t>(taken)];

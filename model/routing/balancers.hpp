@@ -20,11 +20,11 @@ struct Sinkhorn {
   double temperature = 1;
   int iterations = 10;
 };
-std::vector<float> sinkhorn_prices(const Scores& scores, const Sinkhorn& sinkhorn,
+std::vector<float> sinkhorn_prices(const RouterScores& scores, const Sinkhorn& sinkhorn,
                                    const ForBlocks& blocks = one_after_another);
 
 // Tokens per number of experts that took them: all experts are full, tokens are not.
-std::vector<std::int64_t> tokens_by_takers(const Scores& scores);
+std::vector<std::int64_t> tokens_by_takers(const RouterScores& scores);
 
 // Loads with the given MaxVio in the same proportions to each other; those at or below it already, as they are.
 std::vector<double> with_violation(std::vector<double> loads, double violation);

@@ -15,7 +15,7 @@ constexpr std::size_t kSampled = 1 << 14;  // tokens that bracket; of fewer, all
 constexpr double kDeviations = 6;          // of a sampled rank, to either side
 
 // Entries of a column above its price: rows of a balanced expert.
-std::size_t quota_of(const Scores& scores) {
+std::size_t quota_of(const RouterScores& scores) {
   return std::min(scores.tokens() - 1, scores.tokens() * scores.top_k / scores.experts);
 }
 
@@ -29,7 +29,7 @@ float largest(std::span<float> values, std::size_t place) {
 }
 
 // Brackets that hold every quantile but by the rarest accident.
-Brackets sampled_brackets(const Scores& scores, std::span<const float> prices, double deviations) {
+Brackets sampled_brackets(const RouterScores& scores, std::span<const float> prices, double deviations) {
   Brackets brackets{std::vector<float>(scores.experts, -kInfinity), std::vector<float>(scores.experts, kInfinity)};
   if (scores.tokens() <= 2 * kSampled) return brackets;
   std::vector<float> columns(kSampled * scores.experts);
@@ -57,7 +57,7 @@ struct Counted {
   std::vector<std::vector<float>> inside;
 };
 
-Counted count(const Scores& scores, std::span<const float> prices, const Brackets& brackets, TokenRange range) {
+Counted count(const RouterScores& scores, std::span<const float> prices, const Brackets& brackets, TokenRange range) {
   Counted counted{std::vector<std::uint32_t>(scores.experts), std::vector<std::vector<float>>(scores.experts)};
   TopChoices top(scores);
   std::vector<float> kept(scores.experts);
@@ -99,7 +99,7 @@ bool quantile(const std::vector<Counted>& blocks, std::size_t j, std::size_t pla
 
 }  // namespace
 
-std::vector<float> next_prices(const Scores& scores, std::span<const float> prices, const ForBlocks& blocks) {
+std::vector<float> next_prices(const RouterScores& scores, std::span<const float> prices, const ForBlocks& blocks) {
   MOELINE_EXPECT(scores.tokens() > 0 && scores.top_k < scores.experts);
   std::vector<float> next(scores.experts), inside;
   for (double deviations = kDeviations;; deviations *= 4) {  // a bracket that missed is widened
@@ -115,7 +115,7 @@ std::vector<float> next_prices(const Scores& scores, std::span<const float> pric
   }
 }
 
-std::vector<float> next_prices(const Scores& scores, std::span<const float> prices, const HistogramBins& bins,
+std::vector<float> next_prices(const RouterScores& scores, std::span<const float> prices, const HistogramBins& bins,
                                const ForBlocks& blocks) {
   MOELINE_EXPECT(scores.tokens() > 0 && scores.top_k < scores.experts && bins.bins > 1);
   const auto [least, most] = std::minmax_element(prices.begin(), prices.end());
@@ -152,12 +152,12 @@ std::vector<float> next_prices(const Scores& scores, std::span<const float> pric
   return next;
 }
 
-std::vector<float> next_prices_by_device(const Scores& scores, std::span<const float> prices, std::size_t devices) {
+std::vector<float> next_prices_by_device(const RouterScores& scores, std::span<const float> prices, std::size_t devices) {
   MOELINE_EXPECT(devices > 0 && scores.tokens() >= devices);
   std::vector<float> mean(scores.experts);
   for (std::size_t d = 0; d < devices; ++d) {
     const std::size_t first = scores.tokens() * d / devices, last = scores.tokens() * (d + 1) / devices;
-    Scores own = scores;
+    RouterScores own = scores;
     own.values = scores.values.subspan(first * scores.experts, (last - first) * scores.experts);
     const std::vector<float> part = next_prices(own, prices);
     for (std::size_t j = 0; j < mean.size(); ++j) mean[j] += part[j] / static_cast<float>(devices);
@@ -165,7 +165,7 @@ std::vector<float> next_prices_by_device(const Scores& scores, std::span<const f
   return mean;
 }
 
-std::vector<float> dynamic_prices(const Scores& scores) {
+std::vector<float> dynamic_prices(const RouterScores& scores) {
   std::vector<float> column(scores.tokens()), prices(scores.experts);
   for (std::size_t j = 0; j < scores.experts; ++j) {
     for (std::size_t i = 0; i < scores.tokens(); ++i) column[i] = scores.of(i)[j];
@@ -174,7 +174,7 @@ std::vector<float> dynamic_prices(const Scores& scores) {
   return prices;
 }
 
-std::vector<double> dynamic_loads(const Scores& scores, std::span<const float> prices) {
+std::vector<double> dynamic_loads(const RouterScores& scores, std::span<const float> prices) {
   std::vector<double> loads(scores.experts);
   for (std::size_t i = 0; i < scores.tokens(); ++i) {
     for (std::size_t j = 0; j < scores.experts; ++j) loads[j] += scores.of(i)[j] > prices[j] ? 1 : 0;

@@ -20,16 +20,16 @@ struct HistogramBins {
 };
 
 // One alternation: the prices that follow.
-std::vector<float> next_prices(const Scores& scores, std::span<const float> prices,
+std::vector<float> next_prices(const RouterScores& scores, std::span<const float> prices,
                                const ForBlocks& blocks = one_after_another);
 // The same through counts, which ranks can add up: an error of about one bin.
-std::vector<float> next_prices(const Scores& scores, std::span<const float> prices, const HistogramBins& bins,
+std::vector<float> next_prices(const RouterScores& scores, std::span<const float> prices, const HistogramBins& bins,
                                const ForBlocks& blocks = one_after_another);
 // Every device its own tokens (equal shares, in order), then the mean: what fits without gathering scores.
-std::vector<float> next_prices_by_device(const Scores& scores, std::span<const float> prices, std::size_t devices);
+std::vector<float> next_prices_by_device(const RouterScores& scores, std::span<const float> prices, std::size_t devices);
 
 // Tokens choose what beats its price, k of them only on average: the (m k / n + 1)-th largest of every column.
-std::vector<float> dynamic_prices(const Scores& scores);
-std::vector<double> dynamic_loads(const Scores& scores, std::span<const float> prices);
+std::vector<float> dynamic_prices(const RouterScores& scores);
+std::vector<double> dynamic_loads(const RouterScores& scores, std::span<const float> prices);
 
 }  // namespace moeline

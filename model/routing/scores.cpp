@@ -8,7 +8,7 @@
 
 namespace moeline {
 
-TopChoices::TopChoices(const Scores& scores)
+TopChoices::TopChoices(const RouterScores& scores)
     : priced_(scores.experts), value_(scores.top_k + 1), expert_(scores.top_k + 1) {
   MOELINE_EXPECT(scores.top_k >= 1 && scores.top_k <= scores.experts);
 }
@@ -37,7 +37,7 @@ void TopChoices::find(std::span<const float> row, std::span<const float> prices)
   }
 }
 
-RoutedScores route(const Scores& scores, std::span<const float> prices, const ForBlocks& blocks) {
+RoutedScores route(const RouterScores& scores, std::span<const float> prices, const ForBlocks& blocks) {
   std::vector<RoutedScores> parts(kTokenBlocks);
   blocks(kTokenBlocks, [&](std::size_t block) {
     RoutedScores& part = parts[block];
@@ -72,12 +72,12 @@ namespace {
 struct Move {
   float loss;
   std::int32_t from, to;
-  std::size_t token, place;
+  std::size_t row, place;
 };
 
 using Choices = std::vector<std::int32_t>;  // k of each token
 
-Choices choices(const Scores& scores, std::span<const float> prices, const ForBlocks& blocks) {
+Choices choices(const RouterScores& scores, std::span<const float> prices, const ForBlocks& blocks) {
   Choices chosen(scores.tokens() * scores.top_k);
   blocks(kTokenBlocks, [&](std::size_t block) {
     TopChoices top(scores);
@@ -91,7 +91,7 @@ Choices choices(const Scores& scores, std::span<const float> prices, const ForBl
 }
 
 // Of one block, for every expert with too many its cheapest moves; as many as are too many.
-std::vector<Move> cheapest_moves(const Scores& scores, std::span<const float> prices, const Choices& chosen,
+std::vector<Move> cheapest_moves(const RouterScores& scores, std::span<const float> prices, const Choices& chosen,
                                  const std::vector<std::int64_t>& over, TokenRange range) {
   std::vector<std::vector<Move>> best(scores.experts);
   const auto dearer_last = [](const Move& a, const Move& b) { return a.loss < b.loss; };
@@ -130,7 +130,7 @@ std::vector<Move> cheapest_moves(const Scores& scores, std::span<const float> pr
 
 }  // namespace
 
-double balanced_score(const Scores& scores, std::span<const float> prices, const ForBlocks& blocks) {
+double balanced_score(const RouterScores& scores, std::span<const float> prices, const ForBlocks& blocks) {
   Choices chosen = choices(scores, prices, blocks);
   // Rows above (below: negative) the quota; where it is no whole number the first experts have one more.
   const std::size_t rows = chosen.size(), quota = rows / scores.experts, one_more = rows % scores.experts;
@@ -147,7 +147,7 @@ double balanced_score(const Scores& scores, std::span<const float> prices, const
     std::stable_sort(moves.begin(), moves.end(), [](const Move& a, const Move& b) { return a.loss < b.loss; });
     for (const Move& move : moves) {
       std::int64_t &from = over[static_cast<std::size_t>(move.from)], &to = over[static_cast<std::size_t>(move.to)];
-      const auto mine = chosen.begin() + static_cast<std::ptrdiff_t>(move.token * scores.top_k);
+      const auto mine = chosen.begin() + static_cast<std::ptrdiff_t>(move.row * scores.top_k);
       if (from <= 0 || to >= 0 || std::find(mine, mine + static_cast<std::ptrdiff_t>(scores.top_k), move.to) !=
                                       mine + static_cast<std::ptrdiff_t>(scores.top_k))
         continue;

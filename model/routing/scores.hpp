@@ -14,11 +14,11 @@
 namespace moeline {
 
 // Row-major: token by token. Must outlive its users.
-struct Scores {
+struct RouterScores {
   std::span<const float> values;
   std::size_t experts = 0, top_k = 0;
   std::size_t tokens() const { return values.size() / experts; }
-  std::span<const float> of(std::size_t token) const { return values.subspan(token * experts, experts); }
+  std::span<const float> of(std::size_t i) const { return values.subspan(i * experts, experts); }
   double quota() const {  // rows of every expert when balanced
     return static_cast<double>(tokens() * top_k) / static_cast<double>(experts);
   }
@@ -34,14 +34,14 @@ inline constexpr std::size_t kTokenBlocks = 32;
 struct TokenRange {
   std::size_t first = 0, last = 0;
 };
-inline TokenRange token_block(const Scores& scores, std::size_t block) {
+inline TokenRange token_block(const RouterScores& scores, std::size_t block) {
   return {scores.tokens() * block / kTokenBlocks, scores.tokens() * (block + 1) / kTokenBlocks};
 }
 
 // The k + 1 best of one token, found without allocating.
 class TopChoices {
  public:
-  explicit TopChoices(const Scores& scores);
+  explicit TopChoices(const RouterScores& scores);
   void find(std::span<const float> row, std::span<const float> prices);
   std::span<const std::int32_t> chosen() const { return {expert_.data(), expert_.size() - 1}; }  // the best first
   float cut_off() const { return value_.back(); }  // alpha; -infinity where k = n
@@ -57,10 +57,10 @@ struct RoutedScores {
   double score = 0;           // sum of the chosen scores
   double dual = 0;            // sum of max(0, s - alpha - beta) + k sum alpha + quota sum beta: no balanced choice beats it
 };
-RoutedScores route(const Scores& scores, std::span<const float> prices, const ForBlocks& blocks = one_after_another);
+RoutedScores route(const RouterScores& scores, std::span<const float> prices, const ForBlocks& blocks = one_after_another);
 
 // Score of a choice with every load within one of the quota: the choice at these prices, with rows moved from the
 // experts that have too many, those that lose least first. Below the optimum, as `dual` is above.
-double balanced_score(const Scores& scores, std::span<const float> prices, const ForBlocks& blocks = one_after_another);
+double balanced_score(const RouterScores& scores, std::span<const float> prices, const ForBlocks& blocks = one_after_another);
 
 }  // namespace moeline
