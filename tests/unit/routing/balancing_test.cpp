@@ -17,7 +17,9 @@ namespace {
 
 constexpr double kPi = 3.14159265358979323846;
 
-double normal(Random& random) { return std::sqrt(-2 * std::log(1 - random.next())) * std::cos(2 * kPi * random.next()); }
+double normal(Random& random) {
+  return std::sqrt(-2 * std::log(1 - random.next())) * std::cos(2 * kPi * random.next());
+}
 
 // Scores N(mu_j, 1) with mu_j ~ N(0, 1).
 std::vector<float> normal_scores(std::size_t tokens, std::size_t experts, std::uint64_t seed) {
@@ -36,9 +38,9 @@ double violation_after(const RouterScores& scores, int alternations) {
 }
 
 // The case worked through in Jianlin Su's notation: 8 tokens, 4 experts, 2 each.
-const std::vector<float> kSmall{1.206F, .975F, .924F, .273F, .778F,  .659F,  .192F, .493F, .910F, .367F, .244F,
-                                -.103F, .682F, .771F, .928F, .285F,  1.446F, .727F, .780F, .641F, 1.162F, .275F,
-                                .304F,  .653F, 1.310F, 1.007F, .756F, .345F, .954F, .275F, .000F, .453F};
+const std::vector<float> kSmall{1.206F, .975F, .924F,  .273F,  .778F, .659F,  .192F, .493F, .910F, .367F,  .244F,
+                                -.103F, .682F, .771F,  .928F,  .285F, 1.446F, .727F, .780F, .641F, 1.162F, .275F,
+                                .304F,  .653F, 1.310F, 1.007F, .756F, .345F,  .954F, .275F, .000F, .453F};
 
 }  // namespace
 
@@ -87,7 +89,7 @@ TEST_CASE("counts in bins, a mean over devices and one exact quantile price alik
   const std::vector<float> values = normal_scores(65536, 16, 4);
   const RouterScores scores{values, 16, 2};
   const std::vector<float> from(16), exact = next_prices(scores, from), binned = next_prices(scores, from, {4000, 4}),
-                           devices = next_prices_by_device(scores, from, 8);
+                                     devices = next_prices_by_device(scores, from, 8);
   for (std::size_t j = 0; j < 16; ++j) {
     CHECK_THAT(binned[j], WithinAbs(exact[j], 2 * 8.0 / 4000));
     CHECK_THAT(devices[j], WithinAbs(exact[j], 0.05));  // noise of 8192 tokens' quantiles, averaged over 8
