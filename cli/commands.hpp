@@ -33,6 +33,8 @@ void add_compare(CLI::App& app, Action& action);
 void add_route(CLI::App& app, Action& action);
 void add_list(CLI::App& app, Action& action);
 void add_show(CLI::App& app, Action& action);
+void add_measure(CLI::App& app, Action& action);
+void add_calibrate(CLI::App& app, Action& action);
 void add_fit(CLI::App& app, Action& action);
 void add_check(CLI::App& app, Action& action);
 

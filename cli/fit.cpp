@@ -5,12 +5,12 @@
 #include <CLI/CLI.hpp>
 #include <chrono>
 #include <filesystem>
-#include <fstream>
 #include <memory>
 #include <numeric>
 #include <optional>
 
 #include "cli/commands.hpp"
+#include "cli/whole_file.hpp"
 #include "fit/measurement_files.hpp"
 #include "fit/checking.hpp"
 #include "fit/few_points.hpp"
@@ -54,17 +54,6 @@ class Progress {
   bool visible_ = isatty(STDERR_FILENO) == 1;
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
-
-// Written beside and renamed, so that an interrupted run leaves the old file whole.
-void write_whole(const std::string& path, const std::string& text) {
-  const std::string partial = path + ".partial";
-  {
-    std::ofstream file(partial, std::ios::binary);
-    file << text;
-    if (!file.flush()) throw SpecError(partial, "cannot be written");
-  }
-  if (std::rename(partial.c_str(), path.c_str()) != 0) throw SpecError(path, "cannot be written");
-}
 
 // Pictures of the held-out predictions, one file an operation.
 void write_plots(const std::string& folder, const std::map<std::string, std::vector<AccuracyPanel>>& by_operation) {

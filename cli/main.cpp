@@ -6,12 +6,13 @@
 #include "engine/ranks.hpp"
 #include "engine/run_failed.hpp"
 #include "spec/reader.hpp"
+#include "validate/backend.hpp"
 
 namespace moeline {
 namespace {
 
 const std::vector<std::string> kCommands{"train", "layer",   "explain", "solve", "compare", "sweep",
-                                         "search", "route", "fit",   "check", "list",    "show"};
+                                         "search", "route", "measure", "calibrate", "fit", "check", "list", "show"};
 
 // Of the ranks of a sweep only the first speaks and fails: a launcher ends all at the first failure it sees, which must
 // not be that of a silent one.
@@ -75,6 +76,8 @@ int run(int argc, char** argv) {
   add_sweep(app, action);
   add_search(app, action);
   add_route(app, action);
+  add_measure(app, action);
+  add_calibrate(app, action);
   add_fit(app, action);
   add_check(app, action);
   add_list(app, action);
@@ -103,6 +106,8 @@ int answer_of(const Action& action) {
   } catch (const SpecError& error) {
     return say(error.what(), kBadInput);
   } catch (const RunFailed& error) {
+    return say(error.what(), kRunFailed);
+  } catch (const HardwareError& error) {
     return say(error.what(), kRunFailed);
   } catch (const std::exception& error) {
     return say(fmt::format("internal error, please report it: {}", error.what()), kInternalError);

@@ -3,13 +3,13 @@
 
 #include <CLI/CLI.hpp>
 #include <memory>
-#include <thread>
 
 #include "cli/asking.hpp"
 #include "cli/commands.hpp"
 #include "cli/scenario_flags.hpp"
 #include "engine/route_run.hpp"
 #include "engine/score_file.hpp"
+#include "engine/sweep_run.hpp"
 #include "fit/answer.hpp"
 #include "plan/elasticity.hpp"
 #include "reports/route_table.hpp"
@@ -100,7 +100,7 @@ int run_route(const Request& r) {
   RouteSettings settings = r.settings;
   settings.ranks = asked.ranks;
   settings.redundant = static_cast<std::size_t>(r.redundant);
-  settings.threads = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+  settings.threads = threads_of_this_machine();
   if (!r.flags.balancer.empty())
     settings.only = read_routing(ObjectReader(Json{{"balancer", r.flags.balancer}}, "--balancer"), 0).balancer;
   std::string heading;

@@ -5,6 +5,11 @@ include(CMakePackageConfigHelpers)
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/moeline)
 
 install(TARGETS moeline)
+# Modules lie beside the binary, where they are looked for.
+install(TARGETS moeline_host LIBRARY DESTINATION ${CMAKE_INSTALL_BINDIR})
+if(TARGET moeline_mpi)
+  install(TARGETS moeline_mpi LIBRARY DESTINATION ${CMAKE_INSTALL_BINDIR})
+endif()
 foreach(part model engine reports)
   set_target_properties(moeline_${part} PROPERTIES EXPORT_NAME ${part})
   install(TARGETS moeline_${part} EXPORT moeline

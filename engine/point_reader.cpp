@@ -4,19 +4,27 @@
 #include <tbb/enumerable_thread_specific.h>
 
 #include <map>
+#include <optional>
 
 #include "fit/calibration_file.hpp"
+#include "plan/train.hpp"
 
 namespace moeline {
 namespace {
 
-constexpr std::size_t kRemembered = 64;  // machines or models a thread keeps; a random sweep of a bandwidth never hits
+constexpr std::size_t kRemembered = 64;  // questions a thread keeps; a random sweep of a bandwidth never hits
 constexpr const char* kVersion = "sweep rows 1";
 
+// One model on one machine: the points about it differ in the rest of the scenario.
+struct Asked {
+  Scenario scenario;
+  const Calibration* calibration = nullptr;
+  std::optional<TrainingSteps> steps;  // of GPUs
+};
+
 struct Memo {
-  std::map<std::string, Cluster> clusters;
   std::map<std::string, Calibration> calibrations;
-  std::map<std::string, ModelSpec> models;
+  std::map<std::string, std::unique_ptr<Asked>> asked;
 };
 
 bool below(const std::string& pointer, const std::string& field) {
@@ -39,16 +47,6 @@ Calibration read_calibration(const std::string& named, const Cluster& cluster) {
 std::string calibration_key(const std::string& named, const Cluster& cluster) {
   const Gpu* gpu = std::get_if<Gpu>(&cluster.device);
   return fmt::format("{}\n{}\n{}", named, cluster.name, gpu != nullptr ? gpu->architecture : "");
-}
-
-// The value of `key`, or what `make` makes of it; forgets all when full, which costs time alone.
-template <class Value, class Make>
-const Value& remembered(std::map<std::string, Value>& memo, const std::string& key, const Make& make) {
-  const auto found = memo.find(key);
-  if (found != memo.end()) return found->second;
-  Value value = make();
-  if (memo.size() >= kRemembered) memo.clear();
-  return memo.emplace(key, std::move(value)).first->second;
 }
 
 std::string key_of(const std::vector<std::size_t>& axes, const std::vector<Json>& values) {
@@ -116,7 +114,7 @@ void PointReader::check() const {
     read_calibration(scenario.calibration, scenario.cluster);
   }
   try {
-    outcome(sweep_.values(0));
+    answer(sweep_.values(0));
   } catch (const UnknownKey&) {
     throw;
   } catch (const SpecError&) {
@@ -124,24 +122,43 @@ void PointReader::check() const {
   }
 }
 
-Outcome PointReader::outcome(const std::vector<Json>& values) const {
+namespace {
+
+// Forgets all when full, which costs time alone.
+Asked& asked_of(Memo& memo, const std::string& key, const Json& json, const std::string& origin, const std::string& calibration) {
+  const auto found = memo.asked.find(key);
+  if (found != memo.asked.end()) return *found->second;
+  if (memo.asked.size() >= kRemembered) memo.asked.clear();
+  if (memo.calibrations.size() >= kRemembered && memo.asked.empty()) memo.calibrations.clear();
+  auto asked = std::make_unique<Asked>();
+  asked->scenario.cluster = read_cluster_of(json, origin);
+  asked->scenario.model = read_model_of(json, origin);
+  const Cluster& cluster = asked->scenario.cluster;
+  const auto [fits, fresh] = memo.calibrations.try_emplace(calibration_key(calibration, cluster));
+  if (fresh) fits->second = read_calibration(calibration, cluster);
+  asked->calibration = &fits->second;
+  if (std::holds_alternative<Gpu>(cluster.device)) asked->steps.emplace(cluster, asked->scenario.model, fits->second);
+  return *memo.asked.emplace(key, std::move(asked)).first->second;
+}
+
+}  // namespace
+
+Point PointReader::answer(const std::vector<Json>& values) const {
   const Json json = scenario_with(sweep_, values, origin_);
-  Memo& memo = memos_->of_thread.local();
-  const Cluster& cluster =
-      remembered(memo.clusters, key_of(machine_axes_, values), [&] { return read_cluster_of(json, origin_); });
-  const std::string named = calibration_name(json, origin_);
-  const Calibration& calibration =
-      remembered(memo.calibrations, calibration_key(named, cluster), [&] { return read_calibration(named, cluster); });
-  const ModelSpec& model =
-      remembered(memo.models, key_of(model_axes_, values), [&] { return read_model_of(json, origin_); });
-  return evaluate(read_scenario(json, origin_, {&cluster, &model}), calibration);
+  const std::string calibration = calibration_name(json, origin_);
+  const std::string key = key_of(machine_axes_, values) + key_of(model_axes_, values) + calibration;
+  Asked& asked = asked_of(memos_->of_thread.local(), key, json, origin_, calibration);
+  read_rest(asked.scenario, json, origin_);
+  const bool step = asked.steps && std::holds_alternative<TrainWorkload>(asked.scenario.workload);
+  return step ? point_of(evaluate_step(asked.scenario, *asked.steps), columns_)
+              : point_of(evaluate(asked.scenario, *asked.calibration), columns_);
 }
 
 Point PointReader::point(std::uint64_t number) const {
   std::vector<Json> values = sweep_.values(number);
   Point point;
   try {
-    point = point_of(outcome(values), columns_);
+    point = answer(values);
   } catch (const SpecError& error) {
     point = bad_point(error.what(), columns_);
   }

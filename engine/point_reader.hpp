@@ -23,7 +23,7 @@ class PointReader {
 
  private:
   struct Memos;
-  Outcome outcome(const std::vector<Json>& values) const;
+  Point answer(const std::vector<Json>& values) const;
   void check() const;
 
   Sweep sweep_;

@@ -5,8 +5,9 @@ namespace moeline {
 const GemmFit& Calibration::gemm(DType operands) const {
   switch (operands) {
     case DType::fp8:
-    case DType::mxfp8:
-      return gemm_fp8;  // block scales applied by the tensor cores: same main loop
+      return gemm_fp8;
+    case DType::mxfp8:  // unless measured: block scales applied by the tensor cores, same main loop
+      return gemm_mxfp8.source != Source::bound ? gemm_mxfp8 : gemm_fp8;
     case DType::fp8_block:
       return gemm_fp8_block;
     case DType::mxfp4:
@@ -21,7 +22,11 @@ const GemmFit& Calibration::gemm(DType operands) const {
 }
 
 const GemmFit* Calibration::grouped(DType operands) const {
-  return operands == DType::fp8_block && grouped_fp8_block.source != Source::bound ? &grouped_fp8_block : nullptr;
+  const GemmFit* fit = operands == DType::bf16        ? &grouped_bf16
+                       : operands == DType::fp8_block ? &grouped_fp8_block
+                       : operands == DType::mxfp8     ? &grouped_mxfp8
+                                                      : nullptr;
+  return fit != nullptr && fit->source != Source::bound ? fit : nullptr;
 }
 
 }  // namespace moeline

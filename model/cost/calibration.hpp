@@ -71,7 +71,8 @@ struct MnnvlFits {
 
 struct Calibration {
   GemmFit gemm_bf16, gemm_fp8, gemm_fp8_block, gemm_fp4;
-  GemmFit grouped_fp8_block;            // grouped products measured as such
+  GemmFit gemm_mxfp8;  // measured as such, its block scales in it; neutral where per-tensor FP8 has to stand for it
+  GemmFit grouped_bf16, grouped_fp8_block, grouped_mxfp8;  // grouped products measured as such
   MemoryFit memory;
   PrefillFit attention, latent_attention;
   ScanFit scan;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <tuple>
 
 #include "fit/attention_data.hpp"
 #include "fit/deepep_data.hpp"
@@ -15,19 +16,21 @@
 #include "fit/mnnvl_data.hpp"
 #include "fit/nccl_data.hpp"
 #include "fit/pages.hpp"
+#include "fit/records.hpp"
 #include "fit/training_gemm_data.hpp"
 #include "spec/catalogue.hpp"
 
 namespace moeline {
 namespace {
 
-// Libraries whose rows price a training step, by format: of two, the one of the nearer device.
+// Libraries whose rows price a training step, by format, the better first. On a device that was measured with others only,
+// as one's own records are, any will do.
 struct Libraries {
   std::string_view dtype, first, second;
 };
 constexpr Libraries kLibraries[]{
     {"bfloat16", "trtllm", "trtllm"}, {"fp8", "trtllm", "trtllm"},
-    {"fp8_block", "sglang", "deepgemm"}, {"nvfp4", "trtllm", "trtllm"}};
+    {"fp8_block", "sglang", "deepgemm"}, {"nvfp4", "trtllm", "trtllm"}, {"mxfp8", "", ""}};
 
 template <class F>
 F marked(F fit, const Page& page) {
@@ -61,32 +64,53 @@ void assemble_older_gemm(GemmFit& bf16, const std::vector<Page>& pages) {
   }
 }
 
-// Share of the bandwidth that PyTorch's passes reach: mean of the logs over the kernels of the nearest device. Those of
-// vLLM (33 to 98 % on H100) serve, and price no training step.
+// A pass of our own records, quantisers apart, or PyTorch's. Those of vLLM (33 to 98 % on H100) serve, and price no training
+// step.
+std::optional<double> pass_share(const FamilyFit& fit) {
+  const FamilyKey& key = fit.key;
+  if (key.operation != "memory_pass") return std::nullopt;
+  if (fit.parameters.size() == memory_parameters().size() && key.library.find("-quantise") == std::string::npos)
+    return memory_fit(fit.fit.values).memory;
+  if (key.library.starts_with("pytorch-")) return memory_pass_share(fit.fit.values);
+  return std::nullopt;
+}
+
+// Share of the bandwidth that passes reach: mean of the logs over the kernels of the nearest device.
 std::optional<double> pass_share(const std::vector<Page>& pages) {
   double logs = 0, kernels = 0;
   std::string_view device;
   for (const Page& page : pages) {
-    const FamilyKey& key = page.fit.key;
-    if (key.operation != "memory_pass" || !key.library.starts_with("pytorch-")) continue;
-    if (device.empty()) device = key.device;
-    if (key.device != device) continue;
-    logs += std::log(memory_pass_share(page.fit.fit.values));
+    const std::optional<double> share = pass_share(page.fit);
+    if (!share) continue;
+    if (device.empty()) device = page.fit.key.device;
+    if (page.fit.key.device != device) continue;
+    logs += std::log(*share);
     ++kernels;
   }
   return kernels > 0 ? std::optional(std::exp(logs / kernels)) : std::nullopt;
 }
 
-// The page that prices products of a format: of two libraries, the one of the nearer device.
-const Page* product_page(const std::vector<Page>& pages, const Libraries& libraries) {
-  return nearer(find_page(pages, "gemm", libraries.first, libraries.dtype), find_page(pages, "gemm", libraries.second, libraries.dtype));
+// The page that prices an operation in a format: of the nearest device that has one the library named first, then the other,
+// then the one measured most.
+const Page* chosen_page(const std::vector<Page>& pages, std::string_view operation, const Libraries& libraries) {
+  const Page* best = nullptr;
+  const auto merit = [&](const Page& page) {
+    const std::string& library = page.fit.key.library;
+    return std::tuple(library == libraries.first, library == libraries.second, page.fit.fitted.n);
+  };
+  for (const Page& page : pages) {  // nearest first
+    const FamilyKey& key = page.fit.key;
+    if (key.operation != operation || key.dtype != libraries.dtype) continue;
+    if (best == nullptr || (key.device == best->fit.key.device && merit(page) > merit(*best))) best = &page;
+  }
+  return best;
 }
 
 // "; products as trtllm runs bfloat16, fp8, sglang runs fp8_block"
 std::string products_note(const std::vector<Page>& pages) {
   std::vector<std::pair<std::string, std::string>> by_library;
   for (const Libraries& libraries : kLibraries) {
-    const Page* page = product_page(pages, libraries);
+    const Page* page = chosen_page(pages, "gemm", libraries);
     if (page == nullptr) continue;
     const FamilyKey& key = page->fit.key;
     const auto known = std::ranges::find(by_library, key.library, &std::pair<std::string, std::string>::first);
@@ -103,11 +127,22 @@ std::string products_note(const std::vector<Page>& pages) {
   return note;
 }
 
+// Grouped products of our own records price those of their device. Not Transformer Engine's: that machine runs far below
+// others of its kind, and tells only what an expert costs.
+void assemble_own_grouped(Calibration& calibration, const std::vector<Page>& pages) {
+  for (const auto& [dtype, fit] :
+       {std::pair{"bf16", &calibration.grouped_bf16}, std::pair{"mxfp8", &calibration.grouped_mxfp8}}) {
+    const Page* page = chosen_page(pages, "grouped_gemm", {dtype, "", ""});
+    if (page == nullptr || !page->own || page->fit.key.library == "te") continue;
+    *fit = marked(training_gemm_fit(page->fit.fit.values), *page);
+  }
+}
+
 void assemble_gemm(Calibration& calibration, const std::vector<Page>& pages) {
   GemmFit* const fits[]{&calibration.gemm_bf16, &calibration.gemm_fp8, &calibration.gemm_fp8_block,
-                        &calibration.gemm_fp4};
+                        &calibration.gemm_fp4, &calibration.gemm_mxfp8};
   for (std::size_t i = 0; i < std::size(kLibraries); ++i) {
-    const Page* page = product_page(pages, kLibraries[i]);
+    const Page* page = chosen_page(pages, "gemm", kLibraries[i]);
     if (page == nullptr) continue;
     *fits[i] = corrected(gemm_fit(page->fit.key, page->fit.fit.values), *page);
   }
@@ -117,6 +152,7 @@ void assemble_gemm(Calibration& calibration, const std::vector<Page>& pages) {
   if (const Page* page = find_page(pages, "grouped_gemm", "deepgemm", "fp8_block")) {
     calibration.grouped_fp8_block = marked(grouped_gemm_fit(page->fit.key, page->fit.fit.values), *page);
   }
+  assemble_own_grouped(calibration, pages);
   // On the machine that measured both, grouped products run their main loop at 1.06 of the dense rate: what grouping
   // adds is a cost per expert, host gap included. That machine runs far below others of its kind, so only this is taken.
   if (const Page* page = find_page(pages, "grouped_gemm", "te")) {
@@ -124,7 +160,7 @@ void assemble_gemm(Calibration& calibration, const std::vector<Page>& pages) {
     for (GemmFit* fit : fits) fit->expert = expert;
   }
   // A product inside a step launches one kernel; its quantiser is an op of its own.
-  for (GemmFit* fit : {&calibration.gemm_fp8, &calibration.gemm_fp8_block, &calibration.gemm_fp4}) {
+  for (GemmFit* fit : {&calibration.gemm_fp8, &calibration.gemm_fp8_block, &calibration.gemm_fp4, &calibration.gemm_mxfp8}) {
     if (fit->source != Source::bound) fit->launch = calibration.gemm_bf16.launch;
   }
   // Passes over memory that were not measured alone stream as well as a product's operands do.
@@ -159,7 +195,7 @@ void assemble_attention(Calibration& calibration, const std::vector<Page>& pages
 }
 
 void assemble_network(Calibration& calibration, const std::vector<Page>& pages) {
-  if (const Page* page = find_page(pages, "collective", "nccl"))
+  if (const Page* page = chosen_page(pages, "collective", {"all", "nccl", "nccl"}))
     calibration.nccl = marked(nccl_fit(page->fit.fit.values), *page);
   DeepEpFits& deepep = calibration.deepep;
   for (const auto& [operation, fit] :
@@ -191,6 +227,7 @@ void check_parameters(const FamilyFit& page, const std::string& origin) {
     for (const Parameter& parameter : fit.parameters) list.push_back(parameter.name);
     return list;
   };
+  if (page.key.operation == "memory_pass" && names(page) == names({.parameters = memory_parameters()})) return;
   for (const CatalogueEntry& entry : calibration_catalogue()) {
     const std::string name(entry.name);
     for (const FamilyFit& known : read_pages(parse_json(entry.text, name), name)) {

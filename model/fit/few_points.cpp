@@ -162,7 +162,7 @@ std::vector<ProductShape> products_to_measure(const FamilyFit& base, const std::
   FamilyKey key = base.key;
   key.device = device;
   const DType format = dtype_named(key.dtype).value_or(DType::bf16);
-  const FamilyData candidates = gemm_family(key, format, grid);
+  const FamilyData candidates = gemm_family(key, gpu_named(device), format, grid);
   std::vector<ProductShape> shapes;
   for (const std::size_t row : choose_points(candidates, base.fit.values, count)) {
     shapes.push_back({grid[row].m, grid[row].n, grid[row].k});

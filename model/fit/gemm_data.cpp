@@ -137,13 +137,9 @@ double predicted_us(const Family& f, std::span<const double> v, std::size_t inde
   const Row& r = f.rows[index];
   const GemmFit fit = gemm_fit(f.key, {v.begin(), v.end()});
   const GemmConditions conditions = in_step ? GemmConditions{} : repeated(f, r, fit);
-  const GemmTerms terms = gemm_terms(Gemm{.m = r.m, .n = r.n, .k = r.k, .operands = f.type}, f.gpu, fit, conditions);
+  const DType output = f.type == DType::fp32 ? DType::fp32 : DType::bf16;
+  const GemmTerms terms = gemm_terms(Gemm{r.m, r.n, r.k, f.type, output}, f.gpu, fit, conditions);
   return terms.time.in(microsecond) + beside_us(f, r, fit, v);
-}
-
-Gpu gpu_named(const std::string& name) {
-  const Document profile = find_hardware(name, "measurements");
-  return std::get<Gpu>(read_cluster(profile.json, profile.origin).device);
 }
 
 std::string range(std::string_view name, const std::vector<Row>& rows, double Row::*field) {
@@ -153,6 +149,11 @@ std::string range(std::string_view name, const std::vector<Row>& rows, double Ro
 }
 
 }  // namespace
+
+Gpu gpu_named(const std::string& name) {
+  const Document profile = find_hardware(name, "measurements");
+  return std::get<Gpu>(read_cluster(profile.json, profile.origin).device);
+}
 
 std::vector<Parameter> gemm_parameters() { return parameters({.dtype = "bfloat16"}); }
 
@@ -175,8 +176,8 @@ GemmFit gemm_fit(const FamilyKey& key, const std::vector<double>& v) {
   return fit;
 }
 
-FamilyData gemm_family(const FamilyKey& key, DType format, const std::vector<GemmRow>& rows) {
-  const auto family = std::make_shared<Family>(Family{gpu_named(key.device), key, format, 0, {}});
+FamilyData gemm_family(const FamilyKey& key, const Gpu& gpu, DType format, const std::vector<GemmRow>& rows) {
+  const auto family = std::make_shared<Family>(Family{gpu, key, format, 0, {}});
   FamilyData data;
   data.key = key;
   data.parameters = gemm_parameters();

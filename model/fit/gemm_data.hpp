@@ -20,8 +20,10 @@ struct GemmRow {
   double m = 0, n = 0, k = 0;
   Seconds measured;
 };
-// Rows of another origin as one family, without a quantiser. `format` is that of the operands.
-FamilyData gemm_family(const FamilyKey& key, DType format, const std::vector<GemmRow>& rows);
+// Rows of another origin as one family, without a quantiser. `format` is that of the operands, and the GPU has a path for it.
+FamilyData gemm_family(const FamilyKey& key, const Gpu& gpu, DType format, const std::vector<GemmRow>& rows);
+// The GPU of a carried profile.
+Gpu gpu_named(const std::string& device);
 // The parameters of a page of operation "gemm" whose timed span has the product alone.
 std::vector<Parameter> gemm_parameters();
 

@@ -76,7 +76,10 @@ double predicted_us(const Family& family, std::span<const double> v, std::size_t
 
 FamilyData collective_family(const std::string& device, std::vector<NcclRow> rows) {
   const Document profile = find_hardware(device, "measurements");
-  const Tier tier = read_cluster(profile.json, profile.origin).fabric.front();
+  return collective_family(device, read_cluster(profile.json, profile.origin).fabric.front(), std::move(rows));
+}
+
+FamilyData collective_family(const std::string& device, const Tier& tier, std::vector<NcclRow> rows) {
   FamilyData data;
   data.key = {device, "collective", "nccl", "all"};
   data.parameters = parameters();

@@ -9,6 +9,7 @@
 #include "fit/csv.hpp"
 #include "fit/family.hpp"
 #include "net/nccl.hpp"
+#include "spec/fabric.hpp"
 
 namespace moeline {
 
@@ -24,8 +25,9 @@ struct NcclRow {
 bool is_nccl_csv(const Csv& csv);
 // A device with fewer than three rank counts is checked only: GB200, by B200's page.
 std::vector<FamilyData> nccl_families(const Csv& csv);
-// Rows of any origin as one family of the device, in their order.
+// Rows of any origin as one family of the device, in their order; `tier` is its innermost, that of a carried profile if left out.
 FamilyData collective_family(const std::string& device, std::vector<NcclRow> rows);
+FamilyData collective_family(const std::string& device, const Tier& tier, std::vector<NcclRow> rows);
 // The rows of a device's family, in its order: for tables of errors by size and operation. `device` as in the key.
 std::vector<NcclRow> nccl_rows(const Csv& csv, const std::string& device);
 

@@ -76,9 +76,7 @@ GemmFit training_gemm_fit(const std::vector<double>& v) {
   return fit;
 }
 
-FamilyData grouped_gemm_family(const FamilyKey& key, DType format, const std::vector<GroupedGemmRow>& rows) {
-  const Document document = find_hardware(key.device, "measurements");
-  const Gpu gpu = std::get<Gpu>(read_cluster(document.json, document.origin).device);
+FamilyData grouped_gemm_family(const FamilyKey& key, const Gpu& gpu, DType format, const std::vector<GroupedGemmRow>& rows) {
   const auto family = std::make_shared<Family>(Family{gpu, true, {}, format});
   FamilyData data{.key = key, .parameters = parameters(true), .domain = "rows of one expert, forward"};
   std::map<std::pair<double, double>, int> groups;

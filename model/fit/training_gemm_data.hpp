@@ -9,6 +9,7 @@
 #include "cost/calibration.hpp"
 #include "fit/csv.hpp"
 #include "fit/family.hpp"
+#include "spec/device.hpp"
 
 namespace moeline {
 
@@ -19,7 +20,7 @@ struct GroupedGemmRow {
   double groups = 1, m = 0, n = 0, k = 0;
   Seconds measured;
 };
-FamilyData grouped_gemm_family(const FamilyKey& key, DType format, const std::vector<GroupedGemmRow>& rows);
+FamilyData grouped_gemm_family(const FamilyKey& key, const Gpu& gpu, DType format, const std::vector<GroupedGemmRow>& rows);
 
 // Parameter values in the order of the family's parameters -> the structure gpu/gemm predicts with.
 GemmFit training_gemm_fit(const std::vector<double>& values);

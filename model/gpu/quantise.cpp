@@ -96,6 +96,7 @@ bool block_scaled(DType type) { return type == DType::mxfp8 || type == DType::mx
 template <class Product>
 GemmFit common(const Product& gemm, const Machine& machine) {
   GemmFit fit = machine.calibration.gemm(gemm.operands);
+  if (gemm.operands == DType::mxfp8 && machine.calibration.gemm_mxfp8.source != Source::bound) return fit;  // scales and all
   const bool bound = fit.source >= Source::bound;
   if (!bound && gemm.operands == DType::mxfp8 && has_block_scaled_path(machine.gpu)) {
     fit.tensor *= kBlockScaled;  // priced by the page of per-tensor FP8

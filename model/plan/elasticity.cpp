@@ -16,7 +16,7 @@ constexpr double kNothing = 1e9;  // a rate times this takes no time
 Gpu& gpu_of(Question& question) { return std::get<Gpu>(question.scenario.cluster.device); }
 
 void scale_launches(Calibration& c, double factor) {
-  for (GemmFit* fit : {&c.gemm_bf16, &c.gemm_fp8, &c.gemm_fp8_block, &c.gemm_fp4, &c.grouped_fp8_block}) {
+  for (GemmFit* fit : {&c.gemm_bf16, &c.gemm_fp8, &c.gemm_fp8_block, &c.gemm_fp4, &c.gemm_mxfp8, &c.grouped_bf16, &c.grouped_fp8_block, &c.grouped_mxfp8}) {
     for (Seconds* time : {&fit->launch, &fit->split, &fit->expert}) *time *= factor;
   }
   for (PrefillFit* fit : {&c.attention, &c.latent_attention}) {

@@ -47,28 +47,40 @@ std::size_t Columns::place(const std::string& name, const std::string& where) co
                                       : fmt::format("no column \"{}\", did you mean \"{}\"?", name, near));
 }
 
-Point point_of(const Outcome& outcome, const Columns& columns) {
-  Point point;
-  point.figures.resize(columns.figures.size());
-  if (const Infeasible* why = std::get_if<Infeasible>(&outcome)) {
-    point.reason = one_line(why->reason);
-    if (why->need && why->have && point.figures.size() == kTrainFigures.size()) {
-      point.figures[6] = why->need->in(byte);
-      point.figures[7] = why->have->in(byte);
-    }
-    return point;
+namespace {
+
+Point point_of(const Infeasible& why, const Columns& columns) {
+  Point point = bad_point(why.reason, columns);
+  if (why.need && why.have && point.figures.size() == kTrainFigures.size()) {
+    point.figures[6] = why.need->in(byte);
+    point.figures[7] = why.have->in(byte);
   }
-  point.feasible = true;
-  const Evaluation& evaluation = std::get<Evaluation>(outcome);
-  if (const LayerEvaluation* layer = std::get_if<LayerEvaluation>(&evaluation.answer)) {
-    point.figures = {layer->forward.in(second), layer->backward.in(second)};
-    return point;
-  }
-  const TrainEvaluation& train = std::get<TrainEvaluation>(evaluation.answer);
+  return point;
+}
+
+Point point_of(const LayerEvaluation& layer, const Columns&) {
+  Point point{.varied = {}, .figures = {}, .feasible = true, .reason = {}};
+  point.figures = {layer.forward.in(second), layer.backward.in(second)};
+  return point;
+}
+
+Point point_of(const TrainEvaluation& train, const Columns&) {
+  Point point{.varied = {}, .figures = {}, .feasible = true, .reason = {}};
   point.figures = {train.step.value.in(second),   train.step.p10.in(second),          train.step.p90.in(second),
                    train.tokens_per_second,       train.tokens_per_second_per_device, train.mfu,
                    train.memory.total().in(byte), train.memory_available.in(byte)};
   return point;
+}
+
+}  // namespace
+
+Point point_of(const StepAnswer& step, const Columns& columns) {
+  return std::visit([&](const auto& answer) { return point_of(answer, columns); }, step);
+}
+
+Point point_of(const Outcome& outcome, const Columns& columns) {
+  if (const Infeasible* why = std::get_if<Infeasible>(&outcome)) return point_of(*why, columns);
+  return std::visit([&](const auto& answer) { return point_of(answer, columns); }, std::get<Evaluation>(outcome).answer);
 }
 
 Point bad_point(const std::string& reason, const Columns& columns) {

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "plan/evaluate.hpp"
+#include "plan/train.hpp"
 
 namespace moeline {
 
@@ -32,6 +32,7 @@ struct Columns {
 Columns columns_of(const std::string& kind, std::vector<std::string> varied);
 
 Point point_of(const Outcome& outcome, const Columns& columns);
+Point point_of(const StepAnswer& step, const Columns& columns);
 Point bad_point(const std::string& reason, const Columns& columns);
 
 // The number in a column; a string with a unit in SI base units; none where the point has no number there.

@@ -50,6 +50,27 @@ Gpu read_gpu(ObjectReader& reader) {
   return gpu;
 }
 
+// A plain processor in its own words; the cost equations see a GPU whose multiprocessors are cores, whose HBM is the
+// memory and whose L2 is the last-level cache. Products of every format run in fp32, operands widened on the way: one peak.
+Gpu read_host(ObjectReader& reader) {
+  Gpu host;
+  host.name = reader.string("name");
+  host.architecture = "host";
+  host.multiprocessors = reader.integer_fact("cores", {1, 100000});
+  host.boost_clock = reader.fact<kFrequency>("clock");
+  host.hbm_capacity = reader.fact<kBytes>("memory_capacity");
+  host.hbm_bandwidth = reader.fact<kBandwidth>("memory_bandwidth");
+  host.l2_capacity = reader.fact<kBytes>("last_level_cache");
+  host.shared_memory_per_multiprocessor = reader.fact<kBytes>("core_cache");
+  host.vector_fp32 = reader.fact<kRate>("peak");
+  host.power_cap = reader.fact<kPower>("power_cap");
+  Fact<FlopsPerSecond> emulated = host.vector_fp32;
+  emulated.source += "; emulated in fp32";
+  emulated.inferred = true;
+  host.dense_peak = {.bf16 = emulated, .fp8 = emulated, .fp4 = {}, .tf32 = host.vector_fp32};
+  return host;
+}
+
 Wafer read_wafer(ObjectReader& reader) {
   Wafer wafer;
   wafer.name = reader.string("name");
@@ -79,10 +100,12 @@ const std::optional<Fact<FlopsPerSecond>>& TensorPeaks::of(DType type) const {
 }
 
 Device read_device(ObjectReader reader) {
-  const std::string kind = reader.one_of("kind", {"gpu", "wafer"});
+  const std::string kind = reader.one_of("kind", {"gpu", "wafer", "host"});
   Device device;
   if (kind == "gpu") {
     device = read_gpu(reader);
+  } else if (kind == "host") {
+    device = read_host(reader);
   } else {
     device = read_wafer(reader);
   }

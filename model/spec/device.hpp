@@ -1,7 +1,8 @@
 // What is one device? Facts only: every value carries unit and source; derived figures are functions.
 //
 // Gpu: tensor-core peaks per format (dense; sparse peaks are kept apart and never used for time), memory, L2, SMs,
-// clock, power cap. Wafer: cores, SRAM, fabric, and the streams on and off the wafer.
+// clock, power cap. Wafer: cores, SRAM, fabric, and the streams on and off the wafer. A plain processor (kind "host": cores,
+// clock, measured peak and bandwidth, caches) is read into a Gpu, whose equations price it.
 #pragma once
 
 #include <array>
@@ -22,7 +23,7 @@ struct TensorPeaks {
 
 struct Gpu {
   std::string name;
-  std::string architecture;  // sm_80 sm_90 sm_100 sm_103 gfx942 gfx950
+  std::string architecture;  // sm_80 sm_90 sm_100 sm_103 gfx942 gfx950 host
   Fact<std::int64_t> multiprocessors;
   Fact<Hertz> boost_clock;
   Fact<Bytes> hbm_capacity;

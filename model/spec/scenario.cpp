@@ -155,15 +155,21 @@ ModelSpec read_model_of(const Json& json, const std::string& origin) {
 }
 
 Scenario read_scenario(const Json& json, const std::string& origin) {
-  return read_scenario(json, origin, KnownParts{});
+  if (!json.is_object()) ObjectReader(json, origin);  // refuses
+  Scenario s;
+  s.cluster = read_cluster_of(json, origin);
+  s.model = read_model_of(json, origin);
+  read_rest(s, json, origin);
+  s.resolved = echo(s, json);
+  return s;
 }
 
-Scenario read_scenario(const Json& json, const std::string& origin, const KnownParts& known) {
+void read_rest(Scenario& s, const Json& json, const std::string& origin) {
   ObjectReader reader(json, origin);
   reader.skip_all({"model", "hardware", "speculation", "description", "recipe", "parallelism", "workload", "routing"});
-  Scenario s;
-  s.cluster = known.cluster != nullptr ? *known.cluster : read_cluster_of(json, origin);
-  s.model = known.model != nullptr ? *known.model : read_model_of(json, origin);
+  s.assumptions.clear();
+  s.parallelism = {};
+  s.routing = {};
   const bool has_node = s.cluster.node.has_value();
   s.cluster.devices = reader.integer_or("devices", {1, 1 << 24}, has_node ? s.cluster.node->devices.value : 1);
   if (!reader.has("devices")) s.assumptions.push_back(fmt::format("devices: {} (one node)", s.cluster.devices));
@@ -196,8 +202,6 @@ Scenario read_scenario(const Json& json, const std::string& origin, const KnownP
   reader.finish();
   std::visit([&](auto& workload) { fill_transport(s, workload); }, s.workload);
   if (TrainWorkload* train = std::get_if<TrainWorkload>(&s.workload)) fill_train_defaults(s, *train, origin);
-  s.resolved = echo(s, json);
-  return s;
 }
 
 void set_field(Json& scenario, const std::string& pointer_and_value, const std::string& origin) {

@@ -37,14 +37,11 @@ Scenario read_scenario(const Json& json, const std::string& origin);
 Transport default_transport(const Cluster& cluster, const Parallelism& parallelism);
 EnumSet<Overlap> default_overlap(const Cluster& cluster, const Parallelism& parallelism);
 
-// Parts of a scenario that were read before; the same in many points of a sweep. Null: read from the scenario.
-struct KnownParts {
-  const Cluster* cluster = nullptr;
-  const ModelSpec* model = nullptr;
-};
-Scenario read_scenario(const Json& json, const std::string& origin, const KnownParts& known);
+// The same in steps, for many scenarios about one model on one machine: these two, then the rest of each. The rest leaves
+// `resolved` alone.
 Cluster read_cluster_of(const Json& json, const std::string& origin);
 ModelSpec read_model_of(const Json& json, const std::string& origin);
+void read_rest(Scenario& scenario, const Json& json, const std::string& origin);
 
 // --set /parallelism/ep=32: any field of the scenario; /hardware/... and /model/... reach into profile and config.
 void set_field(Json& scenario, const std::string& pointer_and_value, const std::string& origin);

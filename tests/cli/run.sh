@@ -952,6 +952,66 @@ case_an_infeasible_layout_is_json_too() {
   says '^  "reason": "tp x cp x pp x dp = 4'
 }
 
+# --- measuring -----------------------------------------------------------------------------------------------------
+tiny_suite() {  # 60 products and 12 copies of one millisecond each, and fresh ones
+  cat >tiny.json <<'END'
+{"effort": {"warm_up": "1 us", "least": "1 us", "most": "5 ms", "noise": 0.1, "samples": 3},
+ "cases": [{"op": "gemm", "dtype": "fp32", "shape": {"m": [4, 8, 16, 32, 64], "n k": [[32, 64], [64, 32], [64, 64], [96, 32], [32, 96], [128, 64], [64, 128], [96, 96], [128, 128], [48, 80]]}},
+           {"op": "memory_pass", "kind": "copy", "dtype": "fp64", "shape": {"bytes": [4096, 8192, 16384, 32768, 49152, 65536, 98304, 131072, 196608, 262144, 393216, 524288]}},
+           {"op": "quantise", "kind": "row", "dtype": "mxfp8", "shape": {"rows": 3, "columns": 100}},
+           {"op": "gemm", "dtype": ["bf16", "mxfp8"], "shape": {"m": 5, "n": 33, "k": 70}},
+           {"op": "grouped_gemm", "dtype": "bf16", "shape": {"groups": 3, "m": 5, "n": 33, "k": 70}}],
+ "fresh": [{"op": "gemm", "dtype": "fp32", "shape": {"m": [6, 24], "n": 80, "k": 80}}]}
+END
+}
+
+case_measuring_the_host_goes_on_where_it_was_killed() {
+  tiny_suite
+  "$moeline" measure --backend host --suite tiny.json --out records.jsonl >out 2>err &
+  local pid=$!
+  while [[ ! -s records.jsonl || $(wc -l <records.jsonl) -lt 5 ]] && kill -0 $pid 2>/dev/null; do sleep 0.05; done
+  kill -9 $pid 2>/dev/null
+  wait $pid 2>/dev/null
+  printf '{"op": "gemm", "dev' >>records.jsonl  # half a line
+  cp records.jsonl before
+  local whole
+  whole=$(grep -c '"seconds"' before)
+  answers measure --backend host --suite tiny.json --out records.jsonl
+  says "^records.jsonl: [0-9]+ measured, $whole there before, 0 failed"
+  [[ $(grep -c '"seconds"' records.jsonl) == 66 ]] || problem "$(grep -c '"seconds"' records.jsonl) records, expected 50 + 12 + 1 + 2 + 1"
+  cmp -s <(head -n $((whole + 1)) before) <(head -n $((whole + 1)) records.jsonl) || problem "records of the killed run were touched"
+  answers measure --backend host --suite tiny.json --out records.jsonl
+  says '^records.jsonl: 0 measured, 66 there before'
+}
+
+case_calibrating_the_host_closes_the_loop() {
+  tiny_suite
+  answers calibrate --backend host --suite tiny.json --write mine
+  silent err
+  says '^  gemm +eigen +fp32 +50 '
+  says '^  memory_pass +host-copy +fp64 +12 '
+  says 'mean error on fresh shapes'
+  local page
+  page=$(ls mine/cpu-*.json)
+  answers check mine/fresh.jsonl --calibration "$page" -o json
+  says '"n": 2,'
+  says '"source": "fitted"'
+  answers layer --model qwen3-30b-a3b --hardware mine/hardware.json --recipe bf16 --calibration "$page" --tokens 64
+  grep -q '^# ' mine/report.md || problem "no report"
+}
+
+case_what_cannot_be_measured_leaves_with_4() {
+  if ! ls /dev/nvidia[0-9]* >/dev/null 2>&1; then
+    refuses 4 'cuda|GPU|CUDA' measure --backend cuda --out none.jsonl
+    [[ ! -e none.jsonl ]] || problem "a file was left behind"
+  fi
+  echo '{"cases": [{"op": "gemm", "dtype": "int3", "shape": {"m": 1, "n": 1, "k": 1}}]}' >odd.json
+  refuses 4 'no case' calibrate --backend host --suite odd.json --write odd --quiet
+  refuses 2 'quick, full' measure --backend host --suite slow --out none.jsonl
+  refuses 2 'did you mean' measure --backend hots
+  echo '{"op":"gemm","device":"h200-sxm","backend":"x","shape":{"m":1,"n":1,"k":1},"dtype":"bf16","seconds":{"median":1}}' >other.jsonl
+  refuses 2 'holds records of h200-sxm' measure --backend host --suite odd.json --out other.jsonl
+}
 # shellcheck source=tests/cli/ranks.sh
 [[ -e $(dirname "$moeline")/libmoeline_mpi.so ]] && source "$here/ranks.sh"
 

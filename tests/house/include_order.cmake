@@ -1,12 +1,14 @@
 # Do the folders keep their order? A file may include only what stands in its own folder or to the left of it:
 #
-#   units, error → spec → routing → memory → ops → cost → net → {gpu, wafer} → plan → fit → engine → reports → cli, python
+#   units, error → spec → routing → memory → ops → cost → net → {gpu, wafer} → plan → fit → validate → engine → reports → cli, python
 #
+# validate/ uses units, spec, routing and fit alone.
 # Also held: every header is in the list that tests/CMakeLists.txt compiles one by one, and model/ stays pure
 # (no printing, clock, environment, threads).
 #   cmake -DROOT=... -DHEADERS="model/units.hpp;..." -P include_order.cmake
 cmake_minimum_required(VERSION 3.25)
-set(order units spec routing memory ops cost net gpu wafer plan fit engine reports cli python)
+set(order units spec routing memory ops cost net gpu wafer plan fit validate engine reports cli python)
+set(measuring units spec routing fit validate)  # all that validate/ may include
 set(siblings_gpu wafer)  # of equal rank: neither includes the other
 set(siblings_wafer gpu)
 set(impure "iostream|thread|chrono|mutex|atomic|future|ctime|unistd.h")
@@ -39,7 +41,7 @@ function(resolve file include result)
 endfunction()
 
 set(patterns)
-foreach(top model engine reports cli python)
+foreach(top model validate engine reports cli python)
   list(APPEND patterns ${ROOT}/${top}/*.hpp ${ROOT}/${top}/*.cpp ${ROOT}/${top}/*.cu ${ROOT}/${top}/*.cuh)
 endforeach()
 file(GLOB_RECURSE files RELATIVE ${ROOT} ${patterns})
@@ -65,7 +67,8 @@ foreach(file IN LISTS files)
     endif()
     folder_of(${target} target_folder)
     list(FIND order ${target_folder} target_rank)
-    if(target_rank EQUAL -1 OR target_rank GREATER rank OR target_folder IN_LIST siblings_${folder})
+    if(target_rank EQUAL -1 OR target_rank GREATER rank OR target_folder IN_LIST siblings_${folder}
+       OR (folder STREQUAL "validate" AND NOT target_folder IN_LIST measuring))
       list(APPEND problems "${file}: includes \"${include}\", but ${target_folder} is not to the left of ${folder}")
     endif()
   endforeach()
@@ -75,7 +78,7 @@ foreach(file IN LISTS files)
       list(APPEND problems "${file}: model/ prints nothing and asks nothing of its surroundings: ${line}")
     endforeach()
   endif()
-  if(file MATCHES "^(model|reports)/.*\\.hpp$" AND NOT file IN_LIST HEADERS)
+  if(file MATCHES "^(model|reports|validate)/.*\\.hpp$" AND NOT file IN_LIST HEADERS)
     list(APPEND problems "${file}: add it to `headers` in tests/CMakeLists.txt, so that it is compiled on its own")
   endif()
 endforeach()

@@ -1,6 +1,8 @@
 #include "fit/calibration_file.hpp"
+#include "fit/gemm_data.hpp"
 #include "fit/lending.hpp"
 #include "fit/pages.hpp"
+#include "fit/records.hpp"
 
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
@@ -38,6 +40,32 @@ TEST_CASE("nothing is borrowed across generations", "[unit]") {
   const Calibration ampere = calibration_for(cluster("a100-sxm"), note);
   CHECK(ampere.gemm_bf16.tensor != hopper.gemm_bf16.tensor);
   CHECK(ampere.nccl.source == Source::bound);  // no collectives of that generation were measured
+}
+
+TEST_CASE("pages of one's own price a step whatever their library is called", "[unit]") {
+  const auto page = [](const std::string& operation, const std::string& library, const std::string& dtype,
+                       const std::vector<Parameter>& parameters, double rate, std::size_t rows) {
+    FamilyFit fit{.key = {"h200-sxm", operation, library, dtype}, .parameters = parameters};
+    for (const Parameter& parameter : parameters) fit.fit.values.push_back(parameter.start);
+    fit.fit.values.at(1) = rate;
+    fit.fit.at_bound.assign(parameters.size(), false);
+    fit.fitted.n = rows;
+    fit.source = "mine";
+    return to_json(fit);
+  };
+  Json file{{"device", "h200-sxm"}, {"families", Json::array()}};
+  file["families"] = {page("gemm", "cublaslt", "bfloat16", gemm_parameters(), 0.71, 80),
+                      page("gemm", "mine", "bfloat16", gemm_parameters(), 0.72, 60),
+                      page("gemm", "mine", "mxfp8", gemm_parameters(), 0.51, 60),
+                      page("memory_pass", "cuda-copy", "bf16", memory_parameters(), 0.9, 20),
+                      page("memory_pass", "cuda-quantise-row", "mxfp8", memory_parameters(), 0.4, 20)};
+  std::string note;
+  const Calibration own = calibration_from(file, "mine.json", cluster("h200-sxm"), note);
+  CHECK(own.gemm(DType::bf16).tensor == 0.71);  // of two libraries the one measured more
+  CHECK(own.gemm(DType::bf16).source == Source::fitted);
+  CHECK(own.gemm(DType::mxfp8).tensor == 0.51);  // measured as such, not per-tensor FP8 in its place
+  CHECK(own.gemm(DType::fp8).source == Source::bound);
+  CHECK(own.memory.memory == Approx(0.9));  // a quantiser is no pass of a norm
 }
 
 TEST_CASE("a page is read back as it was written", "[unit]") {

@@ -1,6 +1,7 @@
 #include "fit/records.hpp"
 
 #include <catch2/catch.hpp>
+#include <nlohmann/json.hpp>
 
 #include "error_of.hpp"
 
@@ -48,6 +49,27 @@ TEST_CASE("records that nothing prices are counted by reason", "[unit]") {
   REQUIRE(families.size() == 2);
   CHECK(families[0].skipped.at("an op without a family") == 2);
   CHECK(families[1].skipped.at("no hardware profile of this name") == 1);
+}
+
+TEST_CASE("a processor's records bring their own profile and are priced by it", "[unit]") {
+  const auto fact = [](const char* value) { return Json{{"value", value}, {"source", "test"}}; };
+  Json device{{"kind", "host"}, {"name", "two cores"}, {"cores", {{"value", 2}, {"source", "test"}}}};
+  for (const auto& [key, value] : {std::pair{"clock", "3 GHz"}, std::pair{"peak", "200 GFLOP/s"}, std::pair{"memory_capacity", "8 GB"},
+                                   std::pair{"memory_bandwidth", "40 GB/s"}, std::pair{"last_level_cache", "32 MiB"},
+                                   std::pair{"core_cache", "1 MiB"}, std::pair{"power_cap", "10 W"}}) {
+    device[key] = fact(value);
+  }
+  const Json tier{{"name", "memory"}, {"kind", "switch"}, {"span", {{"value", 2}, {"source", "test"}}}, {"bandwidth", fact("40 GB/s")}, {"latency", fact("0.1 us")}};
+  const Json machine{{"machine", {{"name", "cpu-two-cores"}, {"device", device}, {"fabric", Json::array({tier})}}}};
+  const Record pass{.op = "quantise", .device = "cpu-two-cores", .backend = "host", .kind = "both", .dtype = "mxfp8",
+                    .shape = {{"rows", 1000}, {"columns", 1000}}, .seconds = {.median = 2e-4, .p10 = 1e-4, .p90 = 3e-4, .n = 9}};
+  const std::string text = machine.dump() + "\n" + record_text(pass) + "\n" + record("gemm", R"({"m":64,"n":64,"k":64})", 0.001, "cpu-two-cores");
+  const std::vector<FamilyData> families = record_families(text, "here.jsonl");
+  REQUIRE(families.size() == 2);
+  CHECK(families[0].observations.predicted(std::vector<double>{3, 0.8, 0.1, 0.5, 120, 100, 90, 2.5, 0.2, 0.6}, 0) > 3);
+  CHECK(families[1].key == FamilyKey{"cpu-two-cores", "memory_pass", "host-quantise-both", "mxfp8"});
+  // 1e6 elements: 2 bytes read, 2 x 8.25 / 8 written, at half of 40 GB/s, after a launch of 1 us
+  CHECK_THAT(families[1].observations.predicted(std::vector<double>{1, 0.5}, 0), WithinRel(1 + 4.0625e6 / 20e9 * 1e6, 1e-9));
 }
 
 TEST_CASE("a broken record is named by its line", "[unit]") {

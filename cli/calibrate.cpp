@@ -1,0 +1,86 @@
+// `moeline calibrate`: measure, fit, check on shapes that the fit never saw, report.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "cli/commands.hpp"
+#include "cli/measuring.hpp"
+#include "cli/whole_file.hpp"
+#include "fit/checking.hpp"
+#include "fit/measurement.hpp"
+#include "fit/pages.hpp"
+#include "reports/calibration_report.hpp"
+
+namespace moeline {
+namespace {
+
+struct Request {
+  MeasureFlags flags;
+  std::string folder = "calibration", source;
+};
+
+// One page a family that has rows enough.
+std::vector<FamilyFit> fitted_pages(const std::string& path, const std::string& source) {
+  std::vector<FamilyFit> pages;
+  for (const FamilyData& family : read_families(path)) {
+    if (family.check_only) continue;
+    pages.push_back(fit_family(family));
+    pages.back().source = source;
+  }
+  return pages;
+}
+
+std::vector<Checked> checked_families(const std::string& path, const std::vector<FamilyFit>& fits) {
+  std::vector<Page> pages;
+  for (const FamilyFit& fit : fits) pages.push_back({.fit = fit});
+  std::vector<Checked> checked;
+  for (const FamilyData& family : read_families(path)) checked.push_back(check_rows(family, pages));
+  return checked;
+}
+
+int calibrate(const Request& request) {
+  LoadedBackend loaded = loaded_backend(request.flags);
+  const Suite suite = find_suite(request.flags.suite, loaded.name);
+  std::filesystem::create_directories(request.folder);
+  const std::string folder = request.folder + "/", fitted = folder + "measurements.jsonl",
+                    fresh = folder + "fresh.jsonl";
+  const Machine& machine = loaded.machine;
+  CalibrationReport report{.machine = machine.title, .folder = request.folder};
+  {
+    RecordFile file(fitted, machine), fresh_file(fresh, machine);
+    measured(loaded, suite, interleaved(tasks_of(suite.cases, file), tasks_of(suite.fresh, fresh_file)), request.flags);
+    report.records = file.records();
+    report.fresh_records = fresh_file.records();
+  }
+  if (report.records.empty())
+    throw HardwareError("nothing could be measured: " + request.flags.suite + " has no case for " + machine.device);
+  const std::string source =
+      request.source.empty() ? "measured by moeline calibrate on " + machine.title : request.source;
+  report.pages = fitted_pages(fitted, source);
+  report.checked = checked_families(fresh, report.pages);
+  std::vector<Json> families;
+  for (const FamilyFit& page : report.pages) families.push_back(to_json(page));
+  write_whole(folder + machine.device + ".json", page_file_text(machine.device, families));
+  if (!machine.profile.empty())
+    write_whole(folder + "hardware.json", parse_json(machine.profile, "profile").dump(2) + "\n");
+  write_whole(folder + "report.md", calibration_markdown(report));
+  fmt::print("{}", calibration_text(report));
+  return kAnswered;
+}
+
+}  // namespace
+
+void add_calibrate(CLI::App& app, Action& action) {
+  CLI::App* command = app.add_subcommand("calibrate", "measure, fit and check this machine; ends with a report");
+  command->footer("Example: moeline calibrate --backend host --write my_machine");
+  auto request = std::make_shared<Request>();
+  request->flags.add_to(*command);
+  command->add_option("--write", request->folder, "folder for records, calibration, hardware profile and report");
+  command->add_option("--source", request->source, "whose measurements these are, with licence");
+  command->callback([=, &action] { action = [=] { return calibrate(*request); }; });
+}
+
+}  // namespace moeline

@@ -1,0 +1,99 @@
+#include "validate/host/team.hpp"
+
+#include <sched.h>
+#include <time.h>
+
+#include <algorithm>
+
+namespace moeline {
+namespace {
+
+double seconds_of(clockid_t clock) {
+  timespec time{};
+  ::clock_gettime(clock, &time);
+  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+}
+
+double processor_seconds() { return seconds_of(CLOCK_THREAD_CPUTIME_ID); }
+
+// A short wait burns its core; a long one leaves it to others.
+template <class Condition>
+void spin_until(const Condition& condition) {
+  for (int turn = 0; !condition(); ++turn) {
+    if (turn > 20000) ::sched_yield();
+#ifdef __x86_64__
+    __builtin_ia32_pause();
+#endif
+  }
+}
+
+// Whether so much of a time is missing that another process must have had it.
+bool lost(double missing, double time) { return missing > 0.02 * time + 1e-6; }
+
+}  // namespace
+
+double now() { return seconds_of(CLOCK_MONOTONIC); }
+
+Team::Team(int size) : members_(static_cast<std::size_t>(size)) {
+  for (int member = 0; member < size; ++member) threads_.emplace_back([this, member] { serve(member); });
+}
+
+Team::~Team() {
+  leaving_ = true;
+  ++call_;
+  call_.notify_all();
+}
+
+void Team::serve(int member) {
+  Member& own = members_[static_cast<std::size_t>(member)];
+  for (unsigned call = 1;; ++call) {
+    call_.wait(call - 1);
+    if (leaving_) return;
+    own.waited = 0;
+    ++ready_;
+    spin_until([&] { return go_.load(std::memory_order_acquire) == call; });
+    const double begun = processor_seconds();
+    own.start = now();
+    (*work_)(member);
+    own.end = now();
+    own.worked = processor_seconds() - begun;
+    ++done_;
+    done_.notify_one();
+  }
+}
+
+Sample Team::run(const std::function<void(int)>& work) {
+  work_ = &work;
+  ready_ = done_ = 0;
+  const unsigned call = ++call_;
+  call_.notify_all();
+  spin_until([&] { return ready_ == size(); });
+  go_.store(call, std::memory_order_release);
+  for (int done = done_; done < size(); done = done_) done_.wait(done);
+  double start = members_.front().start, last_start = start, end = 0, worked = 0;
+  Sample sample;
+  for (const Member& member : members_) {
+    start = std::min(start, member.start);
+    last_start = std::max(last_start, member.start);
+    end = std::max(end, member.end);
+    worked = std::max(worked, member.worked - member.waited);
+    sample.disturbed |= lost(member.end - member.start - member.worked, member.end - member.start);
+  }
+  sample.disturbed |= lost(last_start - start, end - start);
+  sample.seconds = sample.disturbed ? worked : end - start;
+  return sample;
+}
+
+void Team::meet(int member) {
+  const double before = processor_seconds();
+  const unsigned meeting = meeting_;
+  if (++met_ == size()) {
+    met_ = 0;
+    ++meeting_;
+  } else {
+    spin_until([&] { return meeting_ != meeting; });
+  }
+  members_[static_cast<std::size_t>(member)].waited += processor_seconds() - before;
+}
+
+}  // namespace moeline
