@@ -37,6 +37,9 @@ void add_of_loads(std::vector<BalancedLoads>& rows, const std::vector<double>& l
     Capped kept = capped(loads, s.capacity_factor);
     rows.push_back(measured("capacity", std::move(kept.loads), s.ranks));
     rows.back().drop_rate = kept.drop_rate;
+    // Over the mean of what was routed, not of what was kept.
+    rows.back().overload *= 1 - kept.drop_rate;
+    rows.back().max_violation = (1 + rows.back().max_violation) * (1 - kept.drop_rate) - 1;
   }
   if (wanted(Balancer::eplb)) {
     const std::size_t slots = (loads.size() + s.redundant + s.ranks - 1) / s.ranks * s.ranks;
@@ -86,7 +89,8 @@ std::vector<BalancedLoads> balanced(const RouterScores& scores, const RouteSetti
   std::vector<BalancedLoads> rows;
   const std::vector<float> free(scores.experts);
   std::vector<double> plain;
-  const bool of_loads = wanted(Balancer::none) || wanted(Balancer::capacity) || wanted(Balancer::eplb) || wanted(Balancer::dynamic);
+  const bool of_loads =
+      wanted(Balancer::none) || wanted(Balancer::capacity) || wanted(Balancer::eplb) || wanted(Balancer::dynamic);
   if (of_loads) plain = route(scores, free, blocks).loads;
   if (wanted(Balancer::none)) rows.push_back(measured("none", plain, s.ranks));
   if (wanted(Balancer::quantile)) rows.push_back(by_quantiles(scores, s, blocks));

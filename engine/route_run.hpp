@@ -12,19 +12,19 @@ namespace moeline {
 
 struct RouteSettings {
   std::size_t ranks = 1;
-  int iterations = 5;            // of quantiles and Sinkhorn; the sign rule has ten times as many, with small steps
+  int iterations = 5;  // of quantiles and Sinkhorn; the sign rule has ten times as many, with small steps
   double capacity_factor = 1.25;
-  std::size_t redundant = 0;     // expert slots beyond one each, of EPLB; rounded up to whole ranks
+  std::size_t redundant = 0;  // expert slots beyond one each, of EPLB; rounded up to whole ranks
   int threads = 1;
   std::optional<Balancer> only{};
 };
 
 struct BalancedLoads {
   std::string balancer;
-  std::vector<double> loads{};       // of every expert; of the first layer where there are several
+  std::vector<double> loads{};  // of every expert; of the first layer where there are several
   std::vector<double> rank_loads{};
-  double max_violation = 0;          // over experts
-  double overload = 1;               // hottest rank over the mean
+  double max_violation = 0;              // over experts
+  double overload = 1;                   // hottest rank over the mean
   std::optional<double> overload_p90{};  // over layers
   double drop_rate = 0;
   int iterations = 0;

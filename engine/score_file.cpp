@@ -40,7 +40,8 @@ ScoreFile read_npy(std::ifstream& in, const std::string& path) {
     throw SpecError(path, "expected two dimensions, tokens by experts, neither empty");
   const std::uintmax_t bytes = std::filesystem::file_size(path) - sizeof start - header.size();
   if (experts > bytes / 4 / tokens || bytes != tokens * experts * 4)
-    throw SpecError(path, fmt::format("holds {} bytes, {} x {} float32 take {}", bytes, tokens, experts, 4.0 * static_cast<double>(tokens) * static_cast<double>(experts)));
+    throw SpecError(path, fmt::format("holds {} bytes, {} x {} float32 take {}", bytes, tokens, experts,
+                                      4.0 * static_cast<double>(tokens) * static_cast<double>(experts)));
   ScoreFile scores{std::vector<float>(tokens * experts), experts};
   in.read(reinterpret_cast<char*>(scores.values.data()), static_cast<std::streamsize>(bytes));
   if (!in) throw SpecError(path, "could not be read to its end");
@@ -57,14 +58,16 @@ void add_line(ScoreFile& scores, std::string_view line, const std::string& path,
     float value = 0;
     const auto [end, error] = std::from_chars(line.data() + at, line.data() + last, value);
     if (error != std::errc{} || end != line.data() + last)
-      throw SpecError(fmt::format("{}:{}:{}", path, number, at + 1), fmt::format("\"{}\" is no number", line.substr(at, last - at)));
+      throw SpecError(fmt::format("{}:{}:{}", path, number, at + 1),
+                      fmt::format("\"{}\" is no number", line.substr(at, last - at)));
     scores.values.push_back(value);
     ++columns;
     at = comma + 1;
   }
   if (scores.experts == 0) scores.experts = columns;
   if (columns != scores.experts)
-    throw SpecError(fmt::format("{}:{}", path, number), fmt::format("{} scores, the lines before have {}", columns, scores.experts));
+    throw SpecError(fmt::format("{}:{}", path, number),
+                    fmt::format("{} scores, the lines before have {}", columns, scores.experts));
 }
 
 }  // namespace
@@ -90,7 +93,8 @@ ScoreFile read_scores(const std::string& path) {
   if (scores.values.empty()) throw SpecError(path, "holds no scores");
   for (std::size_t i = 0; i < scores.values.size(); ++i) {
     if (!std::isfinite(scores.values[i]))
-      throw SpecError(path, fmt::format("the score of token {}, expert {} is not finite", i / scores.experts, i % scores.experts));
+      throw SpecError(
+          path, fmt::format("the score of token {}, expert {} is not finite", i / scores.experts, i % scores.experts));
   }
   return scores;
 }

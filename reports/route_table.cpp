@@ -32,13 +32,14 @@ std::string route_text(const std::vector<RouteRow>& rows, const std::string& hea
   const auto any = [&](auto has) { return std::any_of(rows.begin(), rows.end(), has); };
   const bool steps = any([](const RouteRow& r) { return r.step.has_value(); });
   const bool layers = any([](const RouteRow& r) { return r.overload_p90.has_value(); });
-  std::string out = fmt::format("{}\n  balancer   {:>10} {:>10}{} {:>9} {:>6} {:>9}{}   ranks, hottest first\n", heading, "MaxVio", "gamma",
-                                layers ? "     p90" : "", "dropped", "steps", "dual gap", steps ? "       step" : "");
+  std::string out =
+      fmt::format("{}\n  balancer   {:>10} {:>10}{} {:>9} {:>6} {:>9}{}   ranks, hottest first\n", heading, "MaxVio",
+                  "gamma", layers ? "     p90" : "", "dropped", "steps", "dual gap", steps ? "       step" : "");
   for (const RouteRow& r : rows) {
     const std::string p90 = layers ? fmt::format(" {:>7.3f}", r.overload_p90.value_or(r.overload)) : "";
     const std::string step = steps ? fmt::format(" {:>10}", r.step ? format(*r.step) : "-") : "";
-    out += fmt::format("  {:<10} {:>10.4f} {:>10.4f}{} {:>7.2f} % {:>6} {:>9}{}   {}\n", r.balancer, r.max_violation, r.overload, p90,
-                       100 * r.drop_rate, r.iterations > 0 ? std::to_string(r.iterations) : "-",
+    out += fmt::format("  {:<10} {:>10.4f} {:>10.4f}{} {:>7.2f} % {:>6} {:>9}{}   {}\n", r.balancer, r.max_violation,
+                       r.overload, p90, 100 * r.drop_rate, r.iterations > 0 ? std::to_string(r.iterations) : "-",
                        r.dual_gap ? fmt::format("{:.2g}", *r.dual_gap) : "-", step, chart(r.rank_loads));
   }
   return out;
@@ -47,8 +48,8 @@ std::string route_text(const std::vector<RouteRow>& rows, const std::string& hea
 std::string route_json(const std::vector<RouteRow>& rows, const std::string& heading) {
   Json out{{"kind", "route"}, {"input", heading}, {"balancers", Json::array()}};
   for (const RouteRow& r : rows) {
-    Json row{{"balancer", r.balancer},   {"max_violation", r.max_violation}, {"rank_overload", r.overload},
-             {"drop_rate", r.drop_rate}, {"iterations", r.iterations},       {"expert_loads", r.expert_loads},
+    Json row{{"balancer", r.balancer},    {"max_violation", r.max_violation}, {"rank_overload", r.overload},
+             {"drop_rate", r.drop_rate},  {"iterations", r.iterations},       {"expert_loads", r.expert_loads},
              {"rank_loads", r.rank_loads}};
     if (r.overload_p90) row["rank_overload_p90"] = *r.overload_p90;
     if (r.dual_gap) row["dual_gap"] = *r.dual_gap;

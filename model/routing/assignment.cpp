@@ -13,7 +13,9 @@ constexpr double kFar = std::numeric_limits<double>::infinity();
 class Flow {
  public:
   explicit Flow(const RouterScores& scores)
-      : s_(scores), has_(scores.tokens() * scores.experts), rows_(scores.experts),
+      : s_(scores),
+        has_(scores.tokens() * scores.experts),
+        rows_(scores.experts),
         quota_(scores.tokens() * scores.top_k / scores.experts) {}
 
   // One more expert for this token, others moved where that is best.

@@ -1,7 +1,7 @@
 // What is the best choice that is exactly balanced? The oracle for what quantiles find: slow, small sizes only.
 //
-// Minimum-cost flow, one row at a time along the cheapest path of reassignments from expert to expert. Its value is that
-// of the linear programme, whose vertices are whole numbers. Time m k (m n^2 + n^3).
+// Minimum-cost flow, one row at a time along the cheapest path of reassignments from expert to expert. Its value is
+// that of the linear programme, whose vertices are whole numbers. Time m k (m n^2 + n^3).
 #pragma once
 
 #include <cstdint>

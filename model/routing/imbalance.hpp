@@ -3,7 +3,8 @@
 //   MaxVio   max over experts of load / mean - 1      arXiv 2408.15664; TensorRT-LLM's "imbalance ratio"
 //   gamma    max over ranks of load / mean            a barrier at combine waits for that rank
 //   floor    expected largest of n counts with mean M and variance M (1 - c): independent uniform choices
-// The floor of a router that knows nothing is 1 + z_n sqrt((1 - c) / M), z_n the expected largest of n standard normals.
+// The floor of a router that knows nothing is 1 + z_n sqrt((1 - c) / M), z_n the expected largest of n standard
+// normals.
 #pragma once
 
 #include <cstddef>

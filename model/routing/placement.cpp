@@ -23,7 +23,8 @@ void place_on_node(const std::vector<double>& loads, const std::vector<std::size
   for (const std::size_t expert : experts) own.push_back(loads[expert]);
   const Replication copies = replicated(own, slots);
   std::vector<double> of_slot;
-  for (const std::size_t local : copies.expert) of_slot.push_back(own[local] / static_cast<double>(copies.copies[local]));
+  for (const std::size_t local : copies.expert)
+    of_slot.push_back(own[local] / static_cast<double>(copies.copies[local]));
   const std::vector<std::size_t> pack = packed(of_slot, ranks);
   for (std::size_t slot = 0; slot < slots; ++slot) {
     placement.expert.push_back(experts[copies.expert[slot]]);

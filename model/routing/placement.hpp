@@ -14,8 +14,8 @@
 namespace moeline {
 
 struct Replication {
-  std::vector<std::size_t> expert;   // of every slot
-  std::vector<std::size_t> copies;   // of every expert
+  std::vector<std::size_t> expert;  // of every slot
+  std::vector<std::size_t> copies;  // of every expert
 };
 Replication replicated(const std::vector<double>& loads, std::size_t slots);
 

@@ -105,9 +105,8 @@ std::vector<float> next_prices(const RouterScores& scores, std::span<const float
   for (double deviations = kDeviations;; deviations *= 4) {  // a bracket that missed is widened
     const Brackets brackets = sampled_brackets(scores, prices, deviations);
     std::vector<Counted> counted(kTokenBlocks);
-    blocks(kTokenBlocks, [&](std::size_t block) {
-      counted[block] = count(scores, prices, brackets, token_block(scores, block));
-    });
+    blocks(kTokenBlocks,
+           [&](std::size_t block) { counted[block] = count(scores, prices, brackets, token_block(scores, block)); });
     bool found = true;
     for (std::size_t j = 0; j < scores.experts && found; ++j)
       found = quantile(counted, j, quota_of(scores), inside, next[j]);
@@ -152,7 +151,8 @@ std::vector<float> next_prices(const RouterScores& scores, std::span<const float
   return next;
 }
 
-std::vector<float> next_prices_by_device(const RouterScores& scores, std::span<const float> prices, std::size_t devices) {
+std::vector<float> next_prices_by_device(const RouterScores& scores, std::span<const float> prices,
+                                         std::size_t devices) {
   MOELINE_EXPECT(devices > 0 && scores.tokens() >= devices);
   std::vector<float> mean(scores.experts);
   for (std::size_t d = 0; d < devices; ++d) {

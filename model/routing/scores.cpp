@@ -20,9 +20,10 @@ void TopChoices::find(std::span<const float> row, std::span<const float> prices)
   constexpr std::size_t kStride = 16;  // compared at once; few rows of values hold one of the best
   for (std::size_t first = 0; first < experts; first += kStride) {
     const std::size_t end = std::min(first + kStride, experts);
-    float most = priced_[first];
-    for (std::size_t j = first; j < end; ++j) most = std::max(most, priced_[j]);
-    if (!(most > value_[last])) continue;
+    const float least = value_[last];
+    int any = 0;
+    for (std::size_t j = first; j < end; ++j) any |= priced_[j] > least;
+    if (any == 0) continue;
     for (std::size_t j = first; j < end; ++j) {
       const float value = priced_[j];
       if (!(value > value_[last])) continue;
@@ -75,16 +76,21 @@ struct Move {
   std::size_t row, place;
 };
 
-using Choices = std::vector<std::int32_t>;  // k of each token
+struct Choices {
+  std::vector<std::int32_t> experts;  // k of each token
+  std::vector<float> cut_off;         // of each token: nothing it did not choose is worth more
+};
 
 Choices choices(const RouterScores& scores, std::span<const float> prices, const ForBlocks& blocks) {
-  Choices chosen(scores.tokens() * scores.top_k);
+  Choices chosen{std::vector<std::int32_t>(scores.tokens() * scores.top_k), std::vector<float>(scores.tokens())};
   blocks(kTokenBlocks, [&](std::size_t block) {
     TopChoices top(scores);
     const TokenRange range = token_block(scores, block);
     for (std::size_t i = range.first; i < range.last; ++i) {
       top.find(scores.of(i), prices);
-      std::copy_n(top.chosen().begin(), scores.top_k, chosen.begin() + static_cast<std::ptrdiff_t>(i * scores.top_k));
+      std::copy_n(top.chosen().begin(), scores.top_k,
+                  chosen.experts.begin() + static_cast<std::ptrdiff_t>(i * scores.top_k));
+      chosen.cut_off[i] = top.cut_off();
     }
   });
   return chosen;
@@ -97,7 +103,15 @@ std::vector<Move> cheapest_moves(const RouterScores& scores, std::span<const flo
   const auto dearer_last = [](const Move& a, const Move& b) { return a.loss < b.loss; };
   for (std::size_t i = range.first; i < range.last; ++i) {
     const std::span<const float> row = scores.of(i);
-    const std::span<const std::int32_t> mine(&chosen[i * scores.top_k], scores.top_k);
+    const std::span<const std::int32_t> mine(&chosen.experts[i * scores.top_k], scores.top_k);
+    // Most tokens lose more than what is kept already, wherever they go.
+    const bool may_be_cheap = std::any_of(mine.begin(), mine.end(), [&](std::int32_t expert) {
+      const auto from = static_cast<std::size_t>(expert);
+      const std::vector<Move>& list = best[from];
+      return over[from] > 0 && (list.size() < static_cast<std::size_t>(over[from]) ||
+                                row[from] - prices[from] - chosen.cut_off[i] < list.front().loss);
+    });
+    if (!may_be_cheap) continue;
     std::int32_t to = -1;
     float gain = -std::numeric_limits<float>::infinity();
     for (std::size_t j = 0; j < scores.experts; ++j) {
@@ -133,10 +147,10 @@ std::vector<Move> cheapest_moves(const RouterScores& scores, std::span<const flo
 double balanced_score(const RouterScores& scores, std::span<const float> prices, const ForBlocks& blocks) {
   Choices chosen = choices(scores, prices, blocks);
   // Rows above (below: negative) the quota; where it is no whole number the first experts have one more.
-  const std::size_t rows = chosen.size(), quota = rows / scores.experts, one_more = rows % scores.experts;
+  const std::size_t rows = chosen.experts.size(), quota = rows / scores.experts, one_more = rows % scores.experts;
   std::vector<std::int64_t> over(scores.experts);
   for (std::size_t j = 0; j < over.size(); ++j) over[j] = -static_cast<std::int64_t>(quota + (j < one_more ? 1 : 0));
-  for (const std::int32_t expert : chosen) ++over[static_cast<std::size_t>(expert)];
+  for (const std::int32_t expert : chosen.experts) ++over[static_cast<std::size_t>(expert)];
   while (*std::max_element(over.begin(), over.end()) > 0) {
     std::vector<std::vector<Move>> found(kTokenBlocks);
     blocks(kTokenBlocks, [&](std::size_t block) {
@@ -147,9 +161,10 @@ double balanced_score(const RouterScores& scores, std::span<const float> prices,
     std::stable_sort(moves.begin(), moves.end(), [](const Move& a, const Move& b) { return a.loss < b.loss; });
     for (const Move& move : moves) {
       std::int64_t &from = over[static_cast<std::size_t>(move.from)], &to = over[static_cast<std::size_t>(move.to)];
-      const auto mine = chosen.begin() + static_cast<std::ptrdiff_t>(move.row * scores.top_k);
-      if (from <= 0 || to >= 0 || std::find(mine, mine + static_cast<std::ptrdiff_t>(scores.top_k), move.to) !=
-                                      mine + static_cast<std::ptrdiff_t>(scores.top_k))
+      const auto mine = chosen.experts.begin() + static_cast<std::ptrdiff_t>(move.row * scores.top_k);
+      if (from <= 0 || to >= 0 ||
+          std::find(mine, mine + static_cast<std::ptrdiff_t>(scores.top_k), move.to) !=
+              mine + static_cast<std::ptrdiff_t>(scores.top_k))
         continue;
       mine[static_cast<std::ptrdiff_t>(move.place)] = move.to;
       --from;
@@ -157,8 +172,8 @@ double balanced_score(const RouterScores& scores, std::span<const float> prices,
     }
   }
   double score = 0;
-  for (std::size_t place = 0; place < chosen.size(); ++place)
-    score += scores.of(place / scores.top_k)[static_cast<std::size_t>(chosen[place])];
+  for (std::size_t place = 0; place < chosen.experts.size(); ++place)
+    score += scores.of(place / scores.top_k)[static_cast<std::size_t>(chosen.experts[place])];
   return score;
 }
 

@@ -55,12 +55,14 @@ class TopChoices {
 struct RoutedScores {
   std::vector<double> loads;  // rows of every expert
   double score = 0;           // sum of the chosen scores
-  double dual = 0;            // sum of max(0, s - alpha - beta) + k sum alpha + quota sum beta: no balanced choice beats it
+  double dual = 0;  // sum of max(0, s - alpha - beta) + k sum alpha + quota sum beta: no balanced choice beats it
 };
-RoutedScores route(const RouterScores& scores, std::span<const float> prices, const ForBlocks& blocks = one_after_another);
+RoutedScores route(const RouterScores& scores, std::span<const float> prices,
+                   const ForBlocks& blocks = one_after_another);
 
 // Score of a choice with every load within one of the quota: the choice at these prices, with rows moved from the
 // experts that have too many, those that lose least first. Below the optimum, as `dual` is above.
-double balanced_score(const RouterScores& scores, std::span<const float> prices, const ForBlocks& blocks = one_after_another);
+double balanced_score(const RouterScores& scores, std::span<const float> prices,
+                      const ForBlocks& blocks = one_after_another);
 
 }  // namespace moeline

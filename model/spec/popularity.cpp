@@ -43,7 +43,8 @@ double number_at(std::string_view text, const std::string& path, std::size_t lin
   double value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc{} || end != text.data() + text.size() || !std::isfinite(value) || value < 0)
-    throw SpecError(fmt::format("{}:{}:{}", path, line, column), fmt::format("\"{}\" is no load: expected a number from 0 on", text));
+    throw SpecError(fmt::format("{}:{}:{}", path, line, column),
+                    fmt::format("\"{}\" is no load: expected a number from 0 on", text));
   return value;
 }
 

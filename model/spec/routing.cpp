@@ -35,10 +35,15 @@ std::size_t chosen(ObjectReader& reader, const char* key, const Names& names) {
 double read_alpha(ObjectReader& reader, Popularity popularity) {
   switch (popularity) {
     case Popularity::power_law:
-    case Popularity::zipf: return reader.number("alpha", 0, 10);
-    case Popularity::dirichlet: return reader.number("alpha", 1e-3, 1e6);
-    case Popularity::overload: return reader.number("alpha", 1, 1e6);
-    default: reader.skip("alpha"); return 0;
+    case Popularity::zipf:
+      return reader.number("alpha", 0, 10);
+    case Popularity::dirichlet:
+      return reader.number("alpha", 1e-3, 1e6);
+    case Popularity::overload:
+      return reader.number("alpha", 1, 1e6);
+    default:
+      reader.skip("alpha");
+      return 0;
   }
 }
 
@@ -66,7 +71,9 @@ Routing read_routing(ObjectReader reader, std::int64_t experts) {
   if (path.empty()) reader.skip("file");
   reader.finish();
   const auto columns = static_cast<std::size_t>(experts);
-  if (experts == 0 || r.popularity == Popularity::balanced || r.popularity == Popularity::uniform || r.popularity == Popularity::overload) return r;
+  if (experts == 0 || r.popularity == Popularity::balanced || r.popularity == Popularity::uniform ||
+      r.popularity == Popularity::overload)
+    return r;
   r.drawn.shares = std::make_shared<const ExpertShares>(path.empty() ? draw_shares(r, columns, kDraws, kSeed)
                                                                      : read_shares(path, columns));
   return r;
@@ -95,7 +102,8 @@ Json parse_routing_text(const std::string& text, const std::string& where) {
     return out;
   }
   out["alpha"] = Json::parse(value, nullptr, false);
-  if (!out["alpha"].is_number()) throw SpecError(where, fmt::format("\"{}\" is no number, such as in power-law:1.2", value));
+  if (!out["alpha"].is_number())
+    throw SpecError(where, fmt::format("\"{}\" is no number, such as in power-law:1.2", value));
   return out;
 }
 

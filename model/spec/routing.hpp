@@ -46,12 +46,12 @@ struct SharedShares {
 struct Routing {
   Popularity popularity = Popularity::balanced;
   double alpha = 0;
-  double spread = 100;           // most over least popular, of a power law
+  double spread = 100;  // most over least popular, of a power law
   Balancer balancer = Balancer::none;
-  double max_violation = 0;      // what aux_loss and loss_free leave
-  double capacity_factor = 1;    // rows kept of every expert, over the mean
-  std::int64_t redundant = 0;    // expert slots beyond one each, of EPLB
-  SharedShares drawn{};          // of power_law, zipf, dirichlet and file
+  double max_violation = 0;    // what aux_loss and loss_free leave
+  double capacity_factor = 1;  // rows kept of every expert, over the mean
+  std::int64_t redundant = 0;  // expert slots beyond one each, of EPLB
+  SharedShares drawn{};        // of power_law, zipf, dirichlet and file
   bool operator==(const Routing&) const = default;
 };
 

@@ -923,6 +923,28 @@ case_out_of_memory_is_infeasible_and_says_what_overflows() {
   ! grep -q step_time out || problem "an infeasible scenario has a time"
 }
 
+case_scores_that_cannot_be_used_are_refused_by_place() {
+  printf '1,2\n3\n' >ragged.csv
+  printf '1,nan\n' >nan.csv
+  : >empty.csv
+  printf '\x93NUMPY\x01\x00\x02\x00{}' >short.npy
+  refuses 2 'ragged.csv:2: 1 scores, the lines before have 2' route --scores ragged.csv --top-k 1
+  refuses 2 'token 0, expert 1 is not finite' route --scores nan.csv --top-k 1
+  refuses 2 'holds no scores' route --scores empty.csv --top-k 1
+  refuses 2 'expected float32' route --scores short.npy --top-k 1
+  refuses 2 'do not divide over 3 ranks' route --routing zipf:1 --experts 8 --ranks 3
+}
+
+case_every_balancer_evens_out_a_power_law() {
+  answers route --routing power-law:1.2 --experts 256 --ranks 32 --redundant 32 -o json
+  python3 - out <<'END' || problem "route: loads are not what balancers make of them"
+import json, sys
+rows = {r["balancer"]: r for r in json.load(open(sys.argv[1]))["balancers"]}
+assert rows["none"]["rank_overload"] > 2 and rows["eplb"]["rank_overload"] < 1.03 and rows["dynamic"]["rank_overload"] == 1
+assert rows["capacity"]["max_violation"] <= 0.25 + 1e-9 and rows["capacity"]["drop_rate"] > 0
+END
+}
+
 case_an_infeasible_layout_is_json_too() {
   ask train "${small[@]}" --parallel dp=4 -o json
   ((code == 3)) || problem "$asked: exit $code, expected 3"

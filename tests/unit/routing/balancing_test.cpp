@@ -17,7 +17,9 @@ namespace {
 
 constexpr double kPi = 3.14159265358979323846;
 
-double normal(Random& random) { return std::sqrt(-2 * std::log(1 - random.next())) * std::cos(2 * kPi * random.next()); }
+double normal(Random& random) {
+  return std::sqrt(-2 * std::log(1 - random.next())) * std::cos(2 * kPi * random.next());
+}
 
 // Scores N(mu_j, 1) with mu_j ~ N(0, 1).
 std::vector<float> normal_scores(std::size_t tokens, std::size_t experts, std::uint64_t seed) {
@@ -36,9 +38,9 @@ double violation_after(const RouterScores& scores, int alternations) {
 }
 
 // The case worked through in Jianlin Su's notation: 8 tokens, 4 experts, 2 each.
-const std::vector<float> kSmall{1.206F, .975F, .924F, .273F, .778F,  .659F,  .192F, .493F, .910F, .367F, .244F,
-                                -.103F, .682F, .771F, .928F, .285F,  1.446F, .727F, .780F, .641F, 1.162F, .275F,
-                                .304F,  .653F, 1.310F, 1.007F, .756F, .345F, .954F, .275F, .000F, .453F};
+const std::vector<float> kSmall{1.206F, .975F, .924F,  .273F,  .778F, .659F,  .192F, .493F, .910F, .367F,  .244F,
+                                -.103F, .682F, .771F,  .928F,  .285F, 1.446F, .727F, .780F, .641F, 1.162F, .275F,
+                                .304F,  .653F, 1.310F, 1.007F, .756F, .345F,  .954F, .275F, .000F, .453F};
 
 }  // namespace
 
@@ -87,7 +89,7 @@ TEST_CASE("counts in bins, a mean over devices and one exact quantile price alik
   const std::vector<float> values = normal_scores(65536, 16, 4);
   const RouterScores scores{values, 16, 2};
   const std::vector<float> from(16), exact = next_prices(scores, from), binned = next_prices(scores, from, {4000, 4}),
-                           devices = next_prices_by_device(scores, from, 8);
+                                     devices = next_prices_by_device(scores, from, 8);
   for (std::size_t j = 0; j < 16; ++j) {
     CHECK_THAT(binned[j], WithinAbs(exact[j], 2 * 8.0 / 4000));
     CHECK_THAT(devices[j], WithinAbs(exact[j], 0.05));  // noise of 8192 tokens' quantiles, averaged over 8
@@ -160,4 +162,19 @@ TEST_CASE("ranks under power-law popularity are as uneven as simulated independe
     for (std::size_t i = 0; i < shares.rows(); ++i) mean += overload_of(summed(shares.row(i), c.ranks)) / 2000;
     CHECK_THAT(mean, WithinRel(c.overload, 0.03));  // 400 draws there
   }
+}
+
+TEST_CASE("what a capacity drops follows from how far loads lie apart", "[unit]") {
+  // marin issue 7279: 9.68 % at 1.0 and 7.25 % at 1.0625. The first gives the deviation of a normal load, 0.0968 sqrt(2 pi)
+  // = 0.243, thus a Dirichlet concentration of 1/0.243^2 = 17; the second, and an order, follow.
+  const ExpertShares shares = draw_shares({.popularity = Popularity::dirichlet, .alpha = 17}, 256, 50, 8);
+  const auto dropped = [&](double factor) {
+    double mean = 0;
+    for (std::size_t i = 0; i < shares.rows(); ++i) mean += capped(shares.row(i), factor).drop_rate / 50;
+    return mean;
+  };
+  CHECK_THAT(dropped(1.0), WithinAbs(.0968, .003));
+  CHECK_THAT(dropped(1.0625), WithinAbs(.0725, .005));
+  CHECK(dropped(1.15) < dropped(1.0625));
+  CHECK(dropped(2.0) < 1e-3);
 }
