@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <memory>
 
 #include "cli/asking.hpp"
@@ -56,7 +57,7 @@ std::optional<Seconds> step_with(Json scenario, const Json& routing, const std::
 }
 
 Json routing_of(const BalancedLoads& loads, const Json& popularity, const Request& r) {
-  if (!r.scores.empty()) return Json{{"popularity", "overload"}, {"alpha", loads.overload}};
+  if (!r.scores.empty()) return Json{{"popularity", "overload"}, {"alpha", std::max(1.0, loads.overload)}};
   Json routing = popularity;
   routing["balancer"] = loads.balancer;
   routing["capacity_factor"] = r.settings.capacity_factor;

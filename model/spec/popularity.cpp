@@ -6,6 +6,7 @@
 #include <charconv>
 #include <cmath>
 #include <numeric>
+#include <span>
 #include <sstream>
 
 namespace moeline {

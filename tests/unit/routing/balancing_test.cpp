@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <cmath>
 #include <numeric>
@@ -78,9 +79,9 @@ TEST_CASE("no alternation raises the dual, which stays above the exact optimum a
 TEST_CASE("alternating quantiles balance normal scores as published", "[unit]") {
   const std::vector<float> values = normal_scores(16384, 64, 1);
   const RouterScores scores{values, 64, 4};
-  // .263 .065 .0215 after 1, 2, 3; another draw of the means moves the first by a third, the rest by half.
-  CHECK_THAT(violation_after(scores, 1), WithinRel(.263, .5));
-  CHECK_THAT(violation_after(scores, 2), WithinRel(.065, .6));
+  // .263 .065 after 1, 2; the largest of 64 loads, so another draw moves them by about 15 %.
+  CHECK_THAT(violation_after(scores, 1), WithinRel(.263, .2));
+  CHECK_THAT(violation_after(scores, 2), WithinRel(.065, .25));
   CHECK(violation_after(scores, 5) < .02);
   CHECK(violation_after(scores, 10) < .01);
 }
@@ -165,8 +166,8 @@ TEST_CASE("ranks under power-law popularity are as uneven as simulated independe
 }
 
 TEST_CASE("what a capacity drops follows from how far loads lie apart", "[unit]") {
-  // marin issue 7279: 9.68 % at 1.0 and 7.25 % at 1.0625. The first gives the deviation of a normal load, 0.0968 sqrt(2 pi)
-  // = 0.243, thus a Dirichlet concentration of 1/0.243^2 = 17; the second, and an order, follow.
+  // marin issue 7279: 9.68 % at 1.0 and 7.25 % at 1.0625. The first gives the deviation of a normal load, 0.0968 sqrt(2
+  // pi) = 0.243, thus a Dirichlet concentration of 1/0.243^2 = 17; the second, and an order, follow.
   const ExpertShares shares = draw_shares({.popularity = Popularity::dirichlet, .alpha = 17}, 256, 50, 8);
   const auto dropped = [&](double factor) {
     double mean = 0;

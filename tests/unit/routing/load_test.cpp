@@ -3,6 +3,8 @@
 #include <catch2/catch.hpp>
 #include <cmath>
 
+#include "spec/popularity.hpp"
+
 using namespace moeline;
 using Catch::WithinRel;
 
@@ -73,4 +75,34 @@ TEST_CASE("the more tokens, the less uniform routing overloads", "[unit]") {
     CHECK(now > 1);
     before = now;
   }
+}
+
+TEST_CASE("a balancer takes from the hottest rank of a power law what it says", "[unit]") {
+  Routing routing{.popularity = Popularity::power_law, .alpha = 1.01, .spread = 1000};
+  routing.drawn.shares = std::make_shared<const ExpertShares>(draw_shares(routing, 256, 64, 1));
+  const auto overload = [&](Balancer balancer) {
+    routing.balancer = balancer;
+    routing.redundant = balancer == Balancer::eplb ? 32 : 0;
+    routing.max_violation = 0.04;
+    return expert_load(moe(256, 8), routing, 131072, 32).overload;
+  };
+  CHECK_THAT(overload(Balancer::none), WithinRel(2.38, 0.1));  // TensorRT-LLM, DeepSeek-R1, 32 ranks: 2.564
+  CHECK(overload(Balancer::eplb) < 1.05);                      // 1.109 there, with loads of some minutes before
+  CHECK(overload(Balancer::loss_free) < 1.04 + 0.01);
+  CHECK_THAT(overload(Balancer::quantile), WithinRel(1.014, 0.002));  // sqrt(2) of a random router's 1.010
+  CHECK(overload(Balancer::dynamic) == 1);
+}
+
+TEST_CASE("a measured overload is taken as it is", "[unit]") {
+  CHECK(expert_load(moe(256, 8), {.popularity = Popularity::overload, .alpha = 1.338}, 4096, 64).overload == 1.338);
+}
+
+TEST_CASE("routing is the same when what was drawn is", "[unit]") {
+  const auto drawn = [](std::uint64_t seed) {
+    Routing routing{.popularity = Popularity::zipf, .alpha = 1};
+    routing.drawn.shares = std::make_shared<const ExpertShares>(draw_shares(routing, 16, 4, seed));
+    return routing;
+  };
+  CHECK(drawn(1) == drawn(1));
+  CHECK_FALSE(drawn(1) == drawn(2));
 }
