@@ -71,12 +71,6 @@ void add_choice(ExpertShares& shares, const std::vector<double>& pair, const std
 
 }  // namespace
 
-double power_law_draw(double low, double high, double exponent, double uniform) {
-  if (std::abs(exponent - 1) < 1e-9) return low * std::pow(high / low, uniform);
-  const double power = 1 - exponent, from = std::pow(low, power), to = std::pow(high, power);
-  return std::pow((to - from) * uniform + from, 1 / power);
-}
-
 ExpertShares draw_shares(const Routing& routing, std::size_t experts, std::size_t rows, std::uint64_t seed) {
   ExpertShares shares{experts, std::vector<double>(experts * rows)};
   Random random(seed);

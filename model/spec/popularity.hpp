@@ -1,6 +1,7 @@
 // How popular are experts? Shares drawn from a distribution, or read from a file; the same on every machine.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 #include <random>
 #include <string>
@@ -20,7 +21,11 @@ class Random {
 };
 
 // x^-exponent between low and high, by inverting its distribution function.
-double power_law_draw(double low, double high, double exponent, double uniform);
+inline double power_law_draw(double low, double high, double exponent, double uniform) {
+  if (std::abs(exponent - 1) < 1e-9) return low * std::pow(high / low, uniform);
+  const double power = 1 - exponent, from = std::pow(low, power), to = std::pow(high, power);
+  return std::pow((to - from) * uniform + from, 1 / power);
+}
 
 // `rows` draws; of power_law, zipf or dirichlet.
 ExpertShares draw_shares(const Routing& routing, std::size_t experts, std::size_t rows, std::uint64_t seed);

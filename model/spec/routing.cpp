@@ -42,7 +42,7 @@ double read_alpha(ObjectReader& reader, Popularity popularity) {
     case Popularity::overload:
       return reader.number("alpha", 1, 1e6);
     default:
-      reader.skip("alpha");
+      if (reader.number_or("alpha", 0, 1e6, 0) != 0) reader.fail("alpha", "has no meaning for this popularity; leave it out");
       return 0;
   }
 }
