@@ -403,7 +403,7 @@ std::optional<Infeasible> check_batch(const StepQuestion& q) {
 }  // namespace
 
 struct TrainingSteps::Memo {
-  static constexpr std::size_t kMost = 256;  // some 30 kB each
+  static constexpr std::size_t kMost = 32;  // some 30 kB each: what a second-level cache holds
   ProductMemo products;
   std::unordered_map<PartsKey, std::unique_ptr<Shared>, PartsHash> known;
 };
