@@ -12,7 +12,7 @@ namespace moeline {
 namespace {
 
 const std::vector<std::string> kCommands{"train", "layer",   "explain", "solve", "compare", "sweep",
-                                         "search", "measure", "calibrate", "fit", "check", "list", "show"};
+                                         "search", "route", "measure", "calibrate", "fit", "check", "list", "show"};
 
 // Of the ranks of a sweep only the first speaks and fails: a launcher ends all at the first failure it sees, which must
 // not be that of a silent one.
@@ -75,6 +75,7 @@ int run(int argc, char** argv) {
   add_compare(app, action);
   add_sweep(app, action);
   add_search(app, action);
+  add_route(app, action);
   add_measure(app, action);
   add_calibrate(app, action);
   add_fit(app, action);

@@ -51,7 +51,9 @@ void ScenarioFlags::add_to(CLI::App& command, const std::vector<std::string>& fo
   command.add_option("--devices", devices, "how many devices");
   command.add_option("--recipe", recipe, "a name from `moeline list recipes`");
   command.add_option("--parallel", parallel, "tp=1,pp=4,vpp=4,ep=64,etp=1,cp=1,dp=auto,zero=1");
-  command.add_option("--routing", routing, "balanced or uniform");
+  command.add_option("--routing", routing,
+                     "balanced, uniform, power-law:1.2, zipf:1.0, dirichlet:0.5, overload:1.3 or file:PATH");
+  command.add_option("--balancer", balancer, "none, aux_loss, loss_free, quantile, capacity, eplb or dynamic");
   command.add_option("--calibration", calibration,
                      "auto (the nearest carried one), none (datasheet bounds), or a file written by `moeline fit`");
   command.add_option("--sequence", sequence, "tokens per sequence");
@@ -87,11 +89,8 @@ Json ScenarioFlags::scenario(const std::string& kind) const {
   if (devices) json["devices"] = *devices;
   if (!recipe.empty()) json["recipe"] = recipe;
   if (!parallel.empty()) overlay(json["parallelism"], parse_parallelism_text(parallel, "--parallel"));
-  if (!routing.empty()) {  // "power-law:1.2" is a popularity and its parameter
-    const std::size_t colon = routing.find(':');
-    json["routing"] = Json{{"popularity", routing.substr(0, colon)}};
-    if (colon != std::string::npos) json["routing"]["alpha"] = routing.substr(colon + 1);
-  }
+  if (!routing.empty()) json["routing"] = parse_routing_text(routing, "--routing");
+  if (!balancer.empty()) json["routing"]["balancer"] = balancer;
   if (!calibration.empty()) json["calibration"] = calibration;
   ask_about(json, kind, origin());
   Json& workload = json["workload"];

@@ -115,4 +115,4 @@ class MpiRanks final : public Ranks {
 }  // namespace
 }  // namespace moeline
 
-extern "C" moeline::Ranks* moeline_ranks() { return new moeline::MpiRanks; }
+extern "C" __attribute__((visibility("default"))) moeline::Ranks* moeline_ranks() { return new moeline::MpiRanks; }

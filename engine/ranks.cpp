@@ -28,7 +28,9 @@ MakeRanks load(int size) {
                     "where MPI is found (Debian: libopenmpi-dev openmpi-bin)",
                     size, ::dlerror()));
   }
-  return reinterpret_cast<MakeRanks>(::dlsym(library, "moeline_ranks"));
+  void* make = ::dlsym(library, "moeline_ranks");
+  if (make == nullptr) throw RunFailed(fmt::format("{} is not moeline's module; install both together", module));
+  return reinterpret_cast<MakeRanks>(make);
 }
 
 }  // namespace

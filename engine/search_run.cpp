@@ -54,8 +54,10 @@ void count_beaten(SearchResult& result, Objective objective) {
 
 class Search {
  public:
-  Search(const Scenario& scenario, const Recipe& recipe, const Calibration& calibration, const SearchSettings& settings)
-      : scenario_(scenario), recipe_(recipe), settings_(settings), space_(scenario, settings.fixed),
+  // `scenario`'s devices hold what the settings allow, `device` what they really do.
+  Search(const Scenario& scenario, Bytes device, const Recipe& recipe, const Calibration& calibration,
+         const SearchSettings& settings)
+      : scenario_(scenario), device_(device), recipe_(recipe), settings_(settings), space_(scenario, settings.fixed),
         steps_([&] { return std::make_unique<TrainingSteps>(scenario.cluster, scenario.model, calibration); }) {}
 
   SearchResult run() {
@@ -90,8 +92,8 @@ class Search {
     for (const Layout& layout : members) {
       const TrainWorkload train = workload_of(scenario_, layout);
       const StepQuestion question{recipe_, scenario_.routing, layout.parallelism, train};
-      if (steps.least_memory(question) > have) {
-        ++result.lost["out of memory by weights, gradients and optimiser alone"];
+      if (const Bytes least = steps.least_memory(question); least > have) {
+        ++result.lost[least > device_ ? "out of memory by weights, gradients and optimiser alone" : kOverLimit];
         continue;
       }
       // A layout whose busiest stage alone takes longer than the last of the best is none of them, on any thread.
@@ -99,7 +101,7 @@ class Search {
       if (!answer) {
         ++result.feasible;
       } else if (const Infeasible* why = std::get_if<Infeasible>(&*answer)) {
-        ++result.lost[kind_of_reason(*why)];
+        ++result.lost[why->need && *why->need <= device_ ? kOverLimit : kind_of_reason(*why)];
       } else {
         ++result.feasible;
         const TrainEvaluation& step = std::get<TrainEvaluation>(*answer);
@@ -112,7 +114,10 @@ class Search {
     return result;
   }
 
+  static constexpr const char* kOverLimit = "over --max-memory";
+
   const Scenario& scenario_;
+  const Bytes device_;
   const Recipe& recipe_;
   const SearchSettings& settings_;
   LayoutSpace space_;
@@ -139,7 +144,7 @@ std::variant<SearchResult, Infeasible> search(const Scenario& given, const Calib
   std::vector<std::string> notes;
   Recipe recipe = scenario.recipe;
   if (auto why = legalise(recipe, scenario.cluster.device, notes)) return *why;
-  return Search(scenario, recipe, calibration, settings).run();
+  return Search(scenario, memory_capacity(given.cluster.device), recipe, calibration, settings).run();
 }
 
 SearchResult merged(SearchResult all, SearchResult more, const SearchSettings& settings) {

@@ -135,6 +135,19 @@ std::vector<std::string> best_changes(const std::vector<Elasticity>& elasticitie
   return best;
 }
 
+namespace {
+
+// How much of the step goes if every rank has equal rows.
+std::string imbalance_text(const std::vector<LayoutNeighbour>& neighbours) {
+  for (const LayoutNeighbour& n : neighbours) {
+    if (n.change == "balanced routing" && n.time_change)
+      return fmt::format("  imbalance   {:.1f} % of the step: time with this routing less balanced\n", -100 * *n.time_change);
+  }
+  return "";
+}
+
+}  // namespace
+
 std::string explanation_text(const Explanation& e) {
   std::string out = headline(e.evaluation, e.scenario) + "\n";
   if (const TrainEvaluation* train = std::get_if<TrainEvaluation>(&e.evaluation.answer)) {
@@ -146,6 +159,7 @@ std::string explanation_text(const Explanation& e) {
   } else {
     out += fmt::format("  layer    {} forward and backward\n", format(answer_time(e.evaluation)));
   }
+  out += imbalance_text(e.neighbours);
   const std::vector<std::string> best = best_changes(e.elasticities, e.neighbours);
   out += fmt::format("  what would help   {}\n\n", best.empty() ? "no input alone" : fmt::format("{}", fmt::join(best, "   ")));
   return out + inputs_text(e) + without_text(e) + neighbours_text(e) + passes_text(e) + ops_text(e);

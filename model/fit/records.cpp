@@ -70,7 +70,7 @@ FamilyKey key_of(const Record& record) {
   if (is_call(op)) key = {record.device, "collective", record.backend, "all"};
   if (op == "gemm" && record.dtype == "bf16") key.dtype = "bfloat16";
   if (op == "quantise") key.operation = "memory_pass", key.library += "-quantise";
-  if (is_pass(op) && !record.kind.empty()) key.library += "-" + record.kind;
+  if ((is_pass(op) || is_product(op)) && !record.kind.empty()) key.library += "-" + record.kind;  // dgrad is another kernel
   return key;
 }
 

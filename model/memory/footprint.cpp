@@ -117,13 +117,15 @@ LocalParameters layer_share(const MemoryContext& c, const LayerKind& kind) {
           .quantised = (bits(c.recipe.linear) < 16 ? cut : 0) + (bits(c.recipe.expert) < 16 ? experts : 0)};
 }
 
-// In backward: rows and their gradient, gradients of gate and up.
+// In backward: rows and their gradient, gradients of gate and up; and what the balancer keeps.
 Bytes expert_workspace(const MemoryContext& c, const MoeFfn& moe) {
   const Shape s = shape(c);
   const double etp = real(c.parallelism.etp);
   const ExpertLoad load = expert_load(moe, c.routing, s.shard * real(c.parallelism.ep) * etp, real(c.parallelism.ep));
   const double rows = s.shard * real(moe.top_k) * etp * load.overload;
-  return bf16(rows * (2 * s.hidden + 3 * real(moe.width) / etp));
+  const BalancerWork balancer = balancer_work(moe, c.routing, s.shard, real(c.parallelism.ep));
+  return bf16(rows * (2 * s.hidden + 3 * real(moe.width) / etp)) + balancer.kept +
+         bf16(balancer.copies * 3 * s.hidden * real(moe.width) / etp);
 }
 
 PartMemory layer_memory(const MemoryContext& c, const LayerKind& kind) {

@@ -92,6 +92,19 @@ Routed routed(const DecoderContext& c, const MoeFfn& moe) {
   return r;
 }
 
+BalancerWork balancing(const DecoderContext& c, const MoeFfn& moe) {
+  return balancer_work(moe, c.routing, c.shard_tokens(), real(c.parallelism.ep));
+}
+
+// Weights of the copies that this rank computes for others; in backward fetched again, and their gradients sent home.
+void fetch_copies(StepBuilder& b, const DecoderContext& c, const MoeFfn& moe, double times) {
+  const BalancerWork work = balancing(c, moe);
+  if (!work.copies_each_pass || work.copies <= 0) return;
+  const double parameters = 3 * real(c.model.hidden * moe.width) / real(c.parallelism.etp);
+  b.add("balancer", "copies of experts",
+        Collective{CollectiveKind::send_recv, times * work.copies * bf16(parameters), expert_group(c.parallelism)});
+}
+
 enum class Flow { to_experts, to_tokens };
 
 TokenExchange exchange(const DecoderContext& c, const MoeFfn& moe, DType wire, double overload, Flow flow) {
@@ -222,6 +235,9 @@ void moe_forward(StepBuilder& b, const DecoderContext& c, const MoeFfn& moe) {
   const bool beside = c.train.overlap.contains(Overlap::shared_expert) && exchanges(c);
   b.add("router", "logits", Gemm{.m = shard, .n = real(moe.experts), .k = hidden, .operands = c.recipe.router}, Part::moe);
   b.add("router", "top-k", top_k_pass(shard, moe), Part::moe);
+  if (const Bytes scanned = balancing(c, moe).scanned; scanned > Bytes{})
+    b.add("balancer", "scores", Elementwise{scanned, Bytes{}});
+  fetch_copies(b, c, moe, 1);
   if (in_one_kernel(c)) {
     shared_forward(b, c, moe);
     b.add("expert megakernel", "dispatch + experts + combine", one_kernel(c, moe, r, false), Part::moe);
@@ -254,6 +270,7 @@ void moe_forward(StepBuilder& b, const DecoderContext& c, const MoeFfn& moe) {
 
 void moe_backward(StepBuilder& b, const DecoderContext& c, const MoeFfn& moe) {
   const Routed r = routed(c, moe);
+  fetch_copies(b, c, moe, 2);
   if (in_one_kernel(c)) {
     b.add("expert megakernel", "combine + experts + dispatch", one_kernel(c, moe, r, true));
     if (moe.shared_width > 0) dense_backward(b, c, real(moe.shared_width), kShared);

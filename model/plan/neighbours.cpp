@@ -40,6 +40,8 @@ std::vector<Change> changes(const TrainWorkload& train, const Routing& routing, 
   if (!train.full_recompute) list.push_back({"full recomputation", "/workload/recompute", "full"});
   if (routing.popularity == Popularity::balanced && p.ep > 1)
     list.push_back({"a random router", "/routing/popularity", "uniform"});
+  if (routing.popularity != Popularity::balanced && p.ep > 1)
+    list.push_back({"balanced routing", "/routing/popularity", "balanced"});
   return list;
 }
 

@@ -216,6 +216,7 @@ class Trainer {
   Bytes gathered_weights(double parameters, const LocalParameters& local) const;
   void add_reductions(TrainEvaluation& result, const LocalParameters& local) const;
   void add_optimizer(TrainEvaluation& result, const LocalParameters& local) const;
+  void add_balancer(TrainEvaluation& result) const;
   void add(TrainEvaluation& result, const BreakdownRow& row) const {
     if (!is_free(machine_, row.name)) result.breakdown.add(row);
   }
@@ -337,6 +338,19 @@ void Trainer::add_optimizer(TrainEvaluation& result, const LocalParameters& loca
                                                      .kernels = recipe_.kernels}, machine_)));
 }
 
+// Loads or prices of all layers of the stage, reduced in one message.
+void Trainer::add_balancer(TrainEvaluation& result) const {
+  const Group group = data_group(p_);
+  Bytes reduced;
+  const StageContent& stage = at(cut_.stages, result.busiest_stage);
+  for (std::size_t k = 0; k < stage.layers_of_kind.size(); ++k) {
+    const MoeFfn* moe = std::get_if<MoeFfn>(&model_.kinds[k].ffn);
+    if (moe != nullptr) reduced += stage.layers_of_kind[k] * balancer_work(*moe, memory_context_.routing, 1, 1).reduced;
+  }
+  if (!(reduced > Bytes{}) || group.size <= 1) return;
+  add(result, once("balancer", cost(Collective{CollectiveKind::all_reduce, reduced, group}, machine_.fabric, machine_.calibration)));
+}
+
 void Trainer::run(TrainEvaluation& result) const {
   const PipelineResult pipeline = simulate(pipeline_);
   const Seconds most = *std::max_element(pipeline.busy.begin(), pipeline.busy.end());
@@ -357,6 +371,7 @@ void Trainer::run(TrainEvaluation& result) const {
   const LocalParameters local = local_parameters(memory_context_, memory_, at(cut_.stages, result.busiest_stage));
   add_reductions(result, local);
   add_optimizer(result, local);
+  add_balancer(result);
   result.step = range_of(result.breakdown);
   result.parallelism = p_;
   result.cut = cut_.words;

@@ -3,11 +3,17 @@
 //   experts hit by T tokens          E (1 - (1 - k/E)^T)
 //   domains hit by one token         sum over domains of P(at least one of its k experts lives there), choices without
 //                                    replacement, restricted to the groups that group-limited routing leaves open
-//   overload of the hottest rank     1 + sqrt(2 ln R (1 - 1/R) / (T k / R)) for independent uniform choices:
-//                                    the floor no router without balancing gets below (extreme value of R Poissons)
-// Sources: hypergeometric counting as in DeepEP's planner; the overload floor is ours (docs/theory/routing.md).
+//   random overload                  1 + z_R sqrt(T v R/(R-1)) / (T k / R): the floor no router without balancing gets
+//                                    below; v the variance of one token's rows on a rank, z_R the expected largest of R
+//                                    standard normals
+//   overload of drawn popularities   mean over layers of the hottest rank's share over the mean, after the balancer; chance
+//                                    is added in quadrature
+// Sources: hypergeometric counting as in DeepEP's planner; the overloads are ours (docs/theory/routing.md).
 #pragma once
 
+#include <vector>
+
+#include "spec/dtype.hpp"
 #include "spec/llm.hpp"
 #include "spec/routing.hpp"
 
@@ -24,7 +30,27 @@ double expected_experts_hit(double experts, double top_k, double tokens);
 // Expected number of the `domains` (equal shares of the experts, in order) that one token's choices touch.
 double expected_domains_hit(const MoeFfn& moe, double domains);
 
+// Variance of the rows that one token of a router without preference sends to one of `domains`.
+double rows_variance(const MoeFfn& moe, double domains);
+// Hottest of `ranks` over the mean when every token chooses by chance.
+double random_overload(const MoeFfn& moe, double tokens, double ranks);
+
+// The hottest rank over the mean once the balancer has done what it does to these loads; chance left out.
+double balanced_overload(const std::vector<double>& loads, const Routing& routing, std::size_t ranks);
+// The same of every drawn layer, ascending.
+std::vector<double> drawn_overloads(const MoeFfn& moe, const Routing& routing, std::size_t ranks);
+
 // `tokens` enter the whole expert-parallel group; `ranks` share the experts.
 ExpertLoad expert_load(const MoeFfn& moe, const Routing& routing, double tokens, double ranks);
+
+// What the balancer itself does, per MoE layer on one rank with `tokens`.
+struct BalancerWork {
+  Bytes scanned;                  // of scores, per micro-batch
+  Bytes kept;                     // workspace
+  Bytes reduced;                  // over all data-parallel ranks, once per step
+  double copies = 0;              // of experts a rank holds beside its own
+  bool copies_each_pass = false;  // fetched for every micro-batch, their gradients sent home; else they stay
+};
+BalancerWork balancer_work(const MoeFfn& moe, const Routing& routing, double tokens, double ranks);
 
 }  // namespace moeline

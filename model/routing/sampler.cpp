@@ -70,13 +70,6 @@ void hottest_rank_first(Loads& loads, const TokenBatch& batch) {
   if (hottest != 0) std::swap_ranges(loads.begin(), loads.begin() + local, loads.begin() + hottest * local);
 }
 
-// x^-a between low and high, by inverting its distribution function.
-double power_law_draw(double low, double high, double exponent, double uniform) {
-  if (std::abs(exponent - 1) < 1e-9) return low * std::pow(high / low, uniform);
-  const double power = 1 - exponent, from = std::pow(low, power), to = std::pow(high, power);
-  return std::pow((to - from) * uniform + from, 1 / power);
-}
-
 }  // namespace
 
 Loads balanced_loads(const TokenBatch& batch) { return loads_of(balanced_kinds(batch), batch.experts); }

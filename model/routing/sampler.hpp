@@ -10,8 +10,9 @@
 #pragma once
 
 #include <cstdint>
-#include <random>
 #include <vector>
+
+#include "spec/popularity.hpp"
 
 namespace moeline {
 
@@ -19,16 +20,6 @@ namespace moeline {
 struct TokenBatch {
   std::int64_t tokens = 0, experts = 0, top_k = 0, ranks = 1;
   std::int64_t local_experts() const { return experts / ranks; }
-};
-
-// Uniform numbers in [0, 1), the same with every standard library.
-class Random {
- public:
-  explicit Random(std::uint64_t seed) : engine_(seed) {}
-  double next() { return static_cast<double>(engine_() >> 11) * 0x1p-53; }
-
- private:
-  std::mt19937_64 engine_;
 };
 
 using Loads = std::vector<std::int64_t>;  // rows of every expert, rank by rank

@@ -17,24 +17,13 @@ const Json& required(const Json& json, const char* key, const std::string& origi
   return *found;
 }
 
-Routing read_routing(ObjectReader reader) {
-  const std::vector<std::string> names{"balanced", "uniform"};
-  const std::vector<std::string> later{"power_law", "power-law", "zipf", "dirichlet", "file"};
-  Routing routing;
-  reader.skip_all({"alpha", "balancer"});
-  const std::string popularity = reader.string_or("popularity", "balanced");
-  if (std::find(later.begin(), later.end(), popularity) != later.end()) {
-    reader.fail("popularity", fmt::format("\"{}\" is not modelled yet; balanced and uniform are", popularity));
+// Of a layer; 0 in a dense model.
+std::int64_t experts_of(const ModelSpec& model) {
+  std::int64_t experts = 0;
+  for (const LayerKind& kind : model.kinds) {
+    if (const MoeFfn* moe = std::get_if<MoeFfn>(&kind.ffn)) experts = moe->experts;
   }
-  if (std::find(names.begin(), names.end(), popularity) == names.end()) {
-    reader.fail("popularity", fmt::format("unknown value \"{}\"{}", popularity, did_you_mean(popularity, names)));
-  }
-  for (const char* key : {"alpha", "balancer"}) {
-    if (reader.has(key) && reader.json()[key] != "none") reader.fail(key, "not modelled yet; leave it out");
-  }
-  routing.popularity = popularity == "uniform" ? Popularity::uniform : Popularity::balanced;
-  reader.finish();
-  return routing;
+  return experts;
 }
 
 bool on_wafer(const Scenario& s) { return std::holds_alternative<Wafer>(s.cluster.device); }
@@ -120,7 +109,7 @@ Json echo(const Scenario& s, const Json& given) {
   if (on_wafer(s)) {
     workload["wafer"] = std::visit([](const auto& w) { return to_json(w.wafer); }, s.workload);
   }
-  out["routing"] = Json{{"popularity", s.routing.popularity == Popularity::balanced ? "balanced" : "uniform"}};
+  out["routing"] = to_json(s.routing, given.value("routing", Json::object()));
   out["calibration"] = s.calibration;
   return out;
 }
@@ -198,7 +187,7 @@ void read_rest(Scenario& s, const Json& json, const std::string& origin) {
   if (!reader.has("workload")) reader.fail("workload", "missing: {\"kind\": \"train\", ...} or {\"kind\": \"layer\", ...}");
   s.workload = read_workload(reader.object("workload"));
   if (reader.has("routing")) {
-    s.routing = read_routing(reader.object("routing"));
+    s.routing = read_routing(reader.object("routing"), experts_of(s.model));
   } else {
     s.assumptions.push_back("routing: balanced (no load given)");
   }

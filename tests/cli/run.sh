@@ -867,8 +867,7 @@ case_what_is_missing_is_named() {
 case_what_is_not_modelled_is_refused() {
   refuses 2 '"zb_v" is not modelled yet' train "${small[@]}" --parallel schedule=zb_v
   refuses 2 '"two_batch" is not modelled yet' train "${small[@]}" --set '/workload/overlap=["two_batch"]'
-  refuses 2 '"zipf" is not modelled yet' train "${small[@]}" --routing zipf
-  refuses 2 '"power-law" is not modelled yet' train "${small[@]}" --routing power-law:1.2
+  refuses 2 '#/routing/alpha: missing' train "${small[@]}" --routing zipf
   refuses 2 '#/routing/alpha: ' train "${small[@]}" --routing uniform:1.2
   refuses 2 'serv' train "${small[@]}" --set /workload/kind=serve
 }
@@ -921,6 +920,28 @@ case_out_of_memory_is_infeasible_and_says_what_overflows() {
   says '^  "advice": "'
   holds "$(number need_bytes) > $(number have_bytes) && $(number have_bytes) == 141e9" "need and have"
   ! grep -q step_time out || problem "an infeasible scenario has a time"
+}
+
+case_scores_that_cannot_be_used_are_refused_by_place() {
+  printf '1,2\n3\n' >ragged.csv
+  printf '1,nan\n' >nan.csv
+  : >empty.csv
+  printf '\x93NUMPY\x01\x00\x02\x00{}' >short.npy
+  refuses 2 'ragged.csv:2: 1 scores, the lines before have 2' route --scores ragged.csv --top-k 1
+  refuses 2 'token 0, expert 1 is not finite' route --scores nan.csv --top-k 1
+  refuses 2 'holds no scores' route --scores empty.csv --top-k 1
+  refuses 2 'expected float32' route --scores short.npy --top-k 1
+  refuses 2 'do not divide over 3 ranks' route --routing zipf:1 --experts 8 --ranks 3
+}
+
+case_every_balancer_evens_out_a_power_law() {
+  answers route --routing power-law:1.2 --experts 256 --ranks 32 --redundant 32 -o json
+  python3 - out <<'END' || problem "route: loads are not what balancers make of them"
+import json, sys
+rows = {r["balancer"]: r for r in json.load(open(sys.argv[1]))["balancers"]}
+assert rows["none"]["rank_overload"] > 2 and rows["eplb"]["rank_overload"] < 1.03 and rows["dynamic"]["rank_overload"] == 1
+assert rows["capacity"]["max_violation"] <= 0.25 + 1e-9 and rows["capacity"]["drop_rate"] > 0
+END
 }
 
 case_an_infeasible_layout_is_json_too() {

@@ -44,10 +44,10 @@ TEST_CASE("nothing is borrowed across generations", "[unit]") {
 
 TEST_CASE("pages of one's own price a step whatever their library is called", "[unit]") {
   const auto page = [](const std::string& operation, const std::string& library, const std::string& dtype,
-                       const std::vector<Parameter>& parameters, double share, std::size_t rows) {
+                       const std::vector<Parameter>& parameters, double rate, std::size_t rows) {
     FamilyFit fit{.key = {"h200-sxm", operation, library, dtype}, .parameters = parameters};
     for (const Parameter& parameter : parameters) fit.fit.values.push_back(parameter.start);
-    fit.fit.values.at(1) = share;
+    fit.fit.values.at(1) = rate;
     fit.fit.at_bound.assign(parameters.size(), false);
     fit.fitted.n = rows;
     fit.source = "mine";

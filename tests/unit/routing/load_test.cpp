@@ -3,6 +3,8 @@
 #include <catch2/catch.hpp>
 #include <cmath>
 
+#include "spec/popularity.hpp"
+
 using namespace moeline;
 using Catch::WithinRel;
 
@@ -12,7 +14,7 @@ MoeFfn moe(std::int64_t experts, std::int64_t top_k, std::int64_t groups = 1, st
   return {.experts = experts, .top_k = top_k, .width = 64, .groups = groups, .top_groups = top_groups};
 }
 
-constexpr Routing kBalanced{Popularity::balanced}, kUniform{Popularity::uniform};
+const Routing kBalanced{.popularity = Popularity::balanced}, kUniform{.popularity = Popularity::uniform};
 
 }  // namespace
 
@@ -50,10 +52,19 @@ TEST_CASE("balanced routing loads every rank alike", "[unit]") {
 }
 
 TEST_CASE("uniform routing overloads the hottest rank by the floor", "[unit]") {
-  const ExpertLoad load = expert_load(moe(128, 8), kUniform, 4096, 8);
-  // 1 + sqrt(2 ln 8 (7/8) / (4096 x 8 / 8))
-  REQUIRE_THAT(load.overload, WithinRel(1 + std::sqrt(2 * std::log(8.0) * 7 / 8 / 4096), 1e-12));
+  // Top 8 of 256 on 32 ranks, simulated: mean of the hottest rank over the mean.
+  CHECK_THAT(random_overload(moe(256, 8), 32, 32), WithinRel(1.763, 0.05));
+  CHECK_THAT(random_overload(moe(256, 8), 1024, 32), WithinRel(1.130, 0.01));
+  CHECK_THAT(random_overload(moe(256, 8), 8192, 32), WithinRel(1.045, 0.01));
+  CHECK_THAT(random_overload(moe(256, 8), 131072, 32), WithinRel(1.010, 0.003));
+  CHECK(expert_load(moe(128, 8), kUniform, 4096, 8).overload == random_overload(moe(128, 8), 4096, 8));
   CHECK(expert_load(moe(128, 8), kUniform, 4096, 1).overload == 1);
+}
+
+TEST_CASE("groups that open together make a random router less even", "[unit]") {
+  // Without groups: 8 draws of 256, 8 of them mine: 8 x 1/32 x 31/32 x 248/255.
+  CHECK_THAT(rows_variance(moe(256, 8), 32), WithinRel(8.0 / 32 * 31 / 32 * 248 / 255, 1e-12));
+  CHECK(rows_variance(moe(256, 8, 8, 4), 32) > rows_variance(moe(256, 8), 32));
 }
 
 TEST_CASE("the more tokens, the less uniform routing overloads", "[unit]") {
@@ -64,4 +75,34 @@ TEST_CASE("the more tokens, the less uniform routing overloads", "[unit]") {
     CHECK(now > 1);
     before = now;
   }
+}
+
+TEST_CASE("a balancer takes from the hottest rank of a power law what it says", "[unit]") {
+  Routing routing{.popularity = Popularity::power_law, .alpha = 1.01, .spread = 1000};
+  routing.drawn.shares = std::make_shared<const ExpertShares>(draw_shares(routing, 256, 64, 1));
+  const auto overload = [&](Balancer balancer) {
+    routing.balancer = balancer;
+    routing.redundant = balancer == Balancer::eplb ? 32 : 0;
+    routing.max_violation = 0.04;
+    return expert_load(moe(256, 8), routing, 131072, 32).overload;
+  };
+  CHECK_THAT(overload(Balancer::none), WithinRel(2.38, 0.1));  // TensorRT-LLM, DeepSeek-R1, 32 ranks: 2.564
+  CHECK(overload(Balancer::eplb) < 1.05);                      // 1.109 there, with loads of some minutes before
+  CHECK(overload(Balancer::loss_free) < 1.04 + 0.01);
+  CHECK_THAT(overload(Balancer::quantile), WithinRel(1.014, 0.002));  // sqrt(2) of a random router's 1.010
+  CHECK(overload(Balancer::dynamic) == 1);
+}
+
+TEST_CASE("a measured overload is taken as it is", "[unit]") {
+  CHECK(expert_load(moe(256, 8), {.popularity = Popularity::overload, .alpha = 1.338}, 4096, 64).overload == 1.338);
+}
+
+TEST_CASE("routing is the same when what was drawn is", "[unit]") {
+  const auto drawn = [](std::uint64_t seed) {
+    Routing routing{.popularity = Popularity::zipf, .alpha = 1};
+    routing.drawn.shares = std::make_shared<const ExpertShares>(draw_shares(routing, 16, 4, seed));
+    return routing;
+  };
+  CHECK(drawn(1) == drawn(1));
+  CHECK_FALSE(drawn(1) == drawn(2));
 }

@@ -1,0 +1,156 @@
+// `moeline route`: load balance of router scores, a histogram or a distribution, under each balancer.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <memory>
+
+#include "cli/asking.hpp"
+#include "cli/commands.hpp"
+#include "cli/scenario_flags.hpp"
+#include "engine/route_run.hpp"
+#include "engine/score_file.hpp"
+#include "engine/sweep_run.hpp"
+#include "fit/answer.hpp"
+#include "plan/elasticity.hpp"
+#include "reports/route_table.hpp"
+
+namespace moeline {
+namespace {
+
+struct Request {
+  ScenarioFlags flags;
+  std::string scores;
+  std::int64_t experts = 0, top_k = 8, ranks = 1, redundant = 0;
+  RouteSettings settings;
+};
+
+// With a scenario: its model's experts and its expert-parallel ranks, where flags do not say.
+struct Asked {
+  std::optional<Json> scenario;
+  std::size_t experts = 0, top_k = 0, ranks = 1;
+};
+
+Asked asked_about(const Request& r) {
+  Asked asked{
+      {}, static_cast<std::size_t>(r.experts), static_cast<std::size_t>(r.top_k), static_cast<std::size_t>(r.ranks)};
+  if (r.flags.file.empty() && r.flags.model.empty()) return asked;
+  asked.scenario = r.flags.scenario(r.flags.kind());
+  const Scenario scenario = read_scenario(*asked.scenario, r.flags.origin());
+  for (const LayerKind& kind : scenario.model.kinds) {
+    const MoeFfn* moe = std::get_if<MoeFfn>(&kind.ffn);
+    if (moe == nullptr) continue;
+    asked.experts = static_cast<std::size_t>(moe->experts);
+    asked.top_k = static_cast<std::size_t>(moe->top_k);
+  }
+  if (asked.experts == 0) throw SpecError(r.flags.origin(), "the model has no experts");
+  asked.ranks = static_cast<std::size_t>(scenario.parallelism.ep);
+  return asked;
+}
+
+// Time of the scenario's step with this routing; nullopt where it cannot run.
+std::optional<Seconds> step_with(Json scenario, const Json& routing, const std::string& origin) {
+  scenario["routing"] = routing;
+  const auto [read, calibration, outcome] = answer_to(scenario, origin);
+  if (std::holds_alternative<Infeasible>(outcome)) return std::nullopt;
+  return answer_time(std::get<Evaluation>(outcome));
+}
+
+Json routing_of(const BalancedLoads& loads, const Json& popularity, const Request& r) {
+  if (!r.scores.empty()) return Json{{"popularity", "overload"}, {"alpha", std::max(1.0, loads.overload)}};
+  Json routing = popularity;
+  routing["balancer"] = loads.balancer;
+  routing["capacity_factor"] = r.settings.capacity_factor;
+  routing["redundant_experts"] = r.redundant;
+  return routing;
+}
+
+std::vector<BalancedLoads> loads_of(const Request& r, const Asked& asked, const RouteSettings& settings,
+                                    std::string& heading) {
+  const auto split = [&](std::size_t experts) {
+    if (experts % settings.ranks != 0)
+      throw SpecError("--ranks", fmt::format("{} experts do not divide over {} ranks", experts, settings.ranks));
+  };
+  if (!r.scores.empty()) {
+    const ScoreFile file = read_scores(r.scores);
+    if (asked.scenario && file.experts != asked.experts)
+      throw SpecError(r.scores, fmt::format("scores of {} experts, the model has {}", file.experts, asked.experts));
+    if (asked.top_k >= file.experts)
+      throw SpecError("--top-k", fmt::format("{} of {} experts leaves nothing to choose", asked.top_k, file.experts));
+    split(file.experts);
+    const RouterScores scores{file.values, file.experts, asked.top_k};
+    heading = fmt::format("{}: {} tokens, top {} of {} experts on {} ranks", r.scores, scores.tokens(), asked.top_k,
+                          file.experts, settings.ranks);
+    return balanced(scores, settings);
+  }
+  const Json given = asked.scenario ? asked.scenario->value("routing", Json::object())
+                                    : parse_routing_text(r.flags.routing, "--routing");
+  const Routing routing = read_routing(ObjectReader(given, "routing"), static_cast<std::int64_t>(asked.experts));
+  if (asked.experts == 0) throw SpecError("--experts", "how many? Give --experts, or a scenario");
+  if (!routing.drawn.shares)
+    throw SpecError("route", "give --scores FILE, or --routing power-law:1.2, zipf:1.0, dirichlet:0.5 or file:PATH");
+  split(asked.experts);
+  heading = fmt::format("{}: {} layers of {} experts on {} ranks",
+                        r.flags.routing.empty() ? name(routing.popularity) : r.flags.routing,
+                        routing.drawn.shares->rows(), asked.experts, settings.ranks);
+  return balanced(*routing.drawn.shares, settings);
+}
+
+int run_route(const Request& r) {
+  const Asked asked = asked_about(r);
+  RouteSettings settings = r.settings;
+  settings.ranks = asked.ranks;
+  settings.redundant = static_cast<std::size_t>(r.redundant);
+  settings.threads = threads_of_this_machine();
+  if (!r.flags.balancer.empty())
+    settings.only = read_routing(ObjectReader(Json{{"balancer", r.flags.balancer}}, "--balancer"), 0).balancer;
+  std::string heading;
+  std::vector<RouteRow> rows;
+  const Json popularity = asked.scenario ? asked.scenario->value("routing", Json::object()) : Json::object();
+  for (const BalancedLoads& loads : loads_of(r, asked, settings, heading)) {
+    rows.push_back({loads.balancer,
+                    loads.loads,
+                    loads.rank_loads,
+                    loads.max_violation,
+                    loads.overload,
+                    loads.overload_p90,
+                    loads.drop_rate,
+                    loads.iterations,
+                    loads.dual_gap,
+                    {}});
+    if (asked.scenario)
+      rows.back().step = step_with(*asked.scenario, routing_of(loads, popularity, r), r.flags.origin());
+  }
+  fmt::print("{}", r.flags.output() == Format::json ? route_json(rows, heading) : route_text(rows, heading));
+  return kAnswered;
+}
+
+}  // namespace
+
+void add_route(CLI::App& app, Action& action) {
+  CLI::App* command =
+      app.add_subcommand("route", "load balance of router scores, a histogram or a distribution under each balancer");
+  command->footer(
+      "Example: moeline route --routing power-law:1.2 --experts 256 --ranks 32 --redundant 32\n"
+      "With a scenario also its time under each balancer.");
+  auto request = std::make_shared<Request>();
+  request->flags.add_to(*command, {"table", "json"});
+  request->flags.add_workload_to(*command);
+  command->add_option("--scores", request->scores, "tokens by experts: .npy (float32) or CSV");
+  command->add_option("--experts", request->experts, "of a layer, for a distribution")->check(CLI::Range(1, 1 << 16));
+  command->add_option("--top-k", request->top_k, "experts a token chooses; 8 if left out")
+      ->check(CLI::Range(1, 1 << 16));
+  command->add_option("--ranks", request->ranks, "that share the experts; 1 if left out")
+      ->check(CLI::Range(1, 1 << 16));
+  command->add_option("--iterations", request->settings.iterations, "of quantiles and Sinkhorn; 5 if left out")
+      ->check(CLI::Range(0, 1000));
+  command
+      ->add_option("--capacity-factor", request->settings.capacity_factor,
+                   "rows an expert takes over the mean; 1.25 if left out")
+      ->check(CLI::Range(0.01, 1000.0));
+  command->add_option("--redundant", request->redundant, "expert slots beyond one each, of EPLB")
+      ->check(CLI::Range(0, 1 << 16));
+  command->callback([=, &action] { action = [=] { return run_route(*request); }; });
+}
+
+}  // namespace moeline
