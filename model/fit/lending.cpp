@@ -3,7 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 
+#include "fit/foreign.hpp"
+#include "fit/gemm_data.hpp"
 #include "fit/pages.hpp"
 #include "spec/catalogue.hpp"
 
@@ -17,6 +20,7 @@ constexpr double kSister = 1.3;
 struct Lender {
   std::string_view name;
   double widening;
+  double least = 0;
 };
 
 std::vector<Lender> lenders(const Cluster& cluster, const Gpu& gpu) {
@@ -32,6 +36,9 @@ std::vector<Lender> lenders(const Cluster& cluster, const Gpu& gpu) {
   if (gpu.architecture == "sm_100" || gpu.architecture == "sm_103") {
     list.insert(list.end(), {{"b200-sxm", kSister}, {"gb200-nvl72", kSister}});
   }
+  // AMD's borrow from those that were sold beside them.
+  if (gpu.architecture == "gfx942") list.push_back({"h200-sxm", kStranger, kStrangerLeast});
+  if (gpu.architecture == "gfx950") list.push_back({"b200-sxm", kStranger, kStrangerLeast});
   return list;
 }
 
@@ -68,8 +75,10 @@ std::vector<Page> carried_pages(const Cluster& cluster, std::string& taken, bool
       if (entry.name != lender.name) continue;
       const std::string origin = "calibration/" + std::string(entry.name) + ".json";
       const bool own = entry.name == cluster.name;
+      const std::optional<Gpu> foreign = lender.least > 0 ? std::optional(gpu_named(std::string(entry.name))) : std::nullopt;
       for (FamilyFit& fit : carried_file(entry.text, origin, all)) {
-        pages.push_back({.fit = std::move(fit), .own = own, .widening = own ? 1 : lender.widening});
+        if (foreign) fit = carried_over(std::move(fit), *foreign, cluster.name, *gpu);
+        pages.push_back({.fit = std::move(fit), .own = own, .widening = own ? 1 : lender.widening, .least = lender.least});
       }
       taken += fmt::format("{}{}{}", taken.empty() ? "" : ", ", lender.name, own ? "" : " (borrowed)");
     }

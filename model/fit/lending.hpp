@@ -1,7 +1,8 @@
 // Whose pages price a device?
 //
 // Its own first; what it lacks it borrows from its nearest relative of the same generation, marked extrapolated and
-// with a wider spread. Across generations nothing is borrowed but Hopper's attention backward, from the A100's.
+// with a wider spread. Across generations nothing is borrowed but Hopper's attention backward, from the A100's; across
+// makers everything is, carried over (fit/foreign), because the alternative is a bound that no kernel reaches.
 #pragma once
 
 #include <string>
