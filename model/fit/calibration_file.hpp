@@ -20,5 +20,9 @@ Calibration calibration_for(const Cluster& cluster, std::string& note);
 Calibration calibration_from(const Json& json, const std::string& origin, const Cluster& cluster, std::string& note);
 // The one that a scenario names: "auto" the carried one, "none" the bounds, else the path of a file.
 Calibration calibration_named(const std::string& name, const Cluster& cluster, std::string& note);
+inline Calibration calibration_named(const std::string& name, const Cluster& cluster) {
+  std::string note;
+  return calibration_named(name, cluster, note);
+}
 
 }  // namespace moeline

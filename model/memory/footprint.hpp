@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "memory/kind_counts.hpp"
 #include "routing/load.hpp"
 #include "spec/llm.hpp"
 #include "spec/parallelism.hpp"
@@ -23,7 +24,7 @@ namespace moeline {
 
 // What one pipeline stage holds.
 struct StageContent {
-  std::vector<int> layers_of_kind;  // counts, by ModelSpec::kinds
+  KindCounts layers_of_kind;
   int mtp_modules = 0;
   bool embedding = false, head = false;
   double micro_batches = 1;         // whole-stage activations alive at the peak

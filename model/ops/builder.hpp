@@ -7,7 +7,11 @@ namespace moeline {
 
 class StepBuilder {
  public:
-  StepBuilder(Phase phase, const Recipe& recipe) : phase_(phase), recipe_(recipe) { step_.reserve(kUsual); }
+  // Into the memory of `reused`, whose ops are forgotten.
+  StepBuilder(Phase phase, const Recipe& recipe, Step reused = {}) : phase_(phase), recipe_(recipe), step_(std::move(reused)) {
+    step_.clear();
+    step_.reserve(kUsual);
+  }
 
   // The next op of the chain; collectives and exchanges go to the network lane by themselves.
   void add(std::string_view group, std::string_view name, const Work& work, Part part = Part::other);

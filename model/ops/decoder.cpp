@@ -46,15 +46,15 @@ Collective vocabulary_reduction(const DecoderContext& c, double elements) {
 double DecoderContext::tokens() const { return sequences * sequence / real(parallelism.cp); }
 double DecoderContext::shard_tokens() const { return tokens() / real(parallelism.tp); }
 
-Step layer_forward(const DecoderContext& c, const LayerKind& layer) {
-  StepBuilder builder(Phase::forward, c.recipe);
+Step layer_forward(const DecoderContext& c, const LayerKind& layer, Step reused) {
+  StepBuilder builder(Phase::forward, c.recipe, std::move(reused));
   attention_forward(builder, c, layer.attention);
   ffn_forward(builder, c, layer.ffn);
   return builder.take();
 }
 
-Step layer_backward(const DecoderContext& c, const LayerKind& layer) {
-  StepBuilder builder(Phase::backward, c.recipe);
+Step layer_backward(const DecoderContext& c, const LayerKind& layer, Step reused) {
+  StepBuilder builder(Phase::backward, c.recipe, std::move(reused));
   builder.append(again(c, layer));
   ffn_backward(builder, c, layer.ffn);
   attention_backward(builder, c, layer.attention);

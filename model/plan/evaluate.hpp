@@ -30,7 +30,7 @@ struct Warning {
 // Which layers went where; shared by all steps that are cut alike.
 struct StageCut {
   std::string layout;                          // as Megatron writes it; empty without a pipeline
-  std::vector<std::vector<int>> stage_layers;  // per stage: layers of each kind
+  std::vector<KindCounts> stage_layers;
 };
 
 struct TrainEvaluation {

@@ -428,7 +428,8 @@ TrainingSteps::Shared& TrainingSteps::shared(const StepQuestion& question) {
 }
 
 Bytes TrainingSteps::least_memory(const StepQuestion& q) {
-  StageContent whole{.layers_of_kind = std::vector<int>(model_.kinds.size(), 0), .mtp_modules = 0, .embedding = false, .head = false, .micro_batches = 0};
+  StageContent whole{.micro_batches = 0};
+  whole.layers_of_kind.assign(model_.kinds.size(), 0);
   for (const int kind : model_.layers) ++whole.layers_of_kind[static_cast<std::size_t>(kind)];
   const Footprint all = footprint({model_, q.parallelism, q.recipe, q.routing, q.train}, shared(q).memory, whole);
   return (all.of("weights") + all.of("gradients") + all.of("optimizer")) / real(q.parallelism.pp);

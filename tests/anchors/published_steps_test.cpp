@@ -57,8 +57,7 @@ TEST_CASE("published training steps fall inside the stated range about eight tim
     const std::optional<double> measured = csv.number(row, "step_time_s_derived");
     if (!json || !measured) continue;
     const Scenario scenario = read_scenario(*json, "anchor");
-    std::string note;
-    const Outcome outcome = evaluate(scenario, calibration_for(scenario.cluster, note));
+    const Outcome outcome = evaluate(scenario, calibration_named("auto", scenario.cluster));
     if (std::holds_alternative<Infeasible>(outcome)) {
       ++infeasible;
       continue;
