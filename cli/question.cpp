@@ -10,7 +10,10 @@
 #include "cli/commands.hpp"
 #include "cli/scenario_flags.hpp"
 #include "fit/answer.hpp"
+#include "plan/what_fits.hpp"
 #include "reports/explanation.hpp"
+#include "reports/memory_table.hpp"
+#include "units_text.hpp"
 
 namespace moeline {
 
@@ -32,10 +35,24 @@ Terminal terminal() {
   return {.color = color};
 }
 
-int answer(const ScenarioFlags& flags, const std::string& kind) {
+constexpr std::size_t kFitting = 3;  // changes named
+
+Infeasible with_what_fits(Infeasible why, const Scenario& scenario, const Calibration& calibration) {
+  if (!why.need) return why;
+  std::string list;
+  for (const FittingChange& change : what_fits(scenario, calibration, kFitting)) {
+    list += fmt::format("{}{} ({})", list.empty() ? "fits with " : ", or ", change.change, format(change.need));
+  }
+  why.advice = list.empty() ? why.advice + "; no two changes make it fit: `moeline search` looks further" : list;
+  return why;
+}
+
+int answer(const ScenarioFlags& flags, const std::string& kind, bool memory) {
   const auto [asked, calibration, outcome] = answer_to(flags.scenario(kind), flags.origin());
   const Scenario& scenario = *asked;
-  if (const Infeasible* why = std::get_if<Infeasible>(&outcome)) return say_infeasible(*why, flags.output(), flags.origin());
+  if (const Infeasible* why = std::get_if<Infeasible>(&outcome)) {
+    return say_infeasible(with_what_fits(*why, scenario, calibration), flags.output(), flags.origin());
+  }
   const Evaluation& evaluation = std::get<Evaluation>(outcome);
   std::vector<std::string> help;
   const TrainEvaluation* train = std::get_if<TrainEvaluation>(&evaluation.answer);
@@ -43,6 +60,7 @@ int answer(const ScenarioFlags& flags, const std::string& kind) {
     help = best_changes(effects(varied_question(scenario, calibration, evaluation)), {});
   }
   fmt::print("{}", render(evaluation, scenario, flags.output(), terminal(), help));
+  if (memory && train != nullptr && flags.output() == Format::table) fmt::print("\n{}", memory_text(*train, scenario));
   if (flags.output() != Format::table && !flags.quiet) {
     for (const Warning& warning : evaluation.warnings) {
       fmt::print(stderr, "moeline: {}: {}\n", warning.message, warning.advice);
@@ -59,7 +77,9 @@ void add_train(CLI::App& app, Action& action) {
   auto flags = std::make_shared<ScenarioFlags>();
   flags->add_to(*command);
   flags->add_training_to(*command);
-  command->callback([flags, &action] { action = [flags] { return answer(*flags, "train"); }; });
+  auto memory = std::make_shared<bool>(false);
+  command->add_flag("--memory", *memory, "what every stage holds, and the stage that binds tensor by tensor (with -o json always)");
+  command->callback([flags, memory, &action] { action = [flags, memory] { return answer(*flags, "train", *memory); }; });
 }
 
 void add_layer(CLI::App& app, Action& action) {
@@ -68,7 +88,7 @@ void add_layer(CLI::App& app, Action& action) {
   auto flags = std::make_shared<ScenarioFlags>();
   flags->add_to(*command);
   command->add_option("--tokens", flags->tokens, "tokens per device");
-  command->callback([flags, &action] { action = [flags] { return answer(*flags, "layer"); }; });
+  command->callback([flags, &action] { action = [flags] { return answer(*flags, "layer", false); }; });
 }
 
 }  // namespace moeline

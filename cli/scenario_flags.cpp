@@ -55,7 +55,7 @@ void ScenarioFlags::add_to(CLI::App& command, const std::vector<std::string>& fo
                      "balanced, uniform, power-law:1.2, zipf:1.0, dirichlet:0.5, overload:1.3 or file:PATH");
   command.add_option("--balancer", balancer, "none, aux_loss, loss_free, quantile, capacity, eplb or dynamic");
   command.add_option("--calibration", calibration,
-                     "auto (the nearest carried one), none (datasheet bounds), or a file written by `moeline fit`");
+                     "auto (the nearest carried one), none (datasheet bounds), NAME:LIBRARY, or a file written by `moeline fit`");
   command.add_option("--sequence", sequence, "tokens per sequence");
   command
       .add_option("--set", set, "POINTER=VALUE: any field, e.g. /hardware/device/hbm_bandwidth='6 TB/s'; repeatable")
@@ -68,7 +68,7 @@ void ScenarioFlags::add_to(CLI::App& command, const std::vector<std::string>& fo
 void ScenarioFlags::add_training_to(CLI::App& command) {
   command.add_option("--global-batch", global_batch, "sequences per optimiser step");
   command.add_option("--micro-batch", micro_batch, "sequences per micro-batch");
-  command.add_option("--recompute", recompute, "none, selective, full, or a list: mla_up_proj,moe_act");
+  command.add_option("--recompute", recompute, "none, selective, full, per_op, or a list: mla_up_proj,moe_act");
 }
 
 void ScenarioFlags::add_workload_to(CLI::App& command) {
@@ -100,7 +100,7 @@ Json ScenarioFlags::scenario(const std::string& kind) const {
     if (micro_batch) workload["micro_batch"] = *micro_batch;
     if (tokens) workload["tokens"] = *tokens;
     if (!recompute.empty()) {
-      const bool mode = recompute == "none" || recompute == "selective" || recompute == "full";
+      const bool mode = recompute == "none" || recompute == "selective" || recompute == "full" || recompute == "per_op";
       workload["recompute"] = mode ? Json(recompute) : Json(CLI::detail::split(recompute, ','));
     }
   }

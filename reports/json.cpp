@@ -3,7 +3,9 @@
 #include <nlohmann/json.hpp>
 
 #include "plan/bill.hpp"
+#include "plan/goodput.hpp"
 #include "reports/formats.hpp"
+#include "reports/memory_table.hpp"
 
 namespace moeline {
 namespace {
@@ -30,13 +32,35 @@ Json warnings_json(const Evaluation& evaluation) {
   return list;
 }
 
-Json memory_json(const TrainEvaluation& train) {
+Json memory_json(const TrainEvaluation& train, const Scenario& s) {
   Json parts = Json::object();
   for (const MemoryPart& part : train.memory.parts) parts[std::string(part.name) + "_bytes"] = part.bytes.in(byte);
-  return Json{{"required_bytes", train.memory.total().in(byte)},
-              {"available_bytes", train.memory_available.in(byte)},
-              {"stage", train.memory_stage},
-              {"parts", parts}};
+  Json out{{"required_bytes", train.memory.total().in(byte)},
+           {"available_bytes", train.memory_available.in(byte)},
+           {"stage", train.memory_stage},
+           {"parts", parts}};
+  if (train.wafer) return out;
+  out["stages"] = Json::array();
+  for (const Bytes& stage : train.stage_memory) out["stages"].push_back(stage.in(byte));
+  out["tensors"] = Json::array();
+  for (const HeldTensor& held : held_tensors(train, s)) {
+    out["tensors"].push_back({{"layer", held.layer}, {"name", held.tensor}, {"bytes", held.each.in(byte)}, {"layers", held.layers}});
+  }
+  return out;
+}
+
+Json goodput_json(const Goodput& g) {
+  Json out{{"between_failures_seconds", g.between_failures.in(second)},
+           {"checkpoint_bytes_per_device", g.checkpoint.in(byte)},
+           {"checkpoint_seconds", g.checkpoint_time.in(second)},
+           {"checkpoint_interval_seconds", g.interval.in(second)},
+           {"effective_share", g.effective},
+           {"tokens_per_second", g.tokens_per_second}};
+  if (g.run) {
+    out["run_seconds"] = g.run->in(second);
+    out["device_hours"] = g.device_hours;
+  }
+  return out;
 }
 
 // Unknown prices are absent, not zero.
@@ -93,7 +117,8 @@ Json train_json(const TrainEvaluation& train, const Evaluation& evaluation, cons
   out["communication"] = Json{{"seconds", train.communication.in(second)},
                               {"hidden_seconds", (train.communication - shown).in(second)},
                               {"exposed_share", shown / train.step.value}};
-  out["memory"] = memory_json(train);
+  out["memory"] = memory_json(train, s);
+  if (std::get<TrainWorkload>(s.workload).run) out["goodput"] = goodput_json(goodput(s, train));
   if (train.wafer) out["wafer"] = wafer_json(*train.wafer);
   out["micro_batches"] = train.micro_batches;
   out["busiest_stage"] = train.busiest_stage;

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "plan/bill.hpp"
+#include "plan/goodput.hpp"
 #include "reports/formats.hpp"
 
 namespace moeline {
@@ -161,6 +162,13 @@ std::string wafer_lines_text(const WaferAnswer& wafer) {
   return out + fmt::format("\n  bound by {}\n", wafer.binds);
 }
 
+std::string goodput_line(const Goodput& g) {
+  std::string out = fmt::format("  goodput  {:.1f} % of the time trains: a failure every {}, a checkpoint of {} every {}{}", 100 * g.effective,
+                                format(g.between_failures), format(g.checkpoint_time), format(g.interval), g.interval_given ? "" : " (best)");
+  if (g.run) out += fmt::format("; {:.1f} days, {} device hours", g.run->in(second) / 86400, format_count(std::llround(g.device_hours)));
+  return out + "\n";
+}
+
 std::string train_screen(const TrainEvaluation& train, const Scenario& scenario, const Ink& ink) {
   const bool floor = !(train.step.p10 < train.step.value);
   const std::string range = floor ? fmt::format("at least, up to {}", format(train.step.p90))
@@ -174,6 +182,7 @@ std::string train_screen(const TrainEvaluation& train, const Scenario& scenario,
   if (train.wafer) out += wafer_lines_text(*train.wafer);
   out += power_line(train);
   out += cost_line(bill(scenario, train));
+  if (std::get<TrainWorkload>(scenario.workload).run) out += goodput_line(goodput(scenario, train));
   out += fmt::format("  held by  {}\n\n", held_by(train));
   std::vector<Line> lines;
   for (const BreakdownRow& row : train.breakdown.rows()) {

@@ -41,6 +41,7 @@ struct TrainEvaluation {
   std::string_view mfu_format;
   Footprint memory;                   // of the stage that binds
   std::int64_t memory_stage = 0;
+  std::vector<Bytes> stage_memory;    // required, by pipeline stage
   Bytes memory_available;
   Breakdown breakdown;
   std::int64_t busiest_stage = 0, micro_batches = 1;
