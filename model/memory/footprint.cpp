@@ -146,7 +146,7 @@ using Parts = std::array<MemoryPart, 6>;
 Parts parts_of(const MemoryContext& c, const ModelMemory& memory, const StageContent& stage) {
   const LocalParameters local = local_parameters(c, memory, stage);
   const Parallelism& p = c.parallelism;
-  const double dense_ranks = real(p.dp * p.cp), expert_ranks = real(p.edp());
+  const double dense_ranks = real(data_group(p).size), expert_ranks = real(expert_data_group(p).size);
   // Parameters a device keeps of what is sharded from ZeRO stage `from_stage` on; no stage shards from 4 on.
   const auto sharded = [&](int from_stage) {
     return p.zero >= from_stage ? local.dense / dense_ranks + local.expert / expert_ranks : local.dense + local.expert;
