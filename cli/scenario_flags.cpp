@@ -68,6 +68,7 @@ void ScenarioFlags::add_to(CLI::App& command, const std::vector<std::string>& fo
 void ScenarioFlags::add_training_to(CLI::App& command) {
   command.add_option("--global-batch", global_batch, "sequences per optimiser step");
   command.add_option("--micro-batch", micro_batch, "sequences per micro-batch");
+  command.add_option("--schedule", schedule, "gpipe, 1f1b, interleaved_1f1b, zb_h1, zb_h2, zb_v, dualpipe or dualpipe_v");
   command.add_option("--recompute", recompute, "none, selective, full, per_op, or a list: mla_up_proj,moe_act");
 }
 
@@ -89,6 +90,7 @@ Json ScenarioFlags::scenario(const std::string& kind) const {
   if (devices) json["devices"] = *devices;
   if (!recipe.empty()) json["recipe"] = recipe;
   if (!parallel.empty()) overlay(json["parallelism"], parse_parallelism_text(parallel, "--parallel"));
+  if (!schedule.empty()) json["parallelism"]["schedule"] = schedule;
   if (!routing.empty()) json["routing"] = parse_routing_text(routing, "--routing");
   if (!balancer.empty()) json["routing"]["balancer"] = balancer;
   if (!calibration.empty()) json["calibration"] = calibration;

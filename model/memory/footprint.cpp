@@ -216,7 +216,7 @@ Parts parts_of(const MemoryContext& c, const ModelMemory& memory, const StageCon
   const LocalParameters local = local_parameters(c, memory, stage);
   const Parallelism& p = c.parallelism;
   const double replicas = real(replica_group(p).size);
-  const double dense_ranks = real(p.dp * p.cp) / replicas, expert_ranks = std::max(1.0, real(p.edp()) / replicas);
+  const double dense_ranks = real(data_group(p).size) / replicas, expert_ranks = std::max(1.0, real(expert_data_group(p).size) / replicas);
   // Parameters a device keeps of what is sharded from ZeRO stage `from_stage` on; no stage shards from 4 on.
   const auto sharded = [&](int from_stage) {
     return p.zero >= from_stage ? local.dense / dense_ranks + local.expert / expert_ranks : local.dense + local.expert;

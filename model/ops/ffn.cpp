@@ -290,7 +290,7 @@ void moe_backward(StepBuilder& b, const DecoderContext& c, const MoeFfn& moe) {
     return;
   }
   b.add("permute", "unpermute", permutation(c, r, false));
-  if (exchanges(c)) b.add("combine", "combine backward", exchange(c, moe, DType::bf16, r.overload, Flow::to_experts));
+  if (exchanges(c)) b.add("combine", "combine backward", exchange(c, moe, c.recipe.gradient_wire, r.overload, Flow::to_experts));
   etp_collective(b, c, r, CollectiveKind::all_gather);
   experts_backward(b, c, r);
   etp_collective(b, c, r, CollectiveKind::reduce_scatter);

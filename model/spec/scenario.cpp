@@ -166,8 +166,10 @@ Transport default_transport(const Cluster& cluster, const Parallelism& p) {
 EnumSet<Overlap> default_overlap(const Cluster& cluster, const Parallelism& p, const Recipe& recipe) {
   EnumSet<Overlap> overlap{Overlap::dp_reduce, Overlap::param_gather};
   if (p.tp > 1 && recipe.linear != DType::nvfp4) overlap.insert(Overlap::tp);  // switched off for NVFP4 there
-  if (p.vpp > 1) overlap.insert(Overlap::pp);
-  if (p.ep > 1 && crosses_nodes(cluster, p) && (p.pp == 1 || p.vpp > 1)) overlap.insert(Overlap::ep_1f1b);
+  const bool plain = p.schedule == Schedule::gpipe || p.schedule == Schedule::one_f_one_b;  // the others send beside compute
+  if (!plain) overlap.insert(Overlap::pp);
+  const bool combines = p.schedule == Schedule::interleaved || (p.schedule == Schedule::one_f_one_b && p.pp == 1);
+  if (p.ep > 1 && crosses_nodes(cluster, p) && combines) overlap.insert(Overlap::ep_1f1b);
   return overlap;
 }
 
