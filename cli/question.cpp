@@ -32,6 +32,8 @@ Terminal terminal() {
   return {.color = color};
 }
 
+}  // namespace
+
 int answer(const ScenarioFlags& flags, const std::string& kind) {
   const auto [asked, calibration, outcome] = answer_to(flags.scenario(kind), flags.origin());
   const Scenario& scenario = *asked;
@@ -50,8 +52,6 @@ int answer(const ScenarioFlags& flags, const std::string& kind) {
   }
   return kAnswered;
 }
-
-}  // namespace
 
 void add_train(CLI::App& app, Action& action) {
   CLI::App* command = app.add_subcommand("train", "one optimiser step: time, tokens/s, MFU, memory, breakdown");

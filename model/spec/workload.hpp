@@ -1,4 +1,4 @@
-// What is asked of the model: a training step, or one layer.
+// What is asked of the model: a training step, one layer, or to be served (spec/serving).
 //
 // TrainWorkload mirrors the switches of Megatron-Core; names of recompute and overlap follow it. LayerWorkload is one
 // MoE layer on `tokens` per device.
@@ -11,6 +11,7 @@
 #include "spec/dtype.hpp"
 #include "spec/enum_set.hpp"
 #include "spec/reader.hpp"
+#include "spec/serving.hpp"
 #include "spec/wafer_options.hpp"
 
 namespace moeline {
@@ -50,7 +51,7 @@ struct LayerWorkload {
   bool wafer_given = false;
 };
 
-using Workload = std::variant<TrainWorkload, LayerWorkload>;
+using Workload = std::variant<TrainWorkload, LayerWorkload, ServeWorkload>;
 
 Workload read_workload(ObjectReader reader);
 
