@@ -36,6 +36,8 @@ Pool read_pool(ObjectReader reader) {
 void read_load(ObjectReader& reader, ServeWorkload& serve) {
   serve.input = reader.integer_or("input", {1, 1 << 26}, serve.input);
   serve.output = reader.integer_or("output", {1, 1 << 26}, serve.output);
+  serve.length_ratio = reader.number_or("length_ratio", 0.01, 1, 1);
+  serve.requests = reader.integer_or("requests", kPositive, 0);
   const bool open = reader.has("request_rate");
   serve.concurrency = reader.integer_or("concurrency", {1, 1 << 22}, open ? 0 : 64);
   reader.skip("request_rate");

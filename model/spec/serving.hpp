@@ -50,8 +50,10 @@ struct Pool {
 
 struct ServeWorkload {
   std::int64_t input = 1024, output = 1024;  // tokens of a request
+  double length_ratio = 1;                   // shortest over longest: lengths are drawn evenly from [ratio, 1] of the above
   std::int64_t concurrency = 0;              // requests in flight, over all replicas: a closed loop
   std::optional<double> request_rate{};      // requests per second instead: an open loop
+  std::int64_t requests = 0;                 // in all, beginning with a burst of `concurrency`; 0: a loop without beginning
   bool static_batch = false;                 // all requests start together, none follows
   ServeMode mode = ServeMode::aggregated;
   Stack stack = Stack::vllm;
