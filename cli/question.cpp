@@ -49,6 +49,8 @@ Infeasible with_what_fits(Infeasible why, const Scenario& scenario, const Calibr
   return why;
 }
 
+}  // namespace
+
 int answer(const ScenarioFlags& flags, const std::string& kind, bool memory) {
   const auto [asked, calibration, outcome] = answer_to(flags.scenario(kind), flags.origin());
   const Scenario& scenario = *asked;
@@ -70,6 +72,8 @@ int answer(const ScenarioFlags& flags, const std::string& kind, bool memory) {
   }
   return kAnswered;
 }
+
+namespace {
 
 // The scenario under one schedule, with as many chunks a stage as that runs; a given cut stays where it has that many.
 Json under(Json scenario, Schedule schedule) {

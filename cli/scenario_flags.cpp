@@ -72,6 +72,16 @@ void ScenarioFlags::add_training_to(CLI::App& command) {
   command.add_option("--recompute", recompute, "none, selective, full, per_op, or a list: mla_up_proj,moe_act");
 }
 
+void ScenarioFlags::add_serving_to(CLI::App& command) {
+  command.add_option("--input-tokens", input_tokens, "of a request's prompt");
+  command.add_option("--output-tokens", output_tokens, "of a request's answer");
+  command.add_option("--concurrency", concurrency, "requests in flight, all replicas together");
+  command.add_option("--request-rate", request_rate, "requests per second, instead of a fixed concurrency");
+  command.add_option("--stack", stack, "trtllm, vllm or sglang");
+  command.add_option("--kv-cache", kv_cache, "bf16 or fp8");
+  command.add_flag("--attention-dp", attention_dp, "data-parallel attention: every rank has requests of its own");
+}
+
 void ScenarioFlags::add_workload_to(CLI::App& command) {
   add_training_to(command);
   command.add_option("--tokens", tokens, "asks about one layer: tokens per device");
@@ -80,6 +90,27 @@ void ScenarioFlags::add_workload_to(CLI::App& command) {
 std::string ScenarioFlags::kind() const {
   if (tokens) return "layer";
   return file.empty() ? "train" : kind_asked(parse_json(read_file(file), file));
+}
+
+void ScenarioFlags::lay_over(Json& workload) const {
+  const auto lay = [&](const char* key, const auto& value) {
+    if (value) workload[key] = *value;
+  };
+  lay("sequence", sequence);
+  lay("global_batch", global_batch);
+  lay("micro_batch", micro_batch);
+  lay("tokens", tokens);
+  lay("input", input_tokens);
+  lay("output", output_tokens);
+  lay("concurrency", concurrency);
+  lay("request_rate", request_rate);
+  if (!stack.empty()) workload["stack"] = stack;
+  if (!kv_cache.empty()) workload["kv_cache"] = kv_cache;
+  if (attention_dp) workload["attention_dp"] = true;
+  if (!recompute.empty()) {
+    const bool mode = recompute == "none" || recompute == "selective" || recompute == "full" || recompute == "per_op";
+    workload["recompute"] = mode ? Json(recompute) : Json(CLI::detail::split(recompute, ','));
+  }
 }
 
 Json ScenarioFlags::scenario(const std::string& kind) const {
@@ -96,16 +127,7 @@ Json ScenarioFlags::scenario(const std::string& kind) const {
   if (!calibration.empty()) json["calibration"] = calibration;
   ask_about(json, kind, origin());
   Json& workload = json["workload"];
-  if (workload.is_object()) {
-    if (sequence) workload["sequence"] = *sequence;
-    if (global_batch) workload["global_batch"] = *global_batch;
-    if (micro_batch) workload["micro_batch"] = *micro_batch;
-    if (tokens) workload["tokens"] = *tokens;
-    if (!recompute.empty()) {
-      const bool mode = recompute == "none" || recompute == "selective" || recompute == "full" || recompute == "per_op";
-      workload["recompute"] = mode ? Json(recompute) : Json(CLI::detail::split(recompute, ','));
-    }
-  }
+  if (workload.is_object()) lay_over(workload);
   for (const std::string& change : set) set_field(json, change, origin());
   return json;
 }

@@ -86,6 +86,21 @@ std::vector<Page> carried_pages(const Cluster& cluster, std::string& taken, bool
   return pages;
 }
 
+void lend_to_strangers(std::vector<Page>& pages, const Cluster& cluster, std::string& taken) {
+  const Gpu* gpu = std::get_if<Gpu>(&cluster.device);
+  if (gpu == nullptr || gpu->architecture == "host") return;
+  const bool served = std::any_of(pages.begin(), pages.end(), [](const Page& page) { return page.fit.key.operation == "moe_op"; });
+  if (served) return;
+  const std::string_view name = gpu->architecture == "gfx950" ? "b200-sxm" : "h200-sxm";
+  for (const CatalogueEntry& entry : calibration_catalogue()) {
+    if (entry.name != name) continue;
+    for (FamilyFit& fit : carried_file(entry.text, std::string(name))) {
+      pages.push_back({.fit = std::move(fit), .own = false, .widening = kStranger, .least = kStrangerLeast});
+    }
+  }
+  taken += fmt::format("{}{} (borrowed across makers)", taken.empty() ? "" : ", ", name);
+}
+
 const Page* find_page(const std::vector<Page>& pages, std::string_view operation, std::string_view library,
                       std::string_view dtype) {
   const auto found = std::find_if(pages.begin(), pages.end(), [&](const Page& page) {

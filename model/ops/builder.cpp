@@ -8,7 +8,7 @@
 namespace moeline {
 
 void StepBuilder::push(std::string_view group, std::string_view name, const Work& work, Part part) {
-  const bool network = std::holds_alternative<Collective>(work) || std::holds_alternative<TokenExchange>(work);
+  const bool network = std::visit([](const auto& w) { return requires { w.group; }; }, work) && !std::holds_alternative<FusedExperts>(work);
   Op op{.name = name, .group = group, .phase = phase_, .part = part, .in_moe = in_moe_,
         .lane = network ? Lane::network : Lane::compute, .work = work};
   op.after[0] = last_;

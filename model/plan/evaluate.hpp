@@ -11,17 +11,11 @@
 #include <vector>
 
 #include "error.hpp"
-#include "memory/footprint.hpp"
-#include "plan/step_cost.hpp"
+#include "plan/serve_answer.hpp"
 #include "plan/wafer_answer.hpp"
 #include "spec/scenario.hpp"
 
 namespace moeline {
-
-// A range that the true value falls into in about eight of ten cases.
-struct Range {
-  Seconds value, p10, p90;
-};
 
 struct Warning {
   std::string code, message, advice;
@@ -76,7 +70,7 @@ struct LayerEvaluation {
 };
 
 struct Evaluation {
-  std::variant<TrainEvaluation, LayerEvaluation> answer;
+  std::variant<TrainEvaluation, LayerEvaluation, ServeEvaluation> answer;
   Source source = Source::bound;      // the weakest that matters
   std::vector<std::string> assumptions;
   std::vector<Warning> warnings;

@@ -153,7 +153,7 @@ Workload read_workload(ObjectReader reader) {
     read_wafer(reader, layer);
     workload = layer;
   } else {
-    reader.fail("kind", "\"serve\" is not modelled yet; train and layer are");
+    workload = read_serve(reader);
   }
   reader.finish();
   return workload;

@@ -1,4 +1,4 @@
-// What is asked of the model: a training step, or one layer.
+// What is asked of the model: a training step, one layer, or to be served (spec/serving).
 //
 // TrainWorkload mirrors the switches of Megatron-Core; names of recompute and overlap follow it. LayerWorkload is one
 // MoE layer on `tokens` per device.
@@ -13,6 +13,7 @@
 #include "spec/enum_set.hpp"
 #include "spec/long_run.hpp"
 #include "spec/reader.hpp"
+#include "spec/serving.hpp"
 #include "spec/wafer_options.hpp"
 
 namespace moeline {
@@ -64,7 +65,7 @@ struct LayerWorkload {
   bool wafer_given = false;
 };
 
-using Workload = std::variant<TrainWorkload, LayerWorkload>;
+using Workload = std::variant<TrainWorkload, LayerWorkload, ServeWorkload>;
 
 Workload read_workload(ObjectReader reader);
 
