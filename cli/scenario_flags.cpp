@@ -71,6 +71,13 @@ void ScenarioFlags::add_training_to(CLI::App& command) {
   command.add_option("--recompute", recompute, "none, selective, full, or a list: mla_up_proj,moe_act");
 }
 
+void ScenarioFlags::add_layer_to(CLI::App& command) {
+  command.add_option("--tokens", tokens, "tokens per device");
+  command.add_option("--experts-backend", experts_backend,
+                     "compare Hugging Face's code for the experts: eager, batched_mm, grouped_mm, deepgemm or all");
+  command.add_option("--compile", compile, "of that code: none, default or max_autotune");
+}
+
 void ScenarioFlags::add_workload_to(CLI::App& command) {
   add_training_to(command);
   command.add_option("--tokens", tokens, "asks about one layer: tokens per device");
@@ -99,6 +106,8 @@ Json ScenarioFlags::scenario(const std::string& kind) const {
     if (global_batch) workload["global_batch"] = *global_batch;
     if (micro_batch) workload["micro_batch"] = *micro_batch;
     if (tokens) workload["tokens"] = *tokens;
+    if (!experts_backend.empty()) workload["experts_backend"] = experts_backend;
+    if (!compile.empty()) workload["compile"] = compile;
     if (!recompute.empty()) {
       const bool mode = recompute == "none" || recompute == "selective" || recompute == "full";
       workload["recompute"] = mode ? Json(recompute) : Json(CLI::detail::split(recompute, ','));

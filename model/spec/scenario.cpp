@@ -76,6 +76,19 @@ void fill_train_defaults(Scenario& s, TrainWorkload& train, const std::string& o
   }
 }
 
+// Hugging Face's backends and adapters are code for GPUs; the first take experts, too.
+void check_backends(const Scenario& s, const std::string& origin) {
+  const TrainWorkload* train = std::get_if<TrainWorkload>(&s.workload);
+  if (train != nullptr && train->lora && on_wafer(s)) {
+    throw SpecError(origin + "#/workload/lora", "adapters are modelled on GPUs");
+  }
+  const LayerWorkload* layer = std::get_if<LayerWorkload>(&s.workload);
+  if (layer == nullptr || layer->code.backends.empty()) return;
+  const std::string where = origin + "#/workload/experts_backend";
+  if (on_wafer(s)) throw SpecError(where, "these backends run on GPUs");
+  if (experts_of(s.model) == 0) throw SpecError(where, s.model.name + " has no experts");
+}
+
 Json echo(const Scenario& s, const Json& given) {
   Json out = given;
   out["devices"] = s.cluster.devices;
@@ -101,6 +114,7 @@ Json echo(const Scenario& s, const Json& given) {
     for (const Overlap overlap : t->overlap) workload["overlap"].push_back(name(overlap));
     workload["transport"] = name(t->transport);
     workload["cuda_graph"] = t->cuda_graph;
+    if (t->lora) workload["lora"] = to_json(*t->lora);
   } else {
     workload["tokens"] = std::get<LayerWorkload>(s.workload).tokens;
     workload["sequence"] = std::get<LayerWorkload>(s.workload).sequence;
@@ -170,6 +184,7 @@ void read_rest(Scenario& s, const Json& json, const std::string& origin) {
   s.assumptions.clear();
   s.parallelism = {};
   s.routing = {};
+  s.speculation = {};
   const bool has_node = s.cluster.node.has_value();
   s.cluster.devices = reader.integer_or("devices", {1, 1 << 24}, has_node ? s.cluster.node->devices.value : 1);
   if (!reader.has("devices")) s.assumptions.push_back(fmt::format("devices: {} (one node)", s.cluster.devices));
@@ -192,14 +207,14 @@ void read_rest(Scenario& s, const Json& json, const std::string& origin) {
     s.assumptions.push_back("routing: balanced (no load given)");
   }
   if (reader.has("speculation")) {
-    ObjectReader speculation = reader.object("speculation");
-    if (speculation.one_of("kind", {"none", "sd", "ssd"}) != "none") {
-      speculation.fail("kind", "speculation applies to serving, which is not modelled yet");
+    s.speculation = read_speculation(reader.object("speculation"), s.assumptions);
+    if (s.speculation.kind != SpeculationKind::none) {
+      reader.object("speculation").fail("kind", "speculation applies to serving, which is not modelled yet");
     }
-    speculation.finish();
   }
   s.calibration = reader.string_or("calibration", "auto");
   reader.finish();
+  check_backends(s, origin);
   std::visit([&](auto& workload) { fill_transport(s, workload); }, s.workload);
   if (TrainWorkload* train = std::get_if<TrainWorkload>(&s.workload)) fill_train_defaults(s, *train, origin);
 }

@@ -106,6 +106,8 @@ TrainWorkload read_train(ObjectReader& reader) {
   train.pipeline_layout = reader.string_or("pipeline_layout", "");
   train.mtp_layers = reader.integer_or("mtp_layers", {0, 64}, -1);
   train.cuda_graph = reader.boolean_or("cuda_graph", true);
+  reader.skip("lora");
+  if (reader.has("lora")) train.lora = read_lora(reader.object("lora"));
   read_wafer(reader, train);
   return train;
 }
@@ -122,6 +124,7 @@ Workload read_workload(ObjectReader reader) {
     layer.tokens = reader.integer_or("tokens", {1, 1 << 26}, 4096);
     layer.sequence = reader.integer_or("sequence", {1, 1 << 26}, std::min<std::int64_t>(layer.tokens, 4096));
     read_transport(reader, layer);
+    layer.code = read_experts_code(reader);
     read_wafer(reader, layer);
     workload = layer;
   } else {

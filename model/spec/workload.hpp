@@ -5,11 +5,14 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <variant>
 
 #include "spec/dtype.hpp"
 #include "spec/enum_set.hpp"
+#include "spec/experts_backend.hpp"
+#include "spec/lora.hpp"
 #include "spec/reader.hpp"
 #include "spec/wafer_options.hpp"
 
@@ -35,6 +38,7 @@ struct TrainWorkload {
   Transport transport = Transport::nccl;
   bool transport_given = false;
   bool cuda_graph = true;
+  std::optional<Lora> lora{};             // adapters are trained, all else is frozen
   WaferOptions wafer{};  // of a wafer only, which in turn cuts its micro-batches itself
   bool wafer_given = false;
 
@@ -46,6 +50,7 @@ struct LayerWorkload {
   std::int64_t sequence = 4096;           // length attention sees
   Transport transport = Transport::nccl;
   bool transport_given = false;
+  ExpertsCode code{};                     // Hugging Face backends to compare
   WaferOptions wafer{};
   bool wafer_given = false;
 };
