@@ -135,8 +135,8 @@ void add_layer(CLI::App& app, Action& action) {
   command->footer("Example: moeline layer --model deepseek-v3 --hardware h200-sxm --parallel ep=8 --tokens 4096");
   auto flags = std::make_shared<ScenarioFlags>();
   flags->add_to(*command);
-  command->add_option("--tokens", flags->tokens, "tokens per device");
-  command->callback([flags, &action] { action = [flags] { return answer(*flags, "layer", false); }; });
+  flags->add_layer_to(*command);
+  command->callback([flags, &action] { action = [flags] { return answer(*flags, "layer"); }; });
 }
 
 }  // namespace moeline

@@ -82,6 +82,13 @@ void ScenarioFlags::add_serving_to(CLI::App& command) {
   command.add_flag("--attention-dp", attention_dp, "data-parallel attention: every rank has requests of its own");
 }
 
+void ScenarioFlags::add_layer_to(CLI::App& command) {
+  command.add_option("--tokens", tokens, "tokens per device");
+  command.add_option("--experts-backend", experts_backend,
+                     "compare Hugging Face's code for the experts: eager, batched_mm, grouped_mm, deepgemm or all");
+  command.add_option("--compile", compile, "of that code: none, default or max_autotune");
+}
+
 void ScenarioFlags::add_workload_to(CLI::App& command) {
   add_training_to(command);
   command.add_option("--tokens", tokens, "asks about one layer: tokens per device");
@@ -107,6 +114,8 @@ void ScenarioFlags::lay_over(Json& workload) const {
   if (!stack.empty()) workload["stack"] = stack;
   if (!kv_cache.empty()) workload["kv_cache"] = kv_cache;
   if (attention_dp) workload["attention_dp"] = true;
+  if (!experts_backend.empty()) workload["experts_backend"] = experts_backend;
+  if (!compile.empty()) workload["compile"] = compile;
   if (!recompute.empty()) {
     const bool mode = recompute == "none" || recompute == "selective" || recompute == "full" || recompute == "per_op";
     workload["recompute"] = mode ? Json(recompute) : Json(CLI::detail::split(recompute, ','));

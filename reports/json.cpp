@@ -142,11 +142,29 @@ Json train_json(const TrainEvaluation& train, const Evaluation& evaluation, cons
   return out;
 }
 
+Json backends_json(const BackendsAnswer& answer) {
+  Json out{{"compile", name(answer.compile)}, {"backends", Json::array()}, {"fastest", Json::array()}};
+  for (const BackendRow& row : answer.rows) {
+    out["backends"].push_back(Json{{"name", name(row.backend)},
+                                   {"seconds", row.time.in(second)},
+                                   {"kernel_seconds", row.kernels.in(second)},
+                                   {"host_seconds", row.host.in(second)},
+                                   {"all_reduce_seconds", row.all_reduce.in(second)},
+                                   {"temporary_bytes", row.temporary.in(byte)},
+                                   {"source", name(row.source)}});
+  }
+  for (const FastestFrom& from : answer.fastest) {
+    out["fastest"].push_back(Json{{"from_tokens", from.tokens}, {"name", name(from.backend)}});
+  }
+  return out;
+}
+
 Json layer_json(const LayerEvaluation& layer, const Evaluation& evaluation, const Scenario& s) {
   Json out{{"kind", "layer"}, {"feasible", true}};
   out["forward_seconds"] = layer.forward.in(second);
   out["backward_seconds"] = layer.backward.in(second);
   if (layer.wafer) out["wafer"] = wafer_json(*layer.wafer);
+  if (layer.backends) out["experts_backends"] = backends_json(*layer.backends);
   out["breakdown"] = Json::array();
   for (const LayerRow& row : layer.rows) {
     Json json = row_json(row.name, row.phase, row.lane, row.cost.time, row.exposed, layer.forward + layer.backward,
