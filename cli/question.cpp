@@ -5,17 +5,18 @@
 #include <CLI/CLI.hpp>
 #include <cstdlib>
 #include <memory>
+#include <nlohmann/json.hpp>
 
 #include "cli/asking.hpp"
 #include "cli/commands.hpp"
 #include "cli/scenario_flags.hpp"
-#include "fit/answer.hpp"
-#include "reports/explanation.hpp"
+#include "cli/reporting.hpp"
+#include "reports/page_answer.hpp"
 
 namespace moeline {
 
 int say_infeasible(const Infeasible& why, Format format, const std::string& origin) {
-  if (format == Format::json) fmt::print("{}", render_infeasible_json(why));
+  if (format == Format::json) fmt::print("{}\n", infeasible_json(why).dump(2));
   fmt::print(stderr, "moeline: {}: infeasible: {}; {}\n", origin, why.reason, why.advice);
   return kInfeasible;
 }
@@ -33,14 +34,16 @@ Terminal terminal() {
 }
 
 int answer(const ScenarioFlags& flags, const std::string& kind) {
-  const auto [asked, calibration, outcome] = answer_to(flags.scenario(kind), flags.origin());
-  const Scenario& scenario = *asked;
-  if (const Infeasible* why = std::get_if<Infeasible>(&outcome)) return say_infeasible(*why, flags.output(), flags.origin());
-  const Evaluation& evaluation = std::get<Evaluation>(outcome);
+  const Json json = flags.scenario(kind);
+  const Answer answer = answer_to(json, flags.origin());
+  const Scenario& scenario = *answer.scenario;
+  write_report(flags.report, [&] { return page_answer(answer, json, flags.origin()); });
+  if (const Infeasible* why = std::get_if<Infeasible>(&answer.outcome)) return say_infeasible(*why, flags.output(), flags.origin());
+  const Evaluation& evaluation = std::get<Evaluation>(answer.outcome);
   std::vector<std::string> help;
   const TrainEvaluation* train = std::get_if<TrainEvaluation>(&evaluation.answer);
   if (train != nullptr && flags.output() == Format::table) {
-    help = best_changes(effects(varied_question(scenario, calibration, evaluation)), {});
+    help = best_changes(effects(varied_question(scenario, answer.calibration, evaluation)), {});
   }
   fmt::print("{}", render(evaluation, scenario, flags.output(), terminal(), help));
   if (flags.output() != Format::table && !flags.quiet) {

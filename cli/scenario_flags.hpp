@@ -16,7 +16,7 @@ class App;
 namespace moeline {
 
 struct ScenarioFlags {
-  std::string file, model, hardware, recipe, parallel, routing, balancer, calibration, recompute, format = "table";
+  std::string file, model, hardware, recipe, parallel, routing, balancer, calibration, recompute, format = "table", report;
   std::optional<std::int64_t> devices, sequence, global_batch, micro_batch, tokens;
   std::vector<std::string> set;
   bool quiet = false;

@@ -134,19 +134,18 @@ Json layer_json(const LayerEvaluation& layer, const Evaluation& evaluation, cons
 
 }  // namespace
 
-std::string to_json(const Evaluation& evaluation, const Scenario& scenario) {
-  const Json out = std::holds_alternative<TrainEvaluation>(evaluation.answer)
-                       ? train_json(std::get<TrainEvaluation>(evaluation.answer), evaluation, scenario)
-                       : layer_json(std::get<LayerEvaluation>(evaluation.answer), evaluation, scenario);
-  return out.dump(2) + "\n";
+Json to_json(const Evaluation& evaluation, const Scenario& scenario) {
+  return std::holds_alternative<TrainEvaluation>(evaluation.answer)
+             ? train_json(std::get<TrainEvaluation>(evaluation.answer), evaluation, scenario)
+             : layer_json(std::get<LayerEvaluation>(evaluation.answer), evaluation, scenario);
 }
 
-std::string render_infeasible_json(const Infeasible& infeasible) {
+Json infeasible_json(const Infeasible& infeasible) {
   Json out{{"feasible", false}, {"reason", infeasible.reason}};
   if (infeasible.need) out["need_bytes"] = infeasible.need->in(byte);
   if (infeasible.have) out["have_bytes"] = infeasible.have->in(byte);
   out["advice"] = infeasible.advice;
-  return out.dump(2) + "\n";
+  return out;
 }
 
 }  // namespace moeline
