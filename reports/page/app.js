@@ -13,6 +13,7 @@ import * as sweep from './kinds/sweep.js';
 import * as train from './kinds/train.js';
 
 const kinds = { train, layer: train, explain, solve, compare, sweep, search, route, check, calibrate: check };
+performance.mark('begun');
 const page = JSON.parse(document.getElementById('answer').textContent);
 const root = document.getElementById('root');
 
@@ -55,6 +56,7 @@ function show() {
   const choose = (answer, place) => { const [frame, fill] = frame_of(answer); place.replaceChildren(frame); fill(); };
   if (page.answers.length === 1) choose(page.answers[0], root);
   else { root.replaceChildren(several.element(page, choose)); draw_all(); }
+  performance.measure('drawn', 'begun');
   document.documentElement.dataset.ready = 'yes';
 }
 

@@ -12,6 +12,8 @@
 #if defined(_LIBCPP_VERSION) && _LIBCPP_VERSION < 15000
 #include <algorithm>
 #include <functional>
+#include <iterator>
+#include <utility>
 
 // NOLINTBEGIN(cert-dcl58-cpp): exactly the standard's own names
 namespace std {
@@ -39,10 +41,38 @@ inline strong_ordering operator<=>(const string& a, const string& b) {
   return order < 0 ? strong_ordering::less : order > 0 ? strong_ordering::greater : strong_ordering::equal;
 }
 
+// Those algorithms on whole ranges that the model uses.
 namespace ranges {
-template <class Range, class Value, class Projection>
-constexpr auto find(Range& range, const Value& value, Projection projection) {
-  return find_if(begin(range), end(range), [&](const auto& item) { return invoke(projection, item) == value; });
+template <class Range, class Value, class Projection = identity>
+constexpr auto find(Range& range, const Value& value, Projection projection = {}) {
+  return find_if(std::begin(range), std::end(range), [&](const auto& item) { return invoke(projection, item) == value; });
+}
+
+template <class Range, class Less = less<>, class Projection = identity>
+constexpr void sort(Range&& range, Less less = {}, Projection projection = {}) {
+  std::sort(std::begin(range), std::end(range), [&](const auto& a, const auto& b) { return less(invoke(projection, a), invoke(projection, b)); });
+}
+
+template <class Range, class Less = less<>, class Projection = identity>
+constexpr auto max(const Range& range, Less less = {}, Projection projection = {}) {
+  return *max_element(std::begin(range), std::end(range), [&](const auto& a, const auto& b) { return less(invoke(projection, a), invoke(projection, b)); });
+}
+
+template <class Range>
+constexpr auto minmax(const Range& range) {
+  const auto [low, high] = minmax_element(std::begin(range), std::end(range));
+  return pair{*low, *high};
+}
+
+template <class Range, class Out, class Function>
+constexpr void transform(Range&& range, Out out, Function function) {
+  std::transform(std::begin(range), std::end(range), out, function);
+}
+
+template <class One, class Two, class Equal, class ProjectOne, class ProjectTwo>
+constexpr bool equal(const One& one, const Two& two, Equal, ProjectOne project_one, ProjectTwo project_two) {
+  return std::equal(std::begin(one), std::end(one), std::begin(two), std::end(two),
+                    [&](const auto& a, const auto& b) { return invoke(project_one, a) == invoke(project_two, b); });
 }
 }  // namespace ranges
 }  // namespace std
