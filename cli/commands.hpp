@@ -33,6 +33,7 @@ void add_explain(CLI::App& app, Action& action);
 void add_solve(CLI::App& app, Action& action);
 void add_compare(CLI::App& app, Action& action);
 void add_route(CLI::App& app, Action& action);
+void add_report(CLI::App& app, Action& action);
 void add_list(CLI::App& app, Action& action);
 void add_show(CLI::App& app, Action& action);
 void add_measure(CLI::App& app, Action& action);

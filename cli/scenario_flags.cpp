@@ -7,6 +7,7 @@
 
 #include "cli/asking.hpp"
 #include "cli/commands.hpp"
+#include "cli/reporting.hpp"
 
 namespace moeline {
 namespace {
@@ -62,6 +63,7 @@ void ScenarioFlags::add_to(CLI::App& command, const std::vector<std::string>& fo
       ->take_all()
       ->allow_extra_args(false);
   take_one_of(command.add_option("-o,--output", format, "how to write the answer; table if left out"), formats);
+  add_report_to(command, report);
   command.add_flag("--quiet", quiet, "no warnings on stderr");
 }
 

@@ -16,7 +16,7 @@ class App;
 namespace moeline {
 
 struct ScenarioFlags {
-  std::string file, model, hardware, recipe, parallel, routing, balancer, calibration, recompute, schedule, experts_backend, compile, format = "table";
+  std::string file, model, hardware, recipe, parallel, routing, balancer, calibration, recompute, schedule, experts_backend, compile, format = "table", report;
   std::optional<std::int64_t> devices, sequence, global_batch, micro_batch, tokens;
   std::string stack, kv_cache;
   std::optional<std::int64_t> input_tokens, output_tokens, concurrency;

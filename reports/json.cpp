@@ -225,7 +225,7 @@ Json serve_json(const ServeEvaluation& serve, const Evaluation& evaluation, cons
 
 }  // namespace
 
-std::string to_json(const Evaluation& evaluation, const Scenario& scenario) {
+Json to_json(const Evaluation& evaluation, const Scenario& scenario) {
   struct Visitor {
     const Evaluation& evaluation;
     const Scenario& scenario;
@@ -233,15 +233,15 @@ std::string to_json(const Evaluation& evaluation, const Scenario& scenario) {
     Json operator()(const LayerEvaluation& layer) const { return layer_json(layer, evaluation, scenario); }
     Json operator()(const ServeEvaluation& serve) const { return serve_json(serve, evaluation, scenario); }
   };
-  return std::visit(Visitor{evaluation, scenario}, evaluation.answer).dump(2) + "\n";
+  return std::visit(Visitor{evaluation, scenario}, evaluation.answer);
 }
 
-std::string render_infeasible_json(const Infeasible& infeasible) {
+Json infeasible_json(const Infeasible& infeasible) {
   Json out{{"feasible", false}, {"reason", infeasible.reason}};
   if (infeasible.need) out["need_bytes"] = infeasible.need->in(byte);
   if (infeasible.have) out["have_bytes"] = infeasible.have->in(byte);
   out["advice"] = infeasible.advice;
-  return out.dump(2) + "\n";
+  return out;
 }
 
 }  // namespace moeline
