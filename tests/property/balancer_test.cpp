@@ -1,0 +1,59 @@
+// Do balancers pay for what they do? Their bytes, their memory and their time, each by hand.
+#include <fmt/format.h>
+
+#include "scenarios.hpp"
+
+using namespace moeline;
+using Catch::WithinRel;
+
+namespace {
+
+Trial balanced_by(const std::string& balancer, std::initializer_list<std::string> more = {}) {
+  return small().with({"/routing/popularity=zipf", "/routing/alpha=1", "/routing/balancer=" + balancer}).with(more);
+}
+
+double gigabytes(Bytes bytes) { return bytes.in(gigabyte); }
+
+constexpr double kExpert = 3.0 * 4096 * 14336;  // weights of one expert of Mixtral; small() has 8 layers
+
+}  // namespace
+
+TEST_CASE("EPLB's copies are sent anew in every step, and their gradients home", "[property]") {
+  // 8 redundant over 8 ranks: one copy each, of every layer; bf16 there, fp32 gradients back; plans that never change.
+  const Trial never = balanced_by("eplb", {"/routing/redundant_experts=8", "/routing/rebalance_every=1000000000"});
+  CHECK_THAT(gigabytes(never.bytes("balancer")), WithinRel(8 * kExpert * (2 + 4) / 1e9, 1e-6));
+  CHECK(balanced_by("eplb").bytes("balancer") < 8 * 1 * gigabyte);  // no copies: plans alone
+}
+
+TEST_CASE("a new plan of EPLB moves nearly all slots, spread over the steps that it lasts", "[property]") {
+  const auto moved = [](int steps) {
+    return gigabytes(balanced_by("eplb", {fmt::format("/routing/rebalance_every={}", steps)}).bytes("balancer"));
+  };
+  CHECK_THAT(moved(1), WithinRel(8 * kExpert * 2 * 7 / 8 / 1e9, 1e-6));  // one slot on each of 8 ranks, in bf16
+  CHECK_THAT(moved(1) / moved(100), WithinRel(100, 1e-6));
+}
+
+TEST_CASE("copies of EPLB lie in memory for every layer, weights and gradients", "[property]") {
+  const auto part = [](const Trial& trial, const char* name) { return gigabytes(trial.train().memory.of(name)); };
+  const Trial none = balanced_by("eplb"), one = balanced_by("eplb", {"/routing/redundant_experts=8"});
+  CHECK_THAT(part(one, "weights") - part(none, "weights"), WithinRel(8 * kExpert * 2 / 1e9, 1e-6));
+  CHECK_THAT(part(one, "gradients") - part(none, "gradients"), WithinRel(8 * kExpert * 4 / 1e9, 1e-6));
+}
+
+TEST_CASE("quantile balancing reads its scores five times a micro-batch and keeps them once", "[property]") {
+  const Trial none = balanced_by("none"), quantile = balanced_by("quantile");
+  // 8 layers, 4 micro-batches of 4,096 tokens by 8 experts; and 8 prices a layer, reduced over 16 ranks once a step.
+  const double scores = 4.0 * 4096 * 8;
+  CHECK_THAT(quantile.bytes("balancer").in(byte), WithinRel(8 * 4 * 5 * scores, 1e-3));
+  const Bytes kept = quantile.train().memory.of("workspace") - none.train().memory.of("workspace");
+  CHECK(kept < scores * byte);  // the rows of a fuller rank weigh more than the scores do
+  CHECK(quantile.exposed("balancer") > Seconds{});
+  CHECK(none.exposed("balancer") == Seconds{});
+}
+
+TEST_CASE("a balancer that evens out a skewed router is worth its own time", "[property]") {
+  for (const char* balancer : {"aux_loss", "loss_free", "quantile"}) {
+    INFO(balancer);
+    CHECK(balanced_by(balancer).seconds() < balanced_by("none").seconds());
+  }
+}
