@@ -76,12 +76,12 @@ __global__ void __launch_bounds__(kThreads, 1) peak_kernel(float* to) {
 
 }  // namespace
 
-double tensor_peak_flops(TensorKind kind, int multiprocessors) {
+double tensor_peak_flops_sm90(TensorKind kind, int multiprocessors) {
   const double elements = kind == TensorKind::bf16 ? kRowBytes / 2 : kRowBytes;  // of k per round
   return 2.0 * kWarpgroups * 64 * kTileN * elements * kRounds * multiprocessors;
 }
 
-cudaError_t tensor_peak(TensorKind kind, int multiprocessors, float* to, cudaStream_t stream) {
+cudaError_t tensor_peak_sm90(TensorKind kind, int multiprocessors, float* to, cudaStream_t stream) {
   const auto kernel = kind == TensorKind::bf16 ? peak_kernel<TensorKind::bf16> : peak_kernel<TensorKind::fp8>;
   constexpr int kShared = kBytes + 1024;
   if (const cudaError_t error = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, kShared))
