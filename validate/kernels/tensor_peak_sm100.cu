@@ -3,6 +3,7 @@
 #include "validate/kernels/passes.hpp"
 #include "validate/kernels/ptx_sm100.cuh"
 #include "validate/kernels/scale_layout.hpp"
+#include "validate/kernels/tensor_peak.cuh"
 
 #if defined(__CUDA_ARCH_FEAT_SM100_ALL) || defined(__CUDA_ARCH_FEAT_SM103_ALL)
 #define MOELINE_HAS_TCGEN05
@@ -11,7 +12,7 @@
 namespace moeline::kernels {
 namespace {
 
-constexpr int kPair = 2, kThreads = 128, kRounds = 4096, kInstructions = 4;
+constexpr int kPair = 2, kThreads = 128, kInstructions = 4;
 constexpr int kTileM = 256, kTileN = 256;
 constexpr std::uint32_t kOperand = 2 * kBoxBytes;  // 128 rows of A, or half of the columns of B
 constexpr std::uint8_t kOne = 127;                 // of E8M0
@@ -24,17 +25,6 @@ struct alignas(1024) Shared {
 };
 
 #ifdef MOELINE_HAS_TCGEN05
-// Random signs and mantissas, exponents near one: as much switching as real data, no overflow, no NaN in any format.
-__device__ __forceinline__ void fill(Shared& shared) {
-  std::uint32_t state = blockIdx.x * kThreads + threadIdx.x + 1;
-  for (std::uint32_t i = threadIdx.x; i < 2 * kOperand / 2; i += kThreads) {
-    state = state * 1664525u + 1013904223u;
-    reinterpret_cast<std::uint16_t*>(shared.a)[i] = static_cast<std::uint16_t>((state >> 16 & 0x8F8F) | 0x3030);
-  }
-  for (std::uint32_t i = threadIdx.x; i < sizeof shared.scales; i += kThreads) shared.scales[i] = kOne;
-  asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
-}
-
 template <TensorKind kKind>
 __device__ __forceinline__ void multiply_all(Shared& shared, std::uint32_t sum) {
   using namespace sm100;
@@ -43,7 +33,7 @@ __device__ __forceinline__ void multiply_all(Shared& shared, std::uint32_t sum) 
     for (int i = 0; i < 3; ++i)
       copy_scales(scales + 4 * i, scale_descriptor(shared_address(shared.scales) + i * kTileBytes));
   }
-  for (int round = 0; round < kRounds; ++round) {
+  for (int round = 0; round < kPeakRounds; ++round) {
 #pragma unroll
     for (int q = 0; q < kInstructions; ++q) {
       const std::uint64_t of_a = matrix_descriptor(a + q * k_step_bytes(Major::k), Major::k);
@@ -70,7 +60,8 @@ __global__ void __cluster_dims__(kPair, 1, 1) __launch_bounds__(kThreads, 1) pea
     barrier_init(shared_address(&shared.done), 1);
     barriers_are_initialised();
   }
-  fill(shared);
+  for (std::uint32_t i = threadIdx.x; i < sizeof shared.scales; i += kThreads) shared.scales[i] = kOne;
+  fill_operands(shared.a, 2 * kOperand);
   before_barrier();
   __syncthreads();
   cluster_meets();
@@ -80,10 +71,10 @@ __global__ void __cluster_dims__(kPair, 1, 1) __launch_bounds__(kThreads, 1) pea
   after_barrier();
   std::uint32_t sums[32];
   load_columns(sums, shared.tensor_memory + (threadIdx.x / 32 * 32 << 16));
-  float total = 0;
+  float values[32];
 #pragma unroll
-  for (int i = 0; i < 32; ++i) total += __uint_as_float(sums[i]);
-  if (total == -1.0f) *to = total;
+  for (int i = 0; i < 32; ++i) values[i] = __uint_as_float(sums[i]);
+  keep_alive(values, to);
   __syncthreads();
   before_barrier();
   cluster_meets();  // nobody frees or leaves what the other still uses
@@ -95,7 +86,7 @@ __global__ void __cluster_dims__(kPair, 1, 1) __launch_bounds__(kThreads, 1) pea
 
 double tensor_peak_flops_sm100(TensorKind kind, int multiprocessors) {
   const double elements = kind == TensorKind::bf16 ? kRowBytes / 2 : kRowBytes;  // of k per round
-  return 2.0 * kTileM * kTileN * elements * kRounds * (multiprocessors / kPair);
+  return 2.0 * kTileM * kTileN * elements * kPeakRounds * (multiprocessors / kPair);
 }
 
 cudaError_t tensor_peak_sm100(TensorKind kind, int multiprocessors, float* to, cudaStream_t stream) {
