@@ -46,7 +46,7 @@ std::string route_text(const std::vector<RouteRow>& rows, const std::string& hea
   return out;
 }
 
-std::string route_json(const std::vector<RouteRow>& rows, const std::string& heading) {
+Json route_json(const std::vector<RouteRow>& rows, const std::string& heading) {
   Json out{{"kind", "route"}, {"input", heading}, {"balancers", Json::array()}};
   for (const RouteRow& r : rows) {
     Json row{{"balancer", r.balancer},    {"max_violation", r.max_violation}, {"rank_overload", r.overload},
@@ -58,7 +58,7 @@ std::string route_json(const std::vector<RouteRow>& rows, const std::string& hea
     if (r.balancer_time) row["balancer_time_seconds"] = r.balancer_time->in(second);
     out["balancers"].push_back(std::move(row));
   }
-  return out.dump(2) + "\n";
+  return out;
 }
 
 }  // namespace moeline
