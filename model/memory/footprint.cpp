@@ -179,12 +179,22 @@ Bytes adapter_workspace(const MemoryContext& c, const MoeFfn& moe) {
   return bf16(matrix * (merged ? 3 + 3 : is_quantised(c.train.lora->base) ? 2 : 0));
 }
 
+// Where layers differ, the fullest has the largest workspace.
+double fullest_overload(const MemoryContext& c, const MoeFfn& moe, double tokens, double mean) {
+  const double ranks = real(c.parallelism.ep);
+  const bool fixed = c.routing.balancer == Balancer::capacity || c.routing.balancer == Balancer::dynamic;
+  if (!c.routing.drawn.shares || fixed || ranks <= 1) return mean;
+  const double most = drawn_overloads(moe, c.routing, static_cast<std::size_t>(ranks)).back();
+  return std::max(mean, with_chance(most, moe, c.routing.balancer, tokens, ranks));
+}
+
 // In backward: rows and their gradient, gradients of gate and up; and what the balancer keeps.
 Bytes expert_workspace(const MemoryContext& c, const MoeFfn& moe) {
   const Shape s = shape(c);
   const double etp = real(c.parallelism.etp);
-  const ExpertLoad load = expert_load(moe, c.routing, s.shard * real(c.parallelism.ep) * etp, real(c.parallelism.ep));
-  const double rows = s.shard * real(moe.top_k) * etp * load.overload;
+  const double tokens = s.shard * real(c.parallelism.ep) * etp;
+  const ExpertLoad load = expert_load(moe, c.routing, tokens, real(c.parallelism.ep));
+  const double rows = s.shard * real(moe.top_k) * etp * fullest_overload(c, moe, tokens, load.overload);
   const BalancerWork balancer = balancer_work(moe, c.routing, s.shard, real(c.parallelism.ep));
   const double fetched = balancer.copies_each_pass ? balancer.copies : 0;
   return bf16(rows * (2 * s.hidden + 3 * real(moe.width) / etp)) + balancer.kept +

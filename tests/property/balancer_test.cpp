@@ -40,6 +40,20 @@ TEST_CASE("copies of EPLB lie in memory for every layer, weights and gradients",
   CHECK_THAT(part(one, "gradients") - part(none, "gradients"), WithinRel(8 * kExpert * 4 / 1e9, 1e-6));
 }
 
+TEST_CASE("the fullest layer makes the spike of the workspace, the mean of layers the activations that stay", "[property]") {
+  const Trial drawn = small().with({"/routing/popularity=dirichlet", "/routing/alpha=1"});
+  const MoeFfn& moe = std::get<MoeFfn>(drawn.scenario().model.kinds[0].ffn);
+  const double mean = expert_load(moe, drawn.scenario().routing, 8 * 4096, 8).overload;
+  const double most = drawn_overloads(moe, drawn.scenario().routing, 8).back();
+  const auto even = [](double overload) {
+    return small().with({"/routing/popularity=overload", fmt::format("/routing/alpha={}", overload)}).train().memory;
+  };
+  CHECK(most > 1.2 * mean);
+  CHECK(drawn.train().memory.of("activations") == even(mean).of("activations"));
+  CHECK(drawn.train().memory.of("workspace") > even(1.1 * mean).of("workspace"));
+  CHECK(drawn.train().memory.of("workspace") >= even(most).of("workspace"));
+}
+
 TEST_CASE("quantile balancing reads its scores five times a micro-batch and keeps them once", "[property]") {
   const Trial none = balanced_by("none"), quantile = balanced_by("quantile");
   // 8 layers, 4 micro-batches of 4,096 tokens by 8 experts; and 8 prices a layer, reduced over 16 ranks once a step.
