@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "routing/balancers.hpp"
+#include "routing/chance.hpp"
 #include "routing/imbalance.hpp"
 #include "routing/placement.hpp"
 #include "routing/quantile.hpp"

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "routing/chance.hpp"
+
 namespace moeline {
 namespace {
 

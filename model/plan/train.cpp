@@ -454,8 +454,8 @@ void Trainer::add_balancer(TrainEvaluation& result) const {
     const BalancerWork work = balancer_work(*moe, memory_context_.routing, 1, real(p_.ep));
     const double layers = stage.layers_of_kind[k];
     reduced += layers * work.reduced;
-    if (p_.ep == 1 || work.copies_each_pass) continue;
-    add_copies(*moe, work.copies + work.moved, DType::bf16, layers);
+    if (p_.ep == 1 || memory_context_.routing.balancer != Balancer::eplb) continue;
+    add_copies(*moe, work.copies + experts_of_new_plans(*moe, work, real(p_.ep)), DType::bf16, layers);
     add_copies(*moe, work.copies, train_.gradient, layers);
   }
   if (!(reduced > Bytes{}) || group.size <= 1) return;

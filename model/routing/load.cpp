@@ -5,6 +5,7 @@
 
 #include "error.hpp"
 #include "routing/balancers.hpp"
+#include "routing/chance.hpp"
 #include "routing/imbalance.hpp"
 #include "routing/placement.hpp"
 
@@ -122,11 +123,6 @@ bool even(const Routing& routing) {
 
 }  // namespace
 
-double with_chance(double overload, const MoeFfn& moe, Balancer balancer, double tokens, double ranks) {
-  const double floor = random_overload(moe, tokens, ranks) - 1;
-  return 1 + std::hypot(overload - 1, floor * (balancer == Balancer::quantile ? std::sqrt(2.0) : 1));
-}
-
 ExpertLoad expert_load(const MoeFfn& moe, const Routing& routing, double tokens, double ranks) {
   ExpertLoad load;
   const auto experts = static_cast<double>(moe.experts), top_k = static_cast<double>(moe.top_k);
@@ -169,11 +165,7 @@ BalancerWork balancer_work(const MoeFfn& moe, const Routing& routing, double tok
       work.kept = bytes(DType::fp32, tokens * experts);
       work.reduced = bytes(DType::fp32, experts);
       break;
-    case Balancer::eplb:
-      work.copies = std::ceil(static_cast<double>(routing.redundant) / ranks);
-      // A new plan keeps a slot where it was by chance alone.
-      work.moved = (experts / ranks + work.copies) * (1 - 1 / ranks) / routing.rebalance_every;
-      break;
+    case Balancer::eplb: work.copies = std::ceil(static_cast<double>(routing.redundant) / ranks); break;
     case Balancer::dynamic: {
       if (!routing.drawn.shares || ranks <= 1) break;
       const ExpertShares& shares = *routing.drawn.shares;

@@ -40,9 +40,6 @@ double balanced_overload(const std::vector<double>& loads, const Routing& routin
 // The same of every drawn layer, ascending.
 std::vector<double> drawn_overloads(const MoeFfn& moe, const Routing& routing, std::size_t ranks);
 
-// Chance adds to preference in quadrature; prices fitted to one batch and used on another have twice its variance.
-double with_chance(double overload, const MoeFfn& moe, Balancer balancer, double tokens, double ranks);
-
 // `tokens` enter the whole expert-parallel group; `ranks` share the experts.
 ExpertLoad expert_load(const MoeFfn& moe, const Routing& routing, double tokens, double ranks);
 
@@ -52,8 +49,7 @@ struct BalancerWork {
   Bytes kept;                     // workspace
   Bytes reduced;                  // over all data-parallel ranks, once per step
   double copies = 0;              // of experts a rank holds beside its own
-  bool copies_each_pass = false;  // fetched for every micro-batch, their gradients sent home; else once per step
-  double moved = 0;               // experts a rank fetches because the plan changed, per step
+  bool copies_each_pass = false;  // fetched for every micro-batch, their gradients sent home; else they stay
 };
 BalancerWork balancer_work(const MoeFfn& moe, const Routing& routing, double tokens, double ranks);
 

@@ -67,7 +67,6 @@ Routing read_routing(ObjectReader reader, std::int64_t experts) {
   r.max_violation = reader.number_or("max_violation", 0, 1e6, published);
   r.capacity_factor = reader.number_or("capacity_factor", 0.01, 1e3, 1);
   r.redundant = reader.integer_or("redundant_experts", {0, 1 << 20}, 0);
-  r.rebalance_every = reader.number_or("rebalance_every", 1, 1e9, r.rebalance_every);
   const std::string path = r.popularity == Popularity::file ? reader.string("file") : "";
   if (path.empty()) reader.skip("file");
   reader.finish();
@@ -89,10 +88,7 @@ Json to_json(const Routing& r, const Json& given) {
   out["balancer"] = name(r.balancer);
   if (r.balancer == Balancer::aux_loss || r.balancer == Balancer::loss_free) out["max_violation"] = r.max_violation;
   if (r.balancer == Balancer::capacity) out["capacity_factor"] = r.capacity_factor;
-  if (r.balancer == Balancer::eplb) {
-    out["redundant_experts"] = r.redundant;
-    out["rebalance_every"] = r.rebalance_every;
-  }
+  if (r.balancer == Balancer::eplb) out["redundant_experts"] = r.redundant;
   return out;
 }
 

@@ -51,7 +51,6 @@ struct Routing {
   double max_violation = 0;    // what aux_loss and loss_free leave
   double capacity_factor = 1;  // rows kept of every expert, over the mean
   std::int64_t redundant = 0;  // expert slots beyond one each, of EPLB
-  double rebalance_every = 3000;  // steps between two plans of EPLB: vLLM's default (pull request 18343)
   SharedShares drawn{};        // of power_law, zipf, dirichlet and file
   bool operator==(const Routing&) const = default;
 };
