@@ -23,7 +23,6 @@ struct Request {
   ScenarioFlags flags;
   std::string scores;
   std::int64_t experts = 0, top_k = 8, ranks = 1, redundant = 0;
-  double tokens = 0;
   RouteSettings settings;
 };
 
@@ -38,7 +37,9 @@ struct Asked {
 };
 
 Asked asked_about(const Request& r) {
-  Asked asked{.scenario = {}, .moe = {.experts = r.experts, .top_k = r.top_k}, .ranks = static_cast<std::size_t>(r.ranks), .tokens = r.tokens};
+  Asked asked{.scenario = {}, .moe = {.experts = r.experts, .top_k = r.top_k}, .ranks = static_cast<std::size_t>(r.ranks)};
+  double of_device = static_cast<double>(r.flags.tokens.value_or(0));
+  asked.tokens = of_device * static_cast<double>(asked.ranks);
   if (r.flags.file.empty() && r.flags.model.empty()) return asked;
   asked.scenario = r.flags.scenario(r.flags.kind());
   const Scenario scenario = read_scenario(*asked.scenario, r.flags.origin());
@@ -49,8 +50,9 @@ Asked asked_about(const Request& r) {
   const Parallelism& p = scenario.parallelism;
   asked.ranks = static_cast<std::size_t>(p.ep);
   const TrainWorkload* train = std::get_if<TrainWorkload>(&scenario.workload);
-  if (train != nullptr && asked.tokens == 0)
-    asked.tokens = static_cast<double>(train->micro_batch * train->sequence * p.ep * p.etp) / static_cast<double>(p.cp * p.tp);
+  if (train != nullptr && of_device == 0)
+    of_device = static_cast<double>(train->micro_batch * train->sequence * p.etp) / static_cast<double>(p.cp * p.tp);
+  asked.tokens = of_device * static_cast<double>(asked.ranks);
   return asked;
 }
 
@@ -165,8 +167,6 @@ void add_route(CLI::App& app, Action& action) {
       ->check(CLI::Range(1, 1 << 16));
   command->add_option("--ranks", request->ranks, "that share the experts; 1 if left out")
       ->check(CLI::Range(1, 1 << 16));
-  command->add_option("--tokens", request->tokens, "that choose at a time on all ranks, whose chance is added to a distribution")
-      ->check(CLI::Range(1.0, 1e12));
   command->add_option("--iterations", request->settings.iterations, "of quantiles and Sinkhorn; 5 if left out")
       ->check(CLI::Range(0, 1000));
   command

@@ -988,7 +988,7 @@ assert rows["none"]["rank_overload"] > rows["aux_loss"]["rank_overload"] > rows[
 assert abs(rows["aux_loss"]["max_violation"] - 0.72) < 1e-9 and abs(rows["loss_free"]["max_violation"] - 0.04) < 1e-9
 assert rows["quantile"]["rank_overload"] == 1
 END
-  answers route --routing power-law:1.2 --experts 256 --ranks 32 --tokens 4096 --balancer quantile -o json
+  answers route --routing power-law:1.2 --experts 256 --ranks 32 --tokens 128 --balancer quantile -o json
   # Chance: 2.07 sqrt(4096 x 8/32 x 31/32 x 248/255 x 32/31) / 1024 = 0.0638, and sqrt(2) of it for last batch's prices.
   holds "($(number rank_overload) - 1 - sqrt(2) * 0.0638)^2 < 1e-6" "chance of 4,096 tokens under quantile prices"
 }
