@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "ops/builder.hpp"
+#include "ops/expert_copies.hpp"
 
 namespace moeline {
 namespace {
@@ -117,9 +118,7 @@ BalancerWork balancing(const DecoderContext& c, const MoeFfn& moe) {
 void fetch_copies(StepBuilder& b, const DecoderContext& c, const MoeFfn& moe, double times) {
   const BalancerWork work = balancing(c, moe);
   if (!work.copies_each_pass || work.copies <= 0) return;
-  const double parameters = 3 * real(c.model.hidden * moe.width) / real(c.parallelism.etp);
-  b.add("balancer", "copies of experts",
-        Collective{CollectiveKind::send_recv, times * work.copies * bf16(parameters), expert_group(c.parallelism)});
+  b.add("balancer", "copies of experts", expert_copies(c.model, moe, c.parallelism, times * work.copies, DType::bf16));
 }
 
 enum class Flow { to_experts, to_tokens };

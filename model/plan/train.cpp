@@ -10,8 +10,9 @@
 #include <unordered_map>
 
 #include "net/collectives.hpp"
-#include "plan/muon.hpp"
 #include "net/occupancy.hpp"
+#include "ops/expert_copies.hpp"
+#include "plan/muon.hpp"
 #include "plan/pass_times.hpp"
 #include "plan/parts.hpp"
 #include "plan/pipeline.hpp"
@@ -435,14 +436,27 @@ void Trainer::add_offload(TrainEvaluation& result, const LocalParameters& local)
   }
 }
 
-// Loads or prices of all layers of the stage, reduced in one message.
+// Of all layers of the stage: loads or prices, reduced in one message; and what EPLB moves, since a step changes weights:
+// copies get them anew and send their gradients home, and a new plan brings other experts.
 void Trainer::add_balancer(TrainEvaluation& result) const {
   const Group group = data_group(p_);
   Bytes reduced;
   const StageContent& stage = at(cut_.stages, result.busiest_stage);
+  const auto add_copies = [&](const MoeFfn& moe, double experts, DType type, double layers) {
+    if (experts <= 0) return;
+    BreakdownRow row = once("balancer", cost(expert_copies(model_, moe, p_, layers * experts, type), machine_.fabric, machine_.calibration));
+    row.lane = Lane::network;
+    add(result, row);
+  };
   for (std::size_t k = 0; k < stage.layers_of_kind.size(); ++k) {
     const MoeFfn* moe = std::get_if<MoeFfn>(&model_.kinds[k].ffn);
-    if (moe != nullptr) reduced += stage.layers_of_kind[k] * balancer_work(*moe, memory_context_.routing, 1, 1).reduced;
+    if (moe == nullptr) continue;
+    const BalancerWork work = balancer_work(*moe, memory_context_.routing, 1, real(p_.ep));
+    const double layers = stage.layers_of_kind[k];
+    reduced += layers * work.reduced;
+    if (p_.ep == 1 || memory_context_.routing.balancer != Balancer::eplb) continue;
+    add_copies(*moe, work.copies + experts_of_new_plans(*moe, work, real(p_.ep)), DType::bf16, layers);
+    add_copies(*moe, work.copies, train_.gradient, layers);
   }
   if (!(reduced > Bytes{}) || group.size <= 1) return;
   add(result, once("balancer", cost(Collective{CollectiveKind::all_reduce, reduced, group}, machine_.fabric, machine_.calibration)));

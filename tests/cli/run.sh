@@ -286,6 +286,20 @@ case_explain_ranks_inputs_parts_layouts_and_ops() {
   done
 }
 
+case_explain_says_how_much_of_the_step_is_imbalance() {
+  local balanced uneven
+  answers train "${small[@]}" -o json --quiet
+  balanced=$(number value)
+  answers train "${small[@]}" --routing overload:1.5 -o json --quiet
+  uneven=$(number value)
+  answers explain "${small[@]}" --routing overload:1.5
+  says '^  imbalance   [0-9.]+ % of the step: time with this routing less balanced$'
+  holds "($(sed -n 's/^  imbalance   \([0-9.]*\) .*/\1/p' out) - 100 * (1 - $balanced / $uneven))^2 < 0.0026" "share of imbalance"
+  holds "1 - $balanced / $uneven > 0.05" "half as many rows again are felt"
+  answers explain "${small[@]}"
+  ! grep -q imbalance out || problem "balanced routing has no imbalance"
+}
+
 case_explained_rates_of_bounds_add_up_to_minus_one() {
   command -v python3 >/dev/null || return 0
   answers explain "${small[@]}" --calibration none -o json
@@ -944,6 +958,18 @@ case_scores_that_cannot_be_used_are_refused_by_place() {
   printf '1,nan\n' >nan.csv
   : >empty.csv
   printf '\x93NUMPY\x01\x00\x02\x00{}' >short.npy
+  printf '1,2\n3,-inf\n' >infinite.csv
+  printf '1,x\n' >word.csv
+  printf '\x93NUMPY\x01\x00\x46\x00%-69s\n1234' "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 4), }" >cut.npy
+  printf '\x93NUMPY\x01\x00\x46\x00%-69s\n1234' "{'descr': '<f4', 'fortran_order': False, 'shape': (0, 4), }" >none.npy
+  printf '1,2,3,4\n' >four.csv
+  refuses 2 'token 1, expert 1 is not finite' route --scores infinite.csv --top-k 1
+  refuses 2 'word.csv:1:3: "x" is no number' route --scores word.csv --top-k 1
+  refuses 2 'cut.npy: holds 4 bytes, 2 x 4 float32 take 32' route --scores cut.npy --top-k 1
+  refuses 2 'none.npy: expected two dimensions, tokens by experts, neither empty' route --scores none.npy --top-k 1
+  refuses 2 'four.csv: scores of 4 experts, the model has 128' route --scores four.csv "${small[@]}"
+  refuses 2 '4 of 4 experts leaves nothing to choose' route --scores four.csv --top-k 4
+  refuses 2 'missing.npy: cannot be read' route --scores missing.npy --top-k 1
   refuses 2 'ragged.csv:2: 1 scores, the lines before have 2' route --scores ragged.csv --top-k 1
   refuses 2 'token 0, expert 1 is not finite' route --scores nan.csv --top-k 1
   refuses 2 'holds no scores' route --scores empty.csv --top-k 1
@@ -958,6 +984,24 @@ import json, sys
 rows = {r["balancer"]: r for r in json.load(open(sys.argv[1]))["balancers"]}
 assert rows["none"]["rank_overload"] > 2 and rows["eplb"]["rank_overload"] < 1.03 and rows["dynamic"]["rank_overload"] == 1
 assert rows["capacity"]["max_violation"] <= 0.25 + 1e-9 and rows["capacity"]["drop_rate"] > 0
+assert rows["none"]["rank_overload"] > rows["aux_loss"]["rank_overload"] > rows["loss_free"]["rank_overload"] > 1
+assert abs(rows["aux_loss"]["max_violation"] - 0.72) < 1e-9 and abs(rows["loss_free"]["max_violation"] - 0.04) < 1e-9
+assert rows["quantile"]["rank_overload"] == 1
+END
+  answers route --routing power-law:1.2 --experts 256 --ranks 32 --tokens 128 --balancer quantile -o json
+  # Chance: 2.07 sqrt(4096 x 8/32 x 31/32 x 248/255 x 32/31) / 1024 = 0.0638, and sqrt(2) of it for last batch's prices.
+  holds "($(number rank_overload) - 1 - sqrt(2) * 0.0638)^2 < 1e-6" "chance of 4,096 tokens under quantile prices"
+}
+
+case_a_balancer_shows_its_own_time_beside_the_step() {
+  command -v python3 >/dev/null || return 0
+  answers route "${small[@]}" --routing power-law:1.2 --redundant 8 -o json
+  python3 - out <<'END' || problem "route: times of steps and balancers"
+import json, sys
+rows = {r["balancer"]: r for r in json.load(open(sys.argv[1]))["balancers"]}
+assert rows["none"]["balancer_time_seconds"] == 0
+for paid in "aux_loss", "loss_free", "quantile", "eplb":
+    assert 0 < rows[paid]["balancer_time_seconds"] < rows[paid]["step_time_seconds"] < rows["none"]["step_time_seconds"], paid
 END
 }
 
