@@ -10,9 +10,11 @@
 #include "cli/asking.hpp"
 #include "cli/commands.hpp"
 #include "cli/scenario_flags.hpp"
+#include "cli/whole_file.hpp"
 #include "fit/answer.hpp"
 #include "reports/explanation.hpp"
 #include "reports/schedule_table.hpp"
+#include "reports/trace_json.hpp"
 
 namespace moeline {
 
@@ -34,11 +36,20 @@ Terminal terminal() {
   return {.color = color};
 }
 
+void write_trace(const ScenarioFlags& flags, const Scenario& scenario, const Calibration& calibration, const Evaluation& evaluation) {
+  auto traced = trace_of(scenario, calibration);
+  if (const Infeasible* why = std::get_if<Infeasible>(&traced)) throw SpecError("--trace", why->reason + "; " + why->advice);
+  StepTrace& trace = std::get<StepTrace>(traced);
+  trace.title = headline(evaluation, scenario);
+  write_whole(flags.trace, trace_json(trace));
+}
+
 int answer(const ScenarioFlags& flags, const std::string& kind) {
   const auto [asked, calibration, outcome] = answer_to(flags.scenario(kind), flags.origin());
   const Scenario& scenario = *asked;
   if (const Infeasible* why = std::get_if<Infeasible>(&outcome)) return say_infeasible(*why, flags.output(), flags.origin());
   const Evaluation& evaluation = std::get<Evaluation>(outcome);
+  if (!flags.trace.empty()) write_trace(flags, scenario, calibration, evaluation);
   std::vector<std::string> help;
   const TrainEvaluation* train = std::get_if<TrainEvaluation>(&evaluation.answer);
   if (train != nullptr && flags.output() == Format::table) {
@@ -69,6 +80,7 @@ int compare_schedules(ScenarioFlags flags) {
   if (flags.output() != Format::table && flags.output() != Format::json) {
     throw SpecError("--schedule all", "is written as table or json");
   }
+  if (!flags.trace.empty()) throw SpecError("--trace", "draws one schedule, not all");
   flags.schedule.clear();
   const Json scenario = flags.scenario("train");
   const bool cut = scenario["workload"].is_object() && scenario["workload"].contains("pipeline_layout");
@@ -100,6 +112,7 @@ void add_train(CLI::App& app, Action& action) {
   auto flags = std::make_shared<ScenarioFlags>();
   flags->add_to(*command);
   flags->add_training_to(*command);
+  flags->add_trace_to(*command);
   command->get_option("--schedule")->description("gpipe, 1f1b, interleaved_1f1b, zb_h1, zb_h2, zb_v, dualpipe, dualpipe_v, or all: compares them");
   command->callback([flags, &action] {
     action = [flags] { return flags->schedule == "all" ? compare_schedules(*flags) : answer(*flags, "train"); };
@@ -112,6 +125,7 @@ void add_layer(CLI::App& app, Action& action) {
   auto flags = std::make_shared<ScenarioFlags>();
   flags->add_to(*command);
   command->add_option("--tokens", flags->tokens, "tokens per device");
+  flags->add_trace_to(*command);
   command->callback([flags, &action] { action = [flags] { return answer(*flags, "layer"); }; });
 }
 

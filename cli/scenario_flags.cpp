@@ -72,6 +72,10 @@ void ScenarioFlags::add_training_to(CLI::App& command) {
   command.add_option("--recompute", recompute, "none, selective, full, or a list: mla_up_proj,moe_act");
 }
 
+void ScenarioFlags::add_trace_to(CLI::App& command) {
+  command.add_option("--trace", trace, "writes when everything runs to this file, for Perfetto or chrome://tracing");
+}
+
 void ScenarioFlags::add_workload_to(CLI::App& command) {
   add_training_to(command);
   command.add_option("--tokens", tokens, "asks about one layer: tokens per device");

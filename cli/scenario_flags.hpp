@@ -16,7 +16,7 @@ class App;
 namespace moeline {
 
 struct ScenarioFlags {
-  std::string file, model, hardware, recipe, parallel, routing, balancer, calibration, recompute, schedule, format = "table";
+  std::string file, model, hardware, recipe, parallel, routing, balancer, calibration, recompute, schedule, trace, format = "table";
   std::optional<std::int64_t> devices, sequence, global_batch, micro_batch, tokens;
   std::vector<std::string> set;
   bool quiet = false;
@@ -24,6 +24,7 @@ struct ScenarioFlags {
   void add_to(CLI::App& command, const std::vector<std::string>& formats = {"table", "json", "csv", "md"});
   // Flags of a training step; of either workload, for commands that take both.
   void add_training_to(CLI::App& command);
+  void add_trace_to(CLI::App& command);
   void add_workload_to(CLI::App& command);
   // The workload that file and flags ask about: "layer", or "train" if they do not say.
   std::string kind() const;

@@ -5,13 +5,6 @@
 namespace moeline {
 namespace {
 
-// A product that adds to the gradient buffer, or the embedding's rows that do.
-bool makes_weight_gradient(const Op& op) {
-  if (const Gemm* gemm = std::get_if<Gemm>(&op.work)) return gemm->accumulate;
-  if (const GroupedGemm* gemm = std::get_if<GroupedGemm>(&op.work)) return gemm->accumulate;
-  return op.phase == Phase::backward && op.group == "embedding";
-}
-
 PricedPass part_pass(const Step& step, const Machine& machine, Breakdown& names) {
   const StepCost cost = step_cost(step, machine);
   PricedPass pass{.time = cost.breakdown.exposed(), .exchange = {}, .network = {}, .weight = {}, .rows = cost.breakdown.rows(), .places = {}};
@@ -29,6 +22,12 @@ PricedPass part_pass(const Step& step, const Machine& machine, Breakdown& names)
 }
 
 }  // namespace
+
+bool makes_weight_gradient(const Op& op) {
+  if (const Gemm* gemm = std::get_if<Gemm>(&op.work)) return gemm->accumulate;
+  if (const GroupedGemm* gemm = std::get_if<GroupedGemm>(&op.work)) return gemm->accumulate;
+  return op.phase == Phase::backward && op.group == "embedding";
+}
 
 StepParts step_parts(const DecoderContext& c, const Machine& machine) {
   StepParts parts;

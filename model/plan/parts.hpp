@@ -41,6 +41,9 @@ struct StepParts {
   const Breakdown& names(bool is_forward) const { return is_forward ? forward_names : backward_names; }
 };
 
+// Nothing within the step waits for it: a product that adds to the gradient buffer, or the embedding's rows that do.
+bool makes_weight_gradient(const Op& op);
+
 StepParts step_parts(const DecoderContext& context, const Machine& machine);
 
 // visit(part, times): what a stage or chunk is a sum of.

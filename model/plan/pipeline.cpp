@@ -14,13 +14,6 @@ constexpr double kNever = std::numeric_limits<double>::infinity();
 
 std::size_t count(std::int64_t number) { return static_cast<std::size_t>(number); }
 
-// Micro-batches enter at chunk 0, and where they run both ways, the other half of them at the middle of the list.
-bool enters(const PipelineProblem& p, std::int64_t chunk) {
-  return chunk == 0 || (runs_both_ways(p.schedule) && chunk == p.stages);
-}
-bool leaves(const PipelineProblem& p, std::int64_t chunk) {
-  return chunk + 1 == p.stages * p.chunks_per_stage || (runs_both_ways(p.schedule) && chunk + 1 == p.stages);
-}
 bool turns(const PipelineProblem& p, std::int64_t chunk) {  // hands over to its own stage
   return p.stages == 1 || (is_folded(p.schedule) && chunk + 1 == p.stages);
 }
@@ -35,7 +28,7 @@ std::vector<Durations> durations(const PipelineProblem& p) {
   for (std::int64_t c = 0; c < static_cast<std::int64_t>(p.chunks.size()); ++c) {
     const ChunkTimes& times = p.chunks[count(c)];
     const double transfer = p.transfer_occupies ? p.transfer.in(second) : 0;
-    const double on = leaves(p, c) || turns(p, c) ? 0 : transfer, back = enters(p, c) || turns(p, c - 1) ? 0 : transfer;
+    const double on = p.leaves(c) || turns(p, c) ? 0 : transfer, back = p.enters(c) || turns(p, c - 1) ? 0 : transfer;
     const double backward = times.backward.in(second) + back, weight = times.weight.in(second);
     // The backward half of a pair sends as often as this chunk's own would: the other direction passes the same stages.
     list.push_back({times.forward.in(second) + on, backward, backward - weight, weight, times.paired.in(second) + on + back});
@@ -126,11 +119,11 @@ class Simulation {
     const std::size_t place = count(chunk) * micro_batches_;
     Own own{.lengths = durations_[count(chunk)], .forward_done = forward_done_.data() + place,
             .backward_done = backward_done_.data() + place};
-    if (!enters(problem_, chunk)) {
+    if (!problem_.enters(chunk)) {
       own.input = own.forward_done - micro_batches_;
       own.input_wait = turns(problem_, chunk - 1) ? 0 : wait_;
     }
-    if (!leaves(problem_, chunk)) {
+    if (!problem_.leaves(chunk)) {
       own.gradient = own.backward_done + micro_batches_;
       own.gradient_wait = turns(problem_, chunk) ? 0 : wait_;
     }  // the last chunk's own forward lies before it in the order
@@ -264,6 +257,11 @@ std::int64_t PipelineProblem::chunk_at(std::int64_t stage, std::int64_t own) con
   // Chunk 0 of a stage is of the direction that enters on its side.
   if (runs_both_ways(schedule)) return (own == 0) == (2 * stage < stages) ? stage : 2 * stages - 1 - stage;
   return own * stages + stage;
+}
+
+bool PipelineProblem::enters(std::int64_t chunk) const { return chunk == 0 || (runs_both_ways(schedule) && chunk == stages); }
+bool PipelineProblem::leaves(std::int64_t chunk) const {
+  return chunk + 1 == stages * chunks_per_stage || (runs_both_ways(schedule) && chunk + 1 == stages);
 }
 
 PipelineResult simulate(const PipelineProblem& p) {

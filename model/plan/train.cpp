@@ -200,6 +200,7 @@ class Trainer {
   // Fills the pipeline problem; the time its busiest stage computes.
   Seconds price_stages(Seconds message_time);
   void run(TrainEvaluation& result) const;
+  const PipelineProblem& pipeline() const { return pipeline_; }
 
  private:
   double in_flight(std::int64_t stage) const { return chunks_in_flight(pipeline_.shape(), stage); }
@@ -468,7 +469,17 @@ StepAnswer TrainingSteps::evaluate(const StepQuestion& question) {
   return *evaluate(question, std::numeric_limits<double>::infinity() * second);
 }
 
-std::optional<StepAnswer> TrainingSteps::evaluate(const StepQuestion& q, Seconds most) {
+std::optional<StepAnswer> TrainingSteps::evaluate(const StepQuestion& q, Seconds most) { return step(q, most, nullptr); }
+
+std::variant<PricedStep, Infeasible> TrainingSteps::priced(const StepQuestion& question) {
+  PricedStep drawn;
+  StepAnswer answer = *step(question, std::numeric_limits<double>::infinity() * second, &drawn);
+  if (Infeasible* why = std::get_if<Infeasible>(&answer)) return std::move(*why);
+  drawn.answer = std::get<TrainEvaluation>(std::move(answer));
+  return drawn;
+}
+
+std::optional<StepAnswer> TrainingSteps::step(const StepQuestion& q, Seconds most, PricedStep* drawn) {
   if (auto why = check_batch(q)) return *std::move(why);
   Shared& known = shared(q);
   auto cut = known.cut(q);
@@ -483,6 +494,10 @@ std::optional<StepAnswer> TrainingSteps::evaluate(const StepQuestion& q, Seconds
   }
   if (trainer.price_stages(message) > most) return std::nullopt;
   trainer.run(result);
+  if (drawn != nullptr) {
+    drawn->pipeline = trainer.pipeline();
+    drawn->chunks = std::get<Cut*>(cut)->chunks;
+  }
   if (!known.flops_per_token) known.flops_per_token = model_flops_per_token(model_, real(q.train.sequence), q.train.mtp_layers);
   const std::int64_t devices = q.parallelism.ranks_per_stage() * q.parallelism.pp;
   add_rates(cluster_, devices, mfu_format(q.recipe), q.train, *known.flops_per_token, result);
