@@ -5,6 +5,7 @@
 
 #include "error.hpp"
 #include "ops/decoder.hpp"
+#include "plan/parts.hpp"
 #include "plan/train.hpp"
 
 namespace moeline {
