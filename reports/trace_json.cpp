@@ -88,18 +88,18 @@ class Writer {
   }
 
   void rest(std::size_t stage) {
-    Seconds at;
+    // Where stages need not stop together, each ends its step a step after it began.
+    Seconds last;
+    for (const auto& list : trace_.stages) last = max(last, list.back().finish);
+    const bool apart = last > (1 + 1e-9) * trace_.makespan;
+    Seconds at = apart ? stage_at(stage).front().start : Seconds{};
     const auto lay = [&](const TracedRest& one) {
       const Seconds end = at + one.length;
       slice(stage, kRest, std::string(one.name), "rest", at, end, fmt::format(R"("lane":"{}")", moeline::name(one.lane)));
       at = end;
     };
     for (const TracedRest& one : trace_.before) lay(one);
-    // Where stages need not stop together, each ends its step a step after it began.
-    Seconds last;
-    for (const auto& list : trace_.stages) last = max(last, list.back().finish);
-    const bool apart = last > (1 + 1e-9) * trace_.makespan;
-    at += trace_.makespan + (apart ? stage_at(stage).front().start : Seconds{});
+    at += trace_.makespan;
     for (const TracedRest& one : trace_.after) lay(one);
   }
 
