@@ -12,7 +12,10 @@
 #include "cli/scenario_flags.hpp"
 #include "cli/whole_file.hpp"
 #include "fit/answer.hpp"
+#include "plan/what_fits.hpp"
 #include "reports/explanation.hpp"
+#include "reports/memory_table.hpp"
+#include "units_text.hpp"
 #include "reports/schedule_table.hpp"
 #include "reports/trace_json.hpp"
 
@@ -44,10 +47,26 @@ void write_trace(const ScenarioFlags& flags, const Scenario& scenario, const Cal
   write_whole(flags.trace, trace_json(trace));
 }
 
-int answer(const ScenarioFlags& flags, const std::string& kind) {
+constexpr std::size_t kFitting = 3;  // changes named
+
+Infeasible with_what_fits(Infeasible why, const Scenario& scenario, const Calibration& calibration) {
+  if (!why.need) return why;
+  std::string list;
+  for (const FittingChange& change : what_fits(scenario, calibration, kFitting)) {
+    list += fmt::format("{}{} ({})", list.empty() ? "fits with " : ", or ", change.change, format(change.need));
+  }
+  why.advice = list.empty() ? why.advice + "; no two changes make it fit: `moeline search` looks further" : list;
+  return why;
+}
+
+}  // namespace
+
+int answer(const ScenarioFlags& flags, const std::string& kind, bool memory) {
   const auto [asked, calibration, outcome] = answer_to(flags.scenario(kind), flags.origin());
   const Scenario& scenario = *asked;
-  if (const Infeasible* why = std::get_if<Infeasible>(&outcome)) return say_infeasible(*why, flags.output(), flags.origin());
+  if (const Infeasible* why = std::get_if<Infeasible>(&outcome)) {
+    return say_infeasible(with_what_fits(*why, scenario, calibration), flags.output(), flags.origin());
+  }
   const Evaluation& evaluation = std::get<Evaluation>(outcome);
   if (!flags.trace.empty()) write_trace(flags, scenario, calibration, evaluation);
   std::vector<std::string> help;
@@ -56,6 +75,7 @@ int answer(const ScenarioFlags& flags, const std::string& kind) {
     help = best_changes(effects(varied_question(scenario, calibration, evaluation)), {});
   }
   fmt::print("{}", render(evaluation, scenario, flags.output(), terminal(), help));
+  if (memory && train != nullptr && flags.output() == Format::table) fmt::print("\n{}", memory_text(*train, scenario));
   if (flags.output() != Format::table && !flags.quiet) {
     for (const Warning& warning : evaluation.warnings) {
       fmt::print(stderr, "moeline: {}: {}\n", warning.message, warning.advice);
@@ -63,6 +83,8 @@ int answer(const ScenarioFlags& flags, const std::string& kind) {
   }
   return kAnswered;
 }
+
+namespace {
 
 // The scenario under one schedule, with as many chunks a stage as that runs; a given cut stays where it has that many.
 Json under(Json scenario, Schedule schedule) {
@@ -114,8 +136,10 @@ void add_train(CLI::App& app, Action& action) {
   flags->add_training_to(*command);
   flags->add_trace_to(*command);
   command->get_option("--schedule")->description("gpipe, 1f1b, interleaved_1f1b, zb_h1, zb_h2, zb_v, dualpipe, dualpipe_v, or all: compares them");
-  command->callback([flags, &action] {
-    action = [flags] { return flags->schedule == "all" ? compare_schedules(*flags) : answer(*flags, "train"); };
+  auto memory = std::make_shared<bool>(false);
+  command->add_flag("--memory", *memory, "what every stage holds, and the stage that binds tensor by tensor (with -o json always)");
+  command->callback([flags, memory, &action] {
+    action = [flags, memory] { return flags->schedule == "all" ? compare_schedules(*flags) : answer(*flags, "train", *memory); };
   });
 }
 
@@ -126,7 +150,7 @@ void add_layer(CLI::App& app, Action& action) {
   flags->add_to(*command);
   command->add_option("--tokens", flags->tokens, "tokens per device");
   flags->add_trace_to(*command);
-  command->callback([flags, &action] { action = [flags] { return answer(*flags, "layer"); }; });
+  command->callback([flags, &action] { action = [flags] { return answer(*flags, "layer", false); }; });
 }
 
 }  // namespace moeline

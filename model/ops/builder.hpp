@@ -7,7 +7,11 @@ namespace moeline {
 
 class StepBuilder {
  public:
-  StepBuilder(Phase phase, const Recipe& recipe) : phase_(phase), recipe_(recipe) { step_.reserve(kUsual); }
+  // Into the memory of `reused`, whose ops are forgotten.
+  StepBuilder(Phase phase, const Recipe& recipe, Step reused = {}) : phase_(phase), recipe_(recipe), step_(std::move(reused)) {
+    step_.clear();
+    step_.reserve(kUsual);
+  }
 
   // The next op of the chain; collectives and exchanges go to the network lane by themselves.
   void add(std::string_view group, std::string_view name, const Work& work, Part part = Part::other);
@@ -64,6 +68,8 @@ class StepBuilder {
 inline Bytes bf16(double elements) { return bytes(DType::bf16, elements); }
 
 // Norm over `elements`: forward reads and writes once, backward reads the input and the gradient and writes one.
+// Two tensors added; with dropout a mask of a byte goes out too.
+Elementwise residual(const DecoderContext& context, double elements);
 Elementwise norm_forward(double elements);
 Elementwise norm_backward(double elements);
 

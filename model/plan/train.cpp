@@ -3,12 +3,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <deque>
 #include <limits>
 #include <unordered_map>
 
 #include "net/collectives.hpp"
+#include "plan/muon.hpp"
 #include "net/occupancy.hpp"
 #include "plan/pass_times.hpp"
 #include "plan/parts.hpp"
@@ -38,12 +40,16 @@ struct PartsKey {
 
   explicit PartsKey(const StepQuestion& q) : recipe(q.recipe), routing(q.routing), parallelism(q.parallelism), train(q.train) {
     parallelism.pp = parallelism.vpp = parallelism.dp = parallelism.zero = 1;
+    parallelism.shard = 0;
     parallelism.requested_dp.reset();
     parallelism.schedule = Schedule::one_f_one_b;
     train.global_batch = 0;
     train.pipeline_layout.clear();
     train.overlap = train.overlap & EnumSet<Overlap>{Overlap::tp, Overlap::shared_expert};
     train.overlap_given = train.transport_given = false;
+    train.offload_layers = 0;
+    train.offload_optimizer = 0;
+    train.run.reset();
   }
   bool operator==(const PartsKey&) const = default;
 };
@@ -118,17 +124,26 @@ std::variant<Chunks, Infeasible> TrainingSteps::Shared::chunks(const StepQuestio
   return default_chunks(context.model, mtp, count, *even_);
 }
 
+// Block recomputation takes the first layers of every chunk.
+double recomputed_share(const TrainWorkload& train, const StageContent& chunk) {
+  if (train.recompute_method != RecomputeMethod::block) return 1;
+  return std::min(1.0, real(train.recompute_layers) / std::max(1.0, real(chunk.layers())));
+}
+
 StageContent whole_stage(const Chunks& chunks, const PipelineProblem& pipeline, std::int64_t stage) {
   const auto chunk = [&](std::int64_t own) -> const StageContent& {
     return chunks[static_cast<std::size_t>(pipeline.chunk_at(stage, own)) % chunks.size()];
   };
   StageContent whole = chunk(0);
+  double again = whole.recomputed * real(whole.layers());  // layers
   for (std::int64_t own = 1; own < pipeline.chunks_per_stage; ++own) {
     for (std::size_t k = 0; k < whole.layers_of_kind.size(); ++k) whole.layers_of_kind[k] += chunk(own).layers_of_kind[k];
     whole.mtp_modules += chunk(own).mtp_modules;
     whole.embedding |= chunk(own).embedding;
     whole.head |= chunk(own).head;
+    again += chunk(own).recomputed * real(chunk(own).layers());
   }
+  if (whole.layers() > 0) whole.recomputed = again / real(whole.layers());
   return whole;
 }
 
@@ -149,6 +164,7 @@ std::variant<Cut*, Infeasible> TrainingSteps::Shared::cut(const StepQuestion& q)
                                      .chunks = std::get<Chunks>(std::move(cut_up)), .stages = {}, .chunk_sums = {},
                                      .stage_sums = {}, .words = {}});
   StageCut words{.layout = p.pp * p.vpp > 1 ? layout_text(made.chunks) : "", .stage_layers = {}};
+  for (StageContent& chunk : made.chunks) chunk.recomputed = recomputed_share(context.train, chunk);
   for (const StageContent& chunk : made.chunks) made.chunk_sums.push_back(chunk_sum(parts(), context.model, chunk));
   const PipelineProblem pipeline = pipeline_of(p, 1);
   for (std::int64_t stage = 0; stage < p.pp; ++stage) {
@@ -183,13 +199,16 @@ std::string memory_advice(std::string_view largest) {
   return "raise ep, tp or pp, or zero to 3";
 }
 
+// {inside one copy, across copies} of dense and of expert parameters.
+using ReductionGroups = std::array<std::pair<Group, Group>, 2>;
+
 // One question, answered from what is shared.
 class Trainer {
  public:
   Trainer(const StepQuestion& question, const ModelSpec& model, const Machine& machine, const ModelMemory& memory, const StepParts& parts,
-          Cut& cut)
+          Cut& cut, std::optional<BytesPerSecond> host_link)
       : p_(question.parallelism), train_(question.train), recipe_(question.recipe), model_(model), machine_(machine),
-        memory_context_{model, p_, recipe_, question.routing, train_}, memory_(memory), parts_(parts), cut_(cut) {
+        memory_context_{model, p_, recipe_, question.routing, train_}, memory_(memory), parts_(parts), cut_(cut), host_link_(host_link) {
     pipeline_ = pipeline_of(p_, train_.global_batch / (p_.dp * train_.micro_batch));
     for (std::int64_t stage = 0; stage < p_.pp; ++stage) {
       at(cut_.stages, stage).micro_batches = in_flight(stage) / real(pipeline_.chunks_per_stage);
@@ -216,6 +235,9 @@ class Trainer {
   Bytes gathered_weights(double parameters, const LocalParameters& local) const;
   void add_reductions(TrainEvaluation& result, const LocalParameters& local) const;
   void add_optimizer(TrainEvaluation& result, const LocalParameters& local) const;
+  void add_offload(TrainEvaluation& result, const LocalParameters& local) const;
+  double owned(const LocalParameters& local) const;
+  ReductionGroups reduction_groups() const;
   void add_balancer(TrainEvaluation& result) const;
   void add(TrainEvaluation& result, const BreakdownRow& row) const {
     if (!is_free(machine_, row.name)) result.breakdown.add(row);
@@ -230,6 +252,7 @@ class Trainer {
   const ModelMemory& memory_;
   const StepParts& parts_;
   Cut& cut_;
+  std::optional<BytesPerSecond> host_link_;
   PipelineProblem pipeline_;
 };
 
@@ -238,6 +261,7 @@ std::optional<Infeasible> Trainer::check_memory(TrainEvaluation& result) const {
   Bytes need;
   for (std::int64_t stage = 0; stage < p_.pp; ++stage) {
     const Bytes candidate = required(memory_context_, memory_, at(cut_.stages, stage));
+    result.stage_memory.push_back(candidate);
     if (stage == 0 || candidate > need) {
       need = candidate;
       result.memory_stage = stage;
@@ -320,6 +344,14 @@ Bytes Trainer::gathered_weights(double parameters, const LocalParameters& local)
   return bytes(DType::bf16, (1 - share) * parameters) + bytes(recipe_.weight, share * parameters);
 }
 
+// Who reduces the gradients of dense and of expert parameters: inside one copy of a shard group, and across its replicas.
+ReductionGroups Trainer::reduction_groups() const {
+  const Group replicas = replica_group(p_), experts = expert_data_group(p_);
+  const std::int64_t expert_shard = std::max<std::int64_t>(1, experts.size / replicas.size);
+  return {{{shard_group(p_), replicas},
+           {{expert_shard, experts.stride}, {experts.size / expert_shard, experts.stride * expert_shard}}}};
+}
+
 void Trainer::add_reductions(TrainEvaluation& result, const LocalParameters& local) const {
   const auto exposed = [&](bool forward) {
     Seconds sum;
@@ -331,37 +363,77 @@ void Trainer::add_reductions(TrainEvaluation& result, const LocalParameters& loc
   };
   const Seconds forward = exposed(true), backward = exposed(false);
   const double m = real(pipeline_.micro_batches);
-  const Calibration& fit = machine_.calibration;
   const bool reduce_hidden = train_.overlap.contains(Overlap::dp_reduce);
   const bool gather_hidden = train_.overlap.contains(Overlap::param_gather);
   const double reductions = p_.zero >= 2 ? m : 1, gathers = p_.zero == 3 ? 2 * m : 1;
   Seconds cover_reduce = p_.zero >= 2 ? m * backward : backward, cover_gather = p_.zero == 3 ? m * (forward + backward) : forward;
-  for (const auto& [parameters, group] : {std::pair{local.dense, data_group(p_)}, std::pair{local.expert, expert_data_group(p_)}}) {
-    if (group.size <= 1 || parameters <= 0) continue;
-    const double buckets = parameters / kBucket;
-    const auto kind = p_.zero == 0 ? CollectiveKind::all_reduce : CollectiveKind::reduce_scatter;
-    const OpCost reduce = cost(Collective{kind, bytes(train_.gradient, parameters), group}, machine_.fabric, fit);
-    const BreakdownRow reduction = behind("gradient reduction", "backward", reduce, reductions, cover_reduce, reduce_hidden, buckets);
-    add(result, reduction);
-    cover_reduce = max(Seconds{}, cover_reduce - (reduction.seconds - reduction.exposed));
-    if (p_.zero == 0) continue;
-    const OpCost gather = cost(Collective{CollectiveKind::all_gather, gathered_weights(parameters, local), group}, machine_.fabric, fit);
-    const BreakdownRow row = behind("parameter gather", "forward", gather, gathers, cover_gather, gather_hidden, buckets);
+  const auto reduce = [&](CollectiveKind kind, double parameters, Group group) {
+    if (group.size <= 1) return;
+    const OpCost cost = moeline::cost(Collective{kind, bytes(train_.gradient, parameters), group}, machine_.fabric, machine_.calibration);
+    const BreakdownRow row = behind("gradient reduction", "backward", cost, reductions, cover_reduce, reduce_hidden, parameters / kBucket);
+    add(result, row);
+    cover_reduce = max(Seconds{}, cover_reduce - (row.seconds - row.exposed));
+  };
+  const ReductionGroups groups = reduction_groups();
+  for (const auto& [parameters, group] : {std::pair{local.dense, groups[0]}, std::pair{local.expert, groups[1]}}) {
+    if (parameters <= 0) continue;
+    const auto [shard, replicas] = group;
+    reduce(p_.zero == 0 ? CollectiveKind::all_reduce : CollectiveKind::reduce_scatter, parameters, shard);
+    reduce(CollectiveKind::all_reduce, parameters / real(shard.size), replicas);
+    if (p_.zero == 0 || shard.size <= 1) continue;
+    const OpCost gather = cost(Collective{CollectiveKind::all_gather, gathered_weights(parameters, local), shard}, machine_.fabric,
+                               machine_.calibration);
+    const BreakdownRow row = behind("parameter gather", "forward", gather, gathers, cover_gather, gather_hidden, parameters / kBucket);
     add(result, row);
     cover_gather = max(Seconds{}, cover_gather - (row.seconds - row.exposed));
   }
 }
 
+double Trainer::owned(const LocalParameters& local) const {
+  if (p_.zero == 0) return local.dense + local.expert;
+  const ReductionGroups groups = reduction_groups();
+  return local.dense / real(groups[0].first.size) + local.expert / real(groups[1].first.size);
+}
+
 void Trainer::add_optimizer(TrainEvaluation& result, const LocalParameters& local) const {
-  const double owned = p_.zero >= 1 ? local.dense / real(data_group(p_).size) + local.expert / real(expert_data_group(p_).size)
-                                    : local.dense + local.expert;
   // States are read and written, the gradient read twice (norm, update), the weight written.
-  const Bytes states = owned * optimizer_bytes_per_parameter(train_.optimizer);
-  add(result, once("optimizer", cost(Elementwise{states + 2 * bytes(train_.gradient, owned), states + bytes(DType::bf16, owned)}, machine_)));
+  const double here = (1 - train_.offload_optimizer) * owned(local);
+  const Bytes states = here * optimizer_bytes_per_parameter(train_);
+  add(result, once("optimizer", cost(Elementwise{states + 2 * bytes(train_.gradient, here), states + bytes(DType::bf16, here)}, machine_)));
+  if (train_.optimizer == Optimizer::muon) {
+    const DecoderContext context{model_, p_, recipe_, memory_context_.routing, real(train_.micro_batch), real(train_.sequence), train_};
+    const double share = owned(local) / (local.dense + local.expert);
+    add(result, once("Newton-Schulz", newton_schulz(context, at(cut_.stages, result.busiest_stage), share, machine_)));
+  }
   if (local.quantised <= 0 || recipe_.weights_made != Made::optimizer_step) return;
   const DType type = bits(recipe_.expert) < 16 ? recipe_.expert : recipe_.linear;
   add(result, once("quantise weights", cost(Quantize{.elements = local.quantised, .to = type, .copies = recipe_.transposed_weight ? 2.0 : 1.0,
                                                      .kernels = recipe_.kernels}, machine_)));
+}
+
+// Activations leave behind their forward and come back behind the backward before theirs; of states on the host the gradient
+// goes down and the weight comes up, with nothing to hide behind.
+void Trainer::add_offload(TrainEvaluation& result, const LocalParameters& local) const {
+  const auto moved = [&](Bytes bytes) { return OpCost{.bytes = bytes, .time = bytes / *host_link_, .spread = 0.1, .bound_by = "host link", .source = Source::bound}; };
+  if (train_.offload_layers > 0) {
+    const StageContent& stage = at(cut_.stages, result.busiest_stage);
+    TrainWorkload kept = train_;
+    kept.offload_layers = 0;
+    StageContent one = stage;
+    one.micro_batches = 1;
+    const MemoryContext context{model_, p_, recipe_, memory_context_.routing, kept};
+    const double share = std::min(1.0, real(train_.offload_layers) / std::max(1.0, real(stage.layers())));
+    const OpCost one_way = moved(share * footprint(context, memory_, one).of("activations"));
+    const double m = real(pipeline_.micro_batches);
+    for (const bool forward : {true, false}) {
+      const Seconds cover = m * at(cut_.stage_sums, result.busiest_stage).pass(forward).time;
+      add(result, behind("activation offload", forward ? "forward" : "backward", one_way, m, cover, true, real(stage.layers())));
+    }
+  }
+  if (train_.offload_optimizer > 0) {
+    const double there = train_.offload_optimizer * owned(local);
+    add(result, once("optimizer offload", moved(bytes(train_.gradient, there) + bytes(DType::bf16, there))));
+  }
 }
 
 // Loads or prices of all layers of the stage, reduced in one message.
@@ -396,6 +468,7 @@ void Trainer::run(TrainEvaluation& result) const {
   const LocalParameters local = local_parameters(memory_context_, memory_, at(cut_.stages, result.busiest_stage));
   add_reductions(result, local);
   add_optimizer(result, local);
+  add_offload(result, local);
   add_balancer(result);
   result.step = range_of(result.breakdown);
   result.parallelism = p_;
@@ -459,7 +532,8 @@ TrainingSteps::Shared& TrainingSteps::shared(const StepQuestion& question) {
 }
 
 Bytes TrainingSteps::least_memory(const StepQuestion& q) {
-  StageContent whole{.layers_of_kind = std::vector<int>(model_.kinds.size(), 0), .mtp_modules = 0, .embedding = false, .head = false, .micro_batches = 0};
+  StageContent whole{.micro_batches = 0};
+  whole.layers_of_kind.assign(model_.kinds.size(), 0);
   for (const int kind : model_.layers) ++whole.layers_of_kind[static_cast<std::size_t>(kind)];
   const Footprint all = footprint({model_, q.parallelism, q.recipe, q.routing, q.train}, shared(q).memory, whole);
   return (all.of("weights") + all.of("gradients") + all.of("optimizer")) / real(q.parallelism.pp);
@@ -484,7 +558,12 @@ std::optional<StepAnswer> TrainingSteps::step(const StepQuestion& q, Seconds mos
   Shared& known = shared(q);
   auto cut = known.cut(q);
   if (Infeasible* why = std::get_if<Infeasible>(&cut)) return std::move(*why);
-  Trainer trainer(q, model_, machine_, known.memory, known.parts(), *std::get<Cut*>(cut));
+  std::optional<BytesPerSecond> host_link;
+  if (cluster_.node) host_link = cluster_.node->host_link.value;
+  if (!host_link && (q.train.offload_layers > 0 || q.train.offload_optimizer > 0)) {
+    return StepAnswer(Infeasible{"offloading, and the hardware profile names no link to the host", "give node/host_link, or offload nothing"});
+  }
+  Trainer trainer(q, model_, machine_, known.memory, known.parts(), *std::get<Cut*>(cut), host_link);
   TrainEvaluation result;
   if (auto why = trainer.check_memory(result)) return *std::move(why);
   Seconds message;

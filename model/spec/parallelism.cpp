@@ -10,7 +10,7 @@ namespace moeline {
 namespace {
 
 constexpr IntegerRange kDegree{1, 1 << 20};  // tp x cp x pp stays below 2^63
-const std::vector<std::string> kKeys{"tp", "pp", "vpp", "ep", "etp", "cp", "dp", "zero", "schedule"};
+const std::vector<std::string> kKeys{"tp", "pp", "vpp", "ep", "etp", "cp", "dp", "zero", "shard", "schedule"};
 
 std::optional<std::int64_t> whole_number(std::string_view text) {
   std::int64_t value = 0;
@@ -66,6 +66,8 @@ Parallelism read_parallelism(ObjectReader reader) {
   p.etp = reader.integer_or("etp", kDegree, 1);
   p.cp = reader.integer_or("cp", kDegree, 1);
   p.zero = static_cast<int>(reader.integer_or("zero", {0, 3}, 1));
+  p.shard = reader.integer_or("shard", kDegree, 0);
+  if (p.shard > 0 && p.zero != 3) reader.fail("shard", "shards weights, gradients and optimiser states: set zero to 3");
   reader.skip("dp");
   if (reader.has("dp")) {
     const Json& dp = reader.any("dp");
@@ -132,6 +134,10 @@ std::optional<Infeasible> resolve(Parallelism& p, std::int64_t devices, const Mo
     return Infeasible{fmt::format("tp x cp x pp x dp = {} uses {} devices of {}", cut * p.dp, cut * p.dp, devices),
                       fmt::format("set dp=auto, which is {} here, or change devices", devices / cut)};
   }
+  if (p.shard > 0 && (p.dp * p.cp) % p.shard != 0) {
+    return Infeasible{fmt::format("shard={} does not divide the {} data-parallel ranks (dp x cp)", p.shard, p.dp * p.cp),
+                      "choose a shard that divides them"};
+  }
   if (p.ranks_per_stage() % (p.etp * p.ep) != 0) {
     return Infeasible{fmt::format("etp x ep = {} does not divide the {} ranks of a pipeline stage (tp x cp x dp)",
                                   p.etp * p.ep, p.ranks_per_stage()),
@@ -146,6 +152,8 @@ std::optional<Infeasible> resolve(Parallelism& p, std::int64_t devices, const Mo
 Group tensor_group(const Parallelism& p) { return {p.tp, 1}; }
 Group context_group(const Parallelism& p) { return {p.cp, p.tp}; }
 Group data_group(const Parallelism& p) { return {p.copies() * p.dp * p.cp, p.tp}; }
+Group shard_group(const Parallelism& p) { return {p.shard > 0 ? p.shard : data_group(p).size, p.tp}; }
+Group replica_group(const Parallelism& p) { return {data_group(p).size / shard_group(p).size, p.tp * shard_group(p).size}; }
 Group expert_tensor_group(const Parallelism& p) { return {p.etp, 1}; }
 Group expert_group(const Parallelism& p) { return {p.ep, p.etp}; }
 Group expert_data_group(const Parallelism& p) { return {p.copies() * p.edp(), p.etp * p.ep}; }

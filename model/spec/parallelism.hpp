@@ -26,6 +26,7 @@ struct Parallelism {
   std::optional<std::int64_t> requested_dp{};  // absent: "auto"
   std::int64_t dp = 1;                          // resolved
   int zero = 1;                                 // 0 replicated, 1 optimiser, 2 + gradients, 3 + weights sharded over dp
+  std::int64_t shard = 0;                       // ranks that ZeRO 3 shards over, replicas of each other; 0: all of dp x cp
   Schedule schedule = Schedule::one_f_one_b;
 
   std::int64_t ranks_per_stage() const { return tp * cp * dp; }
@@ -47,6 +48,8 @@ std::optional<Infeasible> resolve(Parallelism& parallelism, std::int64_t devices
 Group tensor_group(const Parallelism& p);
 Group context_group(const Parallelism& p);
 Group data_group(const Parallelism& p);          // dp x cp x copies: gradients of attention and dense weights
+Group shard_group(const Parallelism& p);         // of data_group, those that share one copy
+Group replica_group(const Parallelism& p);       // of data_group, those that hold the same shard
 Group expert_group(const Parallelism& p);
 Group expert_tensor_group(const Parallelism& p);
 Group expert_data_group(const Parallelism& p);

@@ -62,6 +62,8 @@ std::vector<Recipe> recipes() {
   list.back().dequantised = true;
   list.push_back(quantised("mxfp8_per32", DType::mxfp8, DType::bf16, false));
   list.back().software_block = 32;
+  // As gpt-oss is published: experts alone are quantised.
+  list.push_back({.name = "mxfp4", .expert = DType::mxfp4, .weight = DType::mxfp4});
   // Two levels of scales: the tensor's largest value first.
   Recipe nvfp4 = quantised("nvfp4", DType::nvfp4, DType::bf16, true);
   nvfp4.scales = ScaleLayout::relayout;
