@@ -24,7 +24,7 @@ TEST_CASE("two passes side by side take the longer lane, and compute what the ex
   const Pair bound_by_compute = pair_of(pass(4, 1), pass(6, 3), 0.1);
   CHECK_THAT(bound_by_compute.time.in(second), WithinRel(10.4, 1e-12));
   CHECK_THAT(bound_by_compute.contention.in(second), WithinRel(0.4, 1e-12));
-  CHECK(bound_by_compute.exposed.in(second) == Approx(0).margin(1e-12));
+  CHECK_THAT(bound_by_compute.exposed.in(second), Catch::WithinAbs(0, 1e-12));
   // 3.6 s of compute beside 8 s of exchange: slowed to 3.6 / 0.9 = 4 s, and 4 s of exchange are left.
   const Pair bound_by_exchange = pair_of(pass(1.2, 2), pass(2.4, 6), 0.1);
   CHECK_THAT(bound_by_exchange.time.in(second), WithinRel(8, 1e-12));
