@@ -176,7 +176,7 @@ void Rest::add_balancer() {
 }  // namespace
 
 void StepEnd::add_to(Breakdown& rows) const {
-  const LocalParameters local = local_parameters(context, memory, stage);
+  const LocalParameters local = trained_parameters(context, memory, stage);
   Rest rest(*this, rows);
   rest.add_reductions(local);
   rest.add_optimizer(local);

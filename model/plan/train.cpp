@@ -374,6 +374,7 @@ std::optional<Infeasible> check_batch(const StepQuestion& q) {
     return Infeasible{fmt::format("{} micro-batches over {} chunks are more than can be simulated", micro_batches, p.pp * p.vpp),
                       "raise micro_batch or dp"};
   }
+  if (q.train.lora && p.zero == 3) return Infeasible{"frozen weights are not sharded over data-parallel ranks", "set zero=1 or 2"};
   if (q.train.sequence % (p.cp * p.tp) != 0) {
     return Infeasible{fmt::format("cp x tp = {} does not divide the sequence of {}", p.cp * p.tp, q.train.sequence),
                       "change sequence, cp or tp so that it does"};
@@ -457,7 +458,9 @@ std::optional<StepAnswer> TrainingSteps::step(const StepQuestion& q, Seconds mos
   }
   if (!known.flops_per_token) known.flops_per_token = model_flops_per_token(model_, real(q.train.sequence), q.train.mtp_layers);
   const std::int64_t devices = q.parallelism.ranks_per_stage() * q.parallelism.pp;
-  add_rates(cluster_, devices, mfu_format(q.recipe), q.train, *known.flops_per_token, result);
+  // Of three products of the same size in a training step, frozen weights have no gradient.
+  const Flops per_token = (q.train.lora ? 2.0 / 3 : 1.0) * *known.flops_per_token;
+  add_rates(cluster_, devices, mfu_format(q.recipe), q.train, per_token, result);
   return result;
 }
 
