@@ -2,15 +2,10 @@
 
 #include <algorithm>
 
+#include "net/occupancy.hpp"
+
 namespace moeline {
 namespace {
-
-// A product that adds to the gradient buffer, or the embedding's rows that do.
-bool makes_weight_gradient(const Op& op) {
-  if (const Gemm* gemm = std::get_if<Gemm>(&op.work)) return gemm->accumulate;
-  if (const GroupedGemm* gemm = std::get_if<GroupedGemm>(&op.work)) return gemm->accumulate;
-  return op.phase == Phase::backward && op.group == "embedding";
-}
 
 // Without a CUDA graph the host issues every op. It runs ahead of the device, so that only what the device's time does not
 // cover is a gap.
@@ -21,33 +16,76 @@ BreakdownRow launch_gap(const Step& step, const Breakdown& passes, const Machine
           .source = host.source, .spread = host.spread, .largest = gap};
 }
 
-PricedPass part_pass(const Step& step, const Machine& machine, bool cuda_graph, Breakdown& names) {
+BreakdownRow contention(std::string_view phase, Seconds time, Source source) {
+  return {.name = "contention", .phase = phase, .seconds = time, .exposed = time, .bound_by = "multiprocessors", .source = source, .largest = time};
+}
+
+PassTimes times_of(const Breakdown& rows) {
+  PassTimes times{.time = rows.exposed(), .exchange = {}, .network = {}, .weight = {}};
+  for (const BreakdownRow& row : rows.rows()) {
+    if (std::find(kExchanges.begin(), kExchanges.end(), row.name) == kExchanges.end()) continue;
+    times.exchange += row.exposed;
+    times.network += row.seconds;
+  }
+  return times;
+}
+
+// Both halves of a micro-batch side by side: exchanges of one hide behind compute of the other.
+Breakdown two_halves(const Breakdown& half, std::string_view phase, double taken) {
+  const PassTimes times = times_of(half);
+  const Pair pair = pair_of(times, times, taken);
+  Breakdown both;
+  both.add(half, 2);
+  both.hide(kExchanges, 2 * times.exchange - pair.exposed);
+  if (pair.contention > Seconds{}) both.add(contention(phase, pair.contention, half.source()));
+  return both;
+}
+
+PricedPass part_pass(const Step& step, const Machine& machine, const TrainWorkload& train, Breakdown& names) {
   StepCost cost = step_cost(step, machine);
-  if (!cuda_graph && !step.empty() && !is_free(machine, "launch gaps")) {
+  if (!train.cuda_graph && !step.empty() && !is_free(machine, "launch gaps")) {
     const BreakdownRow gap = launch_gap(step, cost.breakdown, machine);
     if (gap.exposed > Seconds{}) cost.breakdown.add(gap);
   }
-  PricedPass pass{.time = cost.breakdown.exposed(), .exchange = {}, .network = {}, .weight = {}, .rows = cost.breakdown.rows(), .places = {}};
-  pass.places.reserve(pass.rows.size());
-  for (const BreakdownRow& row : pass.rows) {
-    pass.places.push_back(names.place(row));
-    if (std::find(kExchanges.begin(), kExchanges.end(), row.name) == kExchanges.end()) continue;
-    pass.exchange += row.exposed;
-    pass.network += row.seconds;
+  const bool halves = train.overlap.contains(Overlap::two_batch);
+  const double taken = moeline::taken(exchange_multiprocessors(train.transport), machine.gpu);
+  const PassTimes alone = times_of(cost.breakdown);
+  if (alone.network > Seconds{}) {
+    const std::string_view phase = name(step.front().phase);
+    if (halves) {
+      cost.breakdown = two_halves(cost.breakdown, phase, taken);
+    } else if (alone.network > alone.exchange) {  // what hides within the layer
+      cost.breakdown.add(contention(phase, taken * (alone.network - alone.exchange), cost.breakdown.source()));
+    }
+  } else if (halves) {
+    Breakdown both;
+    both.add(cost.breakdown, 2);
+    cost.breakdown = std::move(both);
   }
+  PricedPass pass{.times = times_of(cost.breakdown), .rows = cost.breakdown.rows(), .places = {}};
+  pass.places.reserve(pass.rows.size());
+  for (const BreakdownRow& row : pass.rows) pass.places.push_back(names.place(row));
   for (std::size_t i = 0; i < step.size(); ++i) {
-    if (makes_weight_gradient(step[i])) pass.weight += cost.timeline.intervals[i].exposed;
+    if (makes_weight_gradient(step[i])) pass.times.weight += (halves ? 2 : 1) * cost.timeline.intervals[i].exposed;
   }
   return pass;
 }
 
 }  // namespace
 
-StepParts step_parts(const DecoderContext& c, const Machine& machine) {
+bool makes_weight_gradient(const Op& op) {
+  if (const Gemm* gemm = std::get_if<Gemm>(&op.work)) return gemm->accumulate;
+  if (const GroupedGemm* gemm = std::get_if<GroupedGemm>(&op.work)) return gemm->accumulate;
+  return op.phase == Phase::backward && op.group == "embedding";
+}
+
+StepParts step_parts(const DecoderContext& whole, const Machine& machine) {
+  const double share = whole.train.overlap.contains(Overlap::two_batch) ? 0.5 : 1;
+  const DecoderContext c{whole.model, whole.parallelism, whole.recipe, whole.routing, share * whole.sequences, whole.sequence, whole.train};
   StepParts parts;
   const auto part = [&](const Step& forward, const Step& backward) {
-    return PricedPart{part_pass(forward, machine, c.train.cuda_graph, parts.forward_names),
-                      part_pass(backward, machine, c.train.cuda_graph, parts.backward_names)};
+    return PricedPart{part_pass(forward, machine, c.train, parts.forward_names),
+                      part_pass(backward, machine, c.train, parts.backward_names)};
   };
   for (const LayerKind& kind : c.model.kinds) parts.kinds.push_back(part(layer_forward(c, kind), layer_backward(c, kind)));
   if (c.train.recompute_method == RecomputeMethod::block) {
@@ -56,13 +94,22 @@ StepParts step_parts(const DecoderContext& c, const Machine& machine) {
     const DecoderContext plain{c.model, c.parallelism, c.recipe, c.routing, c.sequences, c.sequence, kept};
     for (std::size_t k = 0; k < parts.kinds.size(); ++k) {
       parts.plain.push_back({parts.kinds[k].forward,
-                             part_pass(layer_backward(plain, c.model.kinds[k]), machine, kept.cuda_graph, parts.backward_names)});
+                             part_pass(layer_backward(plain, c.model.kinds[k]), machine, kept, parts.backward_names)});
     }
   }
   parts.embedding = part(embedding_forward(c), embedding_backward(c));
   parts.mtp = part(mtp_forward(c), mtp_backward(c));
   parts.head = part(head_forward(c), head_backward(c));
   return parts;
+}
+
+ChunkSum chunk_sum(const StepParts& parts, const ModelSpec& model, const StageContent& chunk) {
+  ChunkSum sum;
+  for_parts(parts, model, chunk, [&](const PricedPart& part, double times) {
+    add(sum.forward, part.forward.times, times);
+    add(sum.backward, part.backward.times, times);
+  });
+  return sum;
 }
 
 Breakdown stage_rows(const StepParts& parts, const ModelSpec& model, const StageContent& stage, bool forward, double times) {

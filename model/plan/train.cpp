@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <deque>
 #include <limits>
@@ -11,13 +10,12 @@
 
 #include "net/collectives.hpp"
 #include "net/occupancy.hpp"
-#include "ops/expert_copies.hpp"
-#include "plan/muon.hpp"
 #include "plan/pass_times.hpp"
 #include "plan/parts.hpp"
 #include "plan/pipeline.hpp"
 #include "plan/rates.hpp"
 #include "plan/stages.hpp"
+#include "plan/step_end.hpp"
 
 namespace moeline {
 namespace {
@@ -28,9 +26,6 @@ template <class List>
 auto& at(List& list, std::int64_t index) {
   return list[static_cast<std::size_t>(index)];
 }
-
-// Parameters per gradient bucket; reduction can start once the first bucket is full (Megatron-Core default).
-constexpr double kBucket = 40e6;
 
 // What parts depend on: the question, less what only their sums depend on.
 struct PartsKey {
@@ -46,7 +41,7 @@ struct PartsKey {
     parallelism.schedule = Schedule::one_f_one_b;
     train.global_batch = 0;
     train.pipeline_layout.clear();
-    train.overlap = train.overlap & EnumSet<Overlap>{Overlap::tp, Overlap::shared_expert};
+    train.overlap = train.overlap & EnumSet<Overlap>{Overlap::tp, Overlap::shared_expert, Overlap::two_batch, Overlap::delayed_wgrad};
     train.overlap_given = train.transport_given = false;
     train.offload_layers = 0;
     train.offload_optimizer = 0;
@@ -108,7 +103,7 @@ struct TrainingSteps::Shared {
 };
 
 PartTimes TrainingSteps::Shared::part_times() {
-  const auto both = [](const PricedPart& part) { return part.forward.time + part.backward.time; };
+  const auto both = [](const PricedPart& part) { return part.forward.times.time + part.backward.times.time; };
   PartTimes times;
   for (const PricedPart& kind : parts().kinds) times.kind.push_back(both(kind));
   times.embedding = both(parts().embedding);
@@ -179,29 +174,16 @@ std::variant<Cut*, Infeasible> TrainingSteps::Shared::cut(const StepQuestion& q)
 
 namespace {
 
-// A collective that runs once per step behind `cover` of compute, exposed at least by its last bucket.
-BreakdownRow behind(std::string_view name, std::string_view phase, const OpCost& cost, double repeats, Seconds cover,
-                    bool overlapped, double buckets) {
-  const Seconds total = repeats * cost.time;
-  const Seconds exposed = overlapped ? min(total, max(total - cover, cost.time / std::max(1.0, buckets))) : total;
-  return {.name = name, .phase = phase, .lane = Lane::network, .seconds = total, .exposed = exposed,
-          .bytes = repeats * cost.bytes, .bound_by = cost.bound_by, .source = cost.source, .spread = cost.spread,
-          .largest = total};
-}
-
-BreakdownRow once(std::string_view name, const OpCost& cost) {
-  return {.name = name, .phase = "optimizer", .seconds = cost.time, .exposed = cost.time, .bytes = cost.bytes,
-          .bound_by = cost.bound_by, .source = cost.source, .spread = cost.spread, .largest = cost.time};
-}
-
 std::string memory_advice(std::string_view largest) {
   if (largest == "activations") return "recompute more (workload/recompute: mla_up_proj, moe_act, layernorm, moe or full), raise tp or pp";
   if (largest == "optimizer") return "raise dp or ep, use adam_bf16_states, or raise pp";
   return "raise ep, tp or pp, or zero to 3";
 }
 
-// {inside one copy, across copies} of dense and of expert parameters.
-using ReductionGroups = std::array<std::pair<Group, Group>, 2>;
+// What pairing changes in a step.
+struct Saving {
+  Seconds hidden, contention;
+};
 
 // One question, answered from what is shared.
 class Trainer {
@@ -220,6 +202,7 @@ class Trainer {
   // Fills the pipeline problem; the time its busiest stage computes.
   Seconds price_stages(Seconds message_time);
   void run(TrainEvaluation& result) const;
+  const PipelineProblem& pipeline() const { return pipeline_; }
 
  private:
   double in_flight(std::int64_t stage) const { return chunks_in_flight(pipeline_.shape(), stage); }
@@ -232,13 +215,6 @@ class Trainer {
   Saving saving(std::int64_t stage) const { return is_dual() ? paired(stage) : combined(stage); }
   bool is_dual() const { return p_.schedule == Schedule::dualpipe || p_.schedule == Schedule::dualpipe_v; }
   Breakdown rows(std::int64_t stage) const;
-  Bytes gathered_weights(double parameters, const LocalParameters& local) const;
-  void add_reductions(TrainEvaluation& result, const LocalParameters& local) const;
-  void add_optimizer(TrainEvaluation& result, const LocalParameters& local) const;
-  void add_offload(TrainEvaluation& result, const LocalParameters& local) const;
-  double owned(const LocalParameters& local) const;
-  ReductionGroups reduction_groups() const;
-  void add_balancer(TrainEvaluation& result) const;
   void add(TrainEvaluation& result, const BreakdownRow& row) const {
     if (!is_free(machine_, row.name)) result.breakdown.add(row);
   }
@@ -285,7 +261,7 @@ Saving Trainer::combined(std::int64_t stage) const {
   const double all = real(pipeline_.micro_batches * pipeline_.chunks_per_stage);
   const double times = passes() * std::max(0.0, (all - in_flight(stage)) / all);
   const Pair pair = pair_of(sum.forward, sum.backward, taken());
-  return {times * max(Seconds{}, sum.forward.exchange + sum.backward.exchange - pair.exposed), times * pair.contention};
+  return {times * (sum.forward.exchange + sum.backward.exchange - pair.exposed), times * pair.contention};
 }
 
 // Of the whole step: the pairs that the order names.
@@ -338,130 +314,6 @@ Breakdown Trainer::rows(std::int64_t stage) const {
   return sum;
 }
 
-// Weights travel in the format they rest in; the quantised share is taken as that of the whole stage.
-Bytes Trainer::gathered_weights(double parameters, const LocalParameters& local) const {
-  const double share = recipe_.weight == DType::bf16 ? 0 : local.quantised / (local.dense + local.expert);
-  return bytes(DType::bf16, (1 - share) * parameters) + bytes(recipe_.weight, share * parameters);
-}
-
-// Who reduces the gradients of dense and of expert parameters: inside one copy of a shard group, and across its replicas.
-ReductionGroups Trainer::reduction_groups() const {
-  const Group replicas = replica_group(p_), experts = expert_data_group(p_);
-  const std::int64_t expert_shard = std::max<std::int64_t>(1, experts.size / replicas.size);
-  return {{{shard_group(p_), replicas},
-           {{expert_shard, experts.stride}, {experts.size / expert_shard, experts.stride * expert_shard}}}};
-}
-
-void Trainer::add_reductions(TrainEvaluation& result, const LocalParameters& local) const {
-  const auto exposed = [&](bool forward) {
-    Seconds sum;
-    for (std::int64_t own = 0; own < pipeline_.chunks_per_stage; ++own) {
-      const ChunkTimes& chunk = at(pipeline_.chunks, pipeline_.chunk_at(result.busiest_stage, own));
-      sum += forward ? chunk.forward : chunk.backward;
-    }
-    return sum;
-  };
-  const Seconds forward = exposed(true), backward = exposed(false);
-  const double m = real(pipeline_.micro_batches);
-  const bool reduce_hidden = train_.overlap.contains(Overlap::dp_reduce);
-  const bool gather_hidden = train_.overlap.contains(Overlap::param_gather);
-  const double reductions = p_.zero >= 2 ? m : 1, gathers = p_.zero == 3 ? 2 * m : 1;
-  Seconds cover_reduce = p_.zero >= 2 ? m * backward : backward, cover_gather = p_.zero == 3 ? m * (forward + backward) : forward;
-  const auto reduce = [&](CollectiveKind kind, double parameters, Group group) {
-    if (group.size <= 1) return;
-    const OpCost cost = moeline::cost(Collective{kind, bytes(train_.gradient, parameters), group}, machine_.fabric, machine_.calibration);
-    const BreakdownRow row = behind("gradient reduction", "backward", cost, reductions, cover_reduce, reduce_hidden, parameters / kBucket);
-    add(result, row);
-    cover_reduce = max(Seconds{}, cover_reduce - (row.seconds - row.exposed));
-  };
-  const ReductionGroups groups = reduction_groups();
-  for (const auto& [parameters, group] : {std::pair{local.dense, groups[0]}, std::pair{local.expert, groups[1]}}) {
-    if (parameters <= 0) continue;
-    const auto [shard, replicas] = group;
-    reduce(p_.zero == 0 ? CollectiveKind::all_reduce : CollectiveKind::reduce_scatter, parameters, shard);
-    reduce(CollectiveKind::all_reduce, parameters / real(shard.size), replicas);
-    if (p_.zero == 0 || shard.size <= 1) continue;
-    const OpCost gather = cost(Collective{CollectiveKind::all_gather, gathered_weights(parameters, local), shard}, machine_.fabric,
-                               machine_.calibration);
-    const BreakdownRow row = behind("parameter gather", "forward", gather, gathers, cover_gather, gather_hidden, parameters / kBucket);
-    add(result, row);
-    cover_gather = max(Seconds{}, cover_gather - (row.seconds - row.exposed));
-  }
-}
-
-double Trainer::owned(const LocalParameters& local) const {
-  if (p_.zero == 0) return local.dense + local.expert;
-  const ReductionGroups groups = reduction_groups();
-  return local.dense / real(groups[0].first.size) + local.expert / real(groups[1].first.size);
-}
-
-void Trainer::add_optimizer(TrainEvaluation& result, const LocalParameters& local) const {
-  // States are read and written, the gradient read twice (norm, update), the weight written.
-  const double here = (1 - train_.offload_optimizer) * owned(local);
-  const Bytes states = here * optimizer_bytes_per_parameter(train_);
-  add(result, once("optimizer", cost(Elementwise{states + 2 * bytes(train_.gradient, here), states + bytes(DType::bf16, here)}, machine_)));
-  if (train_.optimizer == Optimizer::muon) {
-    const DecoderContext context{model_, p_, recipe_, memory_context_.routing, real(train_.micro_batch), real(train_.sequence), train_};
-    const double share = owned(local) / (local.dense + local.expert);
-    add(result, once("Newton-Schulz", newton_schulz(context, at(cut_.stages, result.busiest_stage), share, machine_)));
-  }
-  if (local.quantised <= 0 || recipe_.weights_made != Made::optimizer_step) return;
-  const DType type = bits(recipe_.expert) < 16 ? recipe_.expert : recipe_.linear;
-  add(result, once("quantise weights", cost(Quantize{.elements = local.quantised, .to = type, .copies = recipe_.transposed_weight ? 2.0 : 1.0,
-                                                     .kernels = recipe_.kernels}, machine_)));
-}
-
-// Activations leave behind their forward and come back behind the backward before theirs; of states on the host the gradient
-// goes down and the weight comes up, with nothing to hide behind.
-void Trainer::add_offload(TrainEvaluation& result, const LocalParameters& local) const {
-  const auto moved = [&](Bytes bytes) { return OpCost{.bytes = bytes, .time = bytes / *host_link_, .spread = 0.1, .bound_by = "host link", .source = Source::bound}; };
-  if (train_.offload_layers > 0) {
-    const StageContent& stage = at(cut_.stages, result.busiest_stage);
-    TrainWorkload kept = train_;
-    kept.offload_layers = 0;
-    StageContent one = stage;
-    one.micro_batches = 1;
-    const MemoryContext context{model_, p_, recipe_, memory_context_.routing, kept};
-    const double share = std::min(1.0, real(train_.offload_layers) / std::max(1.0, real(stage.layers())));
-    const OpCost one_way = moved(share * footprint(context, memory_, one).of("activations"));
-    const double m = real(pipeline_.micro_batches);
-    for (const bool forward : {true, false}) {
-      const Seconds cover = m * at(cut_.stage_sums, result.busiest_stage).pass(forward).time;
-      add(result, behind("activation offload", forward ? "forward" : "backward", one_way, m, cover, true, real(stage.layers())));
-    }
-  }
-  if (train_.offload_optimizer > 0) {
-    const double there = train_.offload_optimizer * owned(local);
-    add(result, once("optimizer offload", moved(bytes(train_.gradient, there) + bytes(DType::bf16, there))));
-  }
-}
-
-// Of all layers of the stage: loads or prices, reduced in one message; and what EPLB moves, since a step changes weights:
-// copies get them anew and send their gradients home, and a new plan brings other experts.
-void Trainer::add_balancer(TrainEvaluation& result) const {
-  const Group group = data_group(p_);
-  Bytes reduced;
-  const StageContent& stage = at(cut_.stages, result.busiest_stage);
-  const auto add_copies = [&](const MoeFfn& moe, double experts, DType type, double layers) {
-    if (experts <= 0) return;
-    BreakdownRow row = once("balancer", cost(expert_copies(model_, moe, p_, layers * experts, type), machine_.fabric, machine_.calibration));
-    row.lane = Lane::network;
-    add(result, row);
-  };
-  for (std::size_t k = 0; k < stage.layers_of_kind.size(); ++k) {
-    const MoeFfn* moe = std::get_if<MoeFfn>(&model_.kinds[k].ffn);
-    if (moe == nullptr) continue;
-    const BalancerWork work = balancer_work(*moe, memory_context_.routing, 1, real(p_.ep));
-    const double layers = stage.layers_of_kind[k];
-    reduced += layers * work.reduced;
-    if (p_.ep == 1 || memory_context_.routing.balancer != Balancer::eplb) continue;
-    add_copies(*moe, work.copies + experts_of_new_plans(*moe, work, real(p_.ep)), DType::bf16, layers);
-    add_copies(*moe, work.copies, train_.gradient, layers);
-  }
-  if (!(reduced > Bytes{}) || group.size <= 1) return;
-  add(result, once("balancer", cost(Collective{CollectiveKind::all_reduce, reduced, group}, machine_.fabric, machine_.calibration)));
-}
-
 void Trainer::run(TrainEvaluation& result) const {
   const PipelineResult pipeline = simulate(pipeline_);
   const Seconds most = *std::max_element(pipeline.busy.begin(), pipeline.busy.end());
@@ -478,14 +330,26 @@ void Trainer::run(TrainEvaluation& result) const {
   const Seconds work = result.breakdown.exposed();
   waiting("pipeline transfers", *busiest - work, Lane::network);
   waiting("pipeline bubble", pipeline.makespan - *busiest, Lane::compute);
-  const LocalParameters local = trained_parameters(memory_context_, memory_, at(cut_.stages, result.busiest_stage));
-  add_reductions(result, local);
-  add_optimizer(result, local);
-  add_offload(result, local);
-  add_balancer(result);
+  StepEnd end{.context = memory_context_, .memory = memory_, .machine = machine_, .stage = at(cut_.stages, result.busiest_stage),
+              .micro_batches = real(pipeline_.micro_batches), .host_link = host_link_};
+  for (std::int64_t own = 0; own < pipeline_.chunks_per_stage; ++own) {
+    const ChunkTimes& chunk = at(pipeline_.chunks, pipeline_.chunk_at(result.busiest_stage, own));
+    end.forward += chunk.forward;
+    end.backward += chunk.backward;
+  }
+  end.add_to(result.breakdown);
   result.step = range_of(result.breakdown);
   result.parallelism = p_;
   result.cut = cut_.words;
+}
+
+std::optional<Infeasible> check_overlap(const StepQuestion& q) {
+  const Schedule schedule = q.parallelism.schedule;
+  if (q.train.overlap.contains(Overlap::ep_1f1b) && schedule != Schedule::one_f_one_b && schedule != Schedule::interleaved) {
+    return Infeasible{fmt::format("overlap ep_1f1b combines the passes of 1F1B, and the schedule is {}", name(schedule)),
+                      "leave ep_1f1b out; dualpipe and dualpipe_v pair passes by themselves"};
+  }
+  return std::nullopt;
 }
 
 std::optional<Infeasible> check_batch(const StepQuestion& q) {
@@ -557,8 +421,19 @@ StepAnswer TrainingSteps::evaluate(const StepQuestion& question) {
   return *evaluate(question, std::numeric_limits<double>::infinity() * second);
 }
 
-std::optional<StepAnswer> TrainingSteps::evaluate(const StepQuestion& q, Seconds most) {
+std::optional<StepAnswer> TrainingSteps::evaluate(const StepQuestion& q, Seconds most) { return step(q, most, nullptr); }
+
+std::variant<PricedStep, Infeasible> TrainingSteps::priced(const StepQuestion& question) {
+  PricedStep drawn;
+  StepAnswer answer = *step(question, std::numeric_limits<double>::infinity() * second, &drawn);
+  if (Infeasible* why = std::get_if<Infeasible>(&answer)) return std::move(*why);
+  drawn.answer = std::get<TrainEvaluation>(std::move(answer));
+  return drawn;
+}
+
+std::optional<StepAnswer> TrainingSteps::step(const StepQuestion& q, Seconds most, PricedStep* drawn) {
   if (auto why = check_batch(q)) return *std::move(why);
+  if (auto why = check_overlap(q)) return *std::move(why);
   Shared& known = shared(q);
   auto cut = known.cut(q);
   if (Infeasible* why = std::get_if<Infeasible>(&cut)) return std::move(*why);
@@ -577,6 +452,10 @@ std::optional<StepAnswer> TrainingSteps::evaluate(const StepQuestion& q, Seconds
   }
   if (trainer.price_stages(message) > most) return std::nullopt;
   trainer.run(result);
+  if (drawn != nullptr) {
+    drawn->pipeline = trainer.pipeline();
+    drawn->chunks = std::get<Cut*>(cut)->chunks;
+  }
   if (!known.flops_per_token) known.flops_per_token = model_flops_per_token(model_, real(q.train.sequence), q.train.mtp_layers);
   const std::int64_t devices = q.parallelism.ranks_per_stage() * q.parallelism.pp;
   // Of three products of the same size in a training step, frozen weights have no gradient.

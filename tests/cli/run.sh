@@ -897,7 +897,7 @@ case_what_is_missing_is_named() {
 
 case_what_is_not_modelled_is_refused() {
   refuses 2 'zb_v runs with vpp=2 only' train "${small[@]}" --parallel vpp=3,schedule=zb_v
-  refuses 2 '"two_batch" is not modelled yet' train "${small[@]}" --set '/workload/overlap=["two_batch"]'
+  refuses 2 'hide the same exchanges: name one' train "${small[@]}" --set '/workload/overlap=["two_batch", "ep_1f1b"]'
   refuses 2 '#/routing/alpha: missing' train "${small[@]}" --routing zipf
   refuses 2 '#/routing/alpha: ' train "${small[@]}" --routing uniform:1.2
   refuses 2 'serv' train "${small[@]}" --set /workload/kind=serve
@@ -1003,6 +1003,29 @@ assert rows["none"]["balancer_time_seconds"] == 0
 for paid in "aux_loss", "loss_free", "quantile", "eplb":
     assert 0 < rows[paid]["balancer_time_seconds"] < rows[paid]["step_time_seconds"] < rows["none"]["step_time_seconds"], paid
 END
+}
+
+case_every_schedule_is_compared_in_one_run() {
+  local pipelined=(--model qwen3-30b-a3b --hardware h200-sxm --devices 16 --parallel pp=4,ep=4 --global-batch 64)
+  answers train "${pipelined[@]}" --schedule all
+  for name in gpipe 1f1b interleaved_1f1b zb_h1 zb_h2 zb_v dualpipe dualpipe_v; do says "^  $name +[12] "; done
+  answers train "${pipelined[@]}" --schedule all -o json
+  [[ $(grep -c '"schedule":' out) == 8 ]] || problem "$asked: not eight schedules"
+  says '"bubble_share": 0\.'
+  answers train "${pipelined[@]}" --schedule zb_h1 -o json
+  says '"schedule": "zb_h1"'
+  refuses 2 'did you mean "dualpipe' train "${pipelined[@]}" --schedule dualpip
+  refuses 3 'dualpipe pairs stages, pp=1 is odd' train "${small[@]}" --schedule dualpipe
+  refuses 3 'dualpipe needs at least 8 micro-batches' train "${pipelined[@]}" --global-batch 16 --schedule dualpipe
+}
+
+case_a_trace_is_written_where_asked() {
+  answers train "${small[@]}" --trace step.json
+  grep -q '"traceEvents":\[' step.json || problem "$asked: no trace"
+  answers layer "${small[@]}" --parallel ep=8 --trace layer.json
+  grep -q '"name":"F 0"' layer.json || problem "$asked: no forward"
+  refuses 2 'draws one schedule, not all' train "${small[@]}" --schedule all --trace step.json
+  refuses 2 'cannot be written' train "${small[@]}" --trace nowhere/step.json
 }
 
 case_an_infeasible_layout_is_json_too() {
