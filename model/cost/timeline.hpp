@@ -24,6 +24,7 @@ struct Timeline {
   Seconds makespan;
 };
 
-Timeline schedule(const Step& step, std::span<const OpCost> costs);
+// `reused`: a timeline that is no longer needed, whose memory the new one takes.
+Timeline schedule(const Step& step, std::span<const OpCost> costs, Timeline reused = {});
 
 }  // namespace moeline

@@ -5,10 +5,10 @@
 namespace moeline {
 
 std::size_t Breakdown::place(const BreakdownRow& row) {
-  const auto found = std::find_if(rows_.begin(), rows_.end(), [&](const BreakdownRow& candidate) {
-    return candidate.name == row.name && candidate.phase == row.phase;
-  });
-  if (found != rows_.end()) return static_cast<std::size_t>(found - rows_.begin());
+  // Backwards: an op is often of the group of the one before it.
+  for (std::size_t i = rows_.size(); i-- > 0;) {
+    if (rows_[i].name == row.name && rows_[i].phase == row.phase) return i;
+  }
   if (rows_.empty()) rows_.reserve(kUsual);
   rows_.push_back({.name = row.name, .phase = row.phase, .lane = row.lane, .source = Source::measured});
   return rows_.size() - 1;
@@ -74,13 +74,15 @@ Source Breakdown::source() const {
   return source;
 }
 
-StepCost step_cost(const Step& step, const Machine& machine) {
-  StepCost result;
+StepCost step_cost(const Step& step, const Machine& machine, StepCost reused) {
+  StepCost result = std::move(reused);
+  result.costs.clear();
   result.costs.reserve(step.size());
+  result.breakdown.clear();
   for (const Op& op : step) {
     result.costs.push_back(is_free(machine, op.group) ? OpCost{.source = Source::measured} : cost(op.work, machine));
   }
-  result.timeline = schedule(step, result.costs);
+  result.timeline = schedule(step, result.costs, std::move(result.timeline));
   result.makespan = result.timeline.makespan;
   for (std::size_t i = 0; i < step.size(); ++i) {
     const OpCost& c = result.costs[i];
