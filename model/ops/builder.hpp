@@ -68,6 +68,8 @@ class StepBuilder {
 inline Bytes bf16(double elements) { return bytes(DType::bf16, elements); }
 
 // Norm over `elements`: forward reads and writes once, backward reads the input and the gradient and writes one.
+// Two tensors added; with dropout a mask of a byte goes out too.
+Elementwise residual(const DecoderContext& context, double elements);
 Elementwise norm_forward(double elements);
 Elementwise norm_backward(double elements);
 

@@ -165,7 +165,7 @@ TrainWorkload workload_of(const Scenario& scenario, const Layout& layout) {
   train.full_recompute = layout.recompute->full;
   train.recompute = layout.recompute->parts;
   train.pipeline_layout.clear();
-  if (!train.overlap_given) train.overlap = default_overlap(scenario.cluster, layout.parallelism);
+  if (!train.overlap_given) train.overlap = default_overlap(scenario.cluster, layout.parallelism, scenario.recipe);
   if (!train.transport_given) train.transport = default_transport(scenario.cluster, layout.parallelism);
   return train;
 }

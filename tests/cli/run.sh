@@ -882,7 +882,7 @@ case_what_is_missing_is_named() {
 }
 
 case_what_is_not_modelled_is_refused() {
-  refuses 2 '"zb_v" is not modelled yet' train "${small[@]}" --parallel schedule=zb_v
+  refuses 2 'zb_v runs with vpp=2 only' train "${small[@]}" --parallel vpp=3,schedule=zb_v
   refuses 2 '"two_batch" is not modelled yet' train "${small[@]}" --set '/workload/overlap=["two_batch"]'
   refuses 2 '#/routing/alpha: missing' train "${small[@]}" --routing zipf
   refuses 2 '#/routing/alpha: ' train "${small[@]}" --routing uniform:1.2
