@@ -21,7 +21,7 @@ const std::vector<std::string> kObjectives{"time", "memory", "cost", "energy"}; 
 struct SearchFlags {
   ScenarioFlags scenario;
   std::string objective = "time", max_memory;
-  std::vector<std::string> fix, try_recipes;
+  std::vector<std::string> fix, try_recipes, try_schedules;
   std::vector<std::int64_t> try_devices;
   int top = 10, threads = 0;
 };
@@ -87,12 +87,20 @@ int none_runs(const SearchResult& result, const std::string& origin) {
   return kInfeasible;
 }
 
+bool is_all(const std::vector<std::string>& names) { return names == std::vector<std::string>{"all"}; }
+
 SearchSettings settings_of(const SearchFlags& flags) {
   SearchSettings settings;
   settings.top = static_cast<std::size_t>(flags.top);
   const auto named = std::find(kObjectives.begin(), kObjectives.end(), flags.objective);
   settings.objective = static_cast<Objective>(named - kObjectives.begin());
   settings.fixed = read_fixed(flags.fix, "--fix");
+  if (!flags.try_schedules.empty()) settings.schedules.clear();
+  if (is_all(flags.try_schedules)) {
+    settings.schedules = all_schedules();
+  } else {
+    for (const std::string& name : flags.try_schedules) settings.schedules.push_back(schedule_named(name));
+  }
   settings.threads = flags.threads > 0 ? flags.threads : threads_of_this_machine();
   settings.progress = !flags.scenario.quiet;
   if (!flags.max_memory.empty()) {
@@ -118,8 +126,8 @@ std::vector<std::string> recipes_of(const Device& device) {
 
 // What is searched one after the other, as changes of the scenario: every number of devices with every recipe.
 std::vector<Json> spaces(const SearchFlags& flags, const Scenario& scenario) {
-  const bool all = flags.try_recipes == std::vector<std::string>{"all"};
-  const std::vector<std::string> recipes = all ? recipes_of(scenario.cluster.device) : flags.try_recipes;
+  const std::vector<std::string> recipes =
+      is_all(flags.try_recipes) ? recipes_of(scenario.cluster.device) : flags.try_recipes;
   const std::vector<std::int64_t> devices =
       flags.try_devices.empty() ? std::vector{scenario.cluster.devices} : flags.try_devices;
   std::vector<Json> changes;
@@ -199,6 +207,10 @@ void add_search(CLI::App& app, Action& action) {
   command
       ->add_option("--try-recipes", flags->try_recipes,
                    "search these recipes, or all that the device runs as they are: --try-recipes bf16,mxfp8")
+      ->delimiter(',');
+  command
+      ->add_option("--try-schedules", flags->try_schedules,
+                   "1f1b and interleaved_1f1b if left out, or all that there are: --try-schedules 1f1b,zb_h1,dualpipe")
       ->delimiter(',');
   command
       ->add_option(

@@ -57,7 +57,7 @@ class Search {
   // `scenario`'s devices hold what the settings allow, `device` what they really do.
   Search(const Scenario& scenario, Bytes device, const Recipe& recipe, const Calibration& calibration,
          const SearchSettings& settings)
-      : scenario_(scenario), device_(device), recipe_(recipe), settings_(settings), space_(scenario, settings.fixed),
+      : scenario_(scenario), device_(device), recipe_(recipe), settings_(settings), space_(scenario, settings.fixed, settings.schedules),
         steps_([&] { return std::make_unique<TrainingSteps>(scenario.cluster, scenario.model, calibration); }) {}
 
   SearchResult run() {

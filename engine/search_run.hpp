@@ -21,6 +21,7 @@ struct SearchSettings {
   Objective objective = Objective::time;
   std::optional<Bytes> max_memory{};  // per device; the device's own otherwise
   FixedFields fixed;
+  std::vector<Schedule> schedules = kUsualSchedules;
   int threads = 1;
   bool progress = true;
 };

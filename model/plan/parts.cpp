@@ -21,13 +21,29 @@ BreakdownRow launch_gap(const Step& step, const Breakdown& passes, const Machine
           .source = host.source, .spread = host.spread, .largest = gap};
 }
 
-PricedPass part_pass(const Step& step, const Machine& machine, bool cuda_graph, Breakdown& names) {
-  StepCost cost = step_cost(step, machine);
-  if (!cuda_graph && !step.empty() && !is_free(machine, "launch gaps")) {
-    const BreakdownRow gap = launch_gap(step, cost.breakdown, machine);
-    if (gap.exposed > Seconds{}) cost.breakdown.add(gap);
+// Prices passes one after the other, all in the same memory.
+class PassPricer {
+ public:
+  PassPricer(const Machine& machine, bool cuda_graph) : machine_(machine), cuda_graph_(cuda_graph) {}
+
+  Step memory() { return std::move(step_); }
+  PricedPass pass(Step step, Breakdown& names);
+
+ private:
+  const Machine& machine_;
+  bool cuda_graph_;
+  Step step_;
+  StepCost cost_;
+};
+
+PricedPass PassPricer::pass(Step step, Breakdown& names) {
+  step_ = std::move(step);
+  cost_ = step_cost(step_, machine_, std::move(cost_));
+  if (!cuda_graph_ && !step_.empty() && !is_free(machine_, "launch gaps")) {
+    const BreakdownRow gap = launch_gap(step_, cost_.breakdown, machine_);
+    if (gap.exposed > Seconds{}) cost_.breakdown.add(gap);
   }
-  PricedPass pass{.time = cost.breakdown.exposed(), .exchange = {}, .network = {}, .weight = {}, .rows = cost.breakdown.rows(), .places = {}};
+  PricedPass pass{.time = cost_.breakdown.exposed(), .exchange = {}, .network = {}, .weight = {}, .rows = cost_.breakdown.rows(), .places = {}};
   pass.places.reserve(pass.rows.size());
   for (const BreakdownRow& row : pass.rows) {
     pass.places.push_back(names.place(row));
@@ -35,8 +51,8 @@ PricedPass part_pass(const Step& step, const Machine& machine, bool cuda_graph, 
     pass.exchange += row.exposed;
     pass.network += row.seconds;
   }
-  for (std::size_t i = 0; i < step.size(); ++i) {
-    if (makes_weight_gradient(step[i])) pass.weight += cost.timeline.intervals[i].exposed;
+  for (std::size_t i = 0; i < step_.size(); ++i) {
+    if (makes_weight_gradient(step_[i])) pass.weight += cost_.timeline.intervals[i].exposed;
   }
   return pass;
 }
@@ -45,23 +61,25 @@ PricedPass part_pass(const Step& step, const Machine& machine, bool cuda_graph, 
 
 StepParts step_parts(const DecoderContext& c, const Machine& machine) {
   StepParts parts;
-  const auto part = [&](const Step& forward, const Step& backward) {
-    return PricedPart{part_pass(forward, machine, c.train.cuda_graph, parts.forward_names),
-                      part_pass(backward, machine, c.train.cuda_graph, parts.backward_names)};
-  };
-  for (const LayerKind& kind : c.model.kinds) parts.kinds.push_back(part(layer_forward(c, kind), layer_backward(c, kind)));
+  PassPricer price(machine, c.train.cuda_graph);
+  const auto forward = [&](Step step) { return price.pass(std::move(step), parts.forward_names); };
+  const auto backward = [&](Step step) { return price.pass(std::move(step), parts.backward_names); };
+  parts.kinds.reserve(c.model.kinds.size());
+  for (const LayerKind& kind : c.model.kinds) {
+    PricedPass first = forward(layer_forward(c, kind, price.memory()));
+    parts.kinds.push_back({std::move(first), backward(layer_backward(c, kind, price.memory()))});
+  }
   if (c.train.recompute_method == RecomputeMethod::block) {
     TrainWorkload kept = c.train;
     kept.full_recompute = false;
     const DecoderContext plain{c.model, c.parallelism, c.recipe, c.routing, c.sequences, c.sequence, kept};
     for (std::size_t k = 0; k < parts.kinds.size(); ++k) {
-      parts.plain.push_back({parts.kinds[k].forward,
-                             part_pass(layer_backward(plain, c.model.kinds[k]), machine, kept.cuda_graph, parts.backward_names)});
+      parts.plain.push_back({parts.kinds[k].forward, backward(layer_backward(plain, c.model.kinds[k], price.memory()))});
     }
   }
-  parts.embedding = part(embedding_forward(c), embedding_backward(c));
-  parts.mtp = part(mtp_forward(c), mtp_backward(c));
-  parts.head = part(head_forward(c), head_backward(c));
+  parts.embedding = {forward(embedding_forward(c)), backward(embedding_backward(c))};
+  parts.mtp = {forward(mtp_forward(c)), backward(mtp_backward(c))};
+  parts.head = {forward(head_forward(c)), backward(head_backward(c))};
   return parts;
 }
 

@@ -75,8 +75,14 @@ struct Cut {
   Chunks chunks;
   std::vector<StageContent> stages;
   std::vector<ChunkSum> chunk_sums, stage_sums;
-  std::shared_ptr<const StageCut> words;
+  std::shared_ptr<const StageCut> words;  // once an answer wants them
 };
+
+std::shared_ptr<const StageCut> words_of(const Cut& cut) {
+  StageCut words{.layout = cut.chunks.size() > 1 ? layout_text(cut.chunks) : "", .stage_layers = {}};
+  for (const StageContent& stage : cut.stages) words.stage_layers.push_back(stage.layers_of_kind);
+  return std::make_shared<const StageCut>(std::move(words));
+}
 
 }  // namespace
 
@@ -163,16 +169,16 @@ std::variant<Cut*, Infeasible> TrainingSteps::Shared::cut(const StepQuestion& q)
   Cut& made = cuts_.emplace_back(Cut{.pp = p.pp, .vpp = p.vpp, .folded = is_folded(p.schedule), .both_ways = runs_both_ways(p.schedule), .layout = q.train.pipeline_layout,
                                      .chunks = std::get<Chunks>(std::move(cut_up)), .stages = {}, .chunk_sums = {},
                                      .stage_sums = {}, .words = {}});
-  StageCut words{.layout = p.pp * p.vpp > 1 ? layout_text(made.chunks) : "", .stage_layers = {}};
+  made.chunk_sums.reserve(made.chunks.size());
+  made.stages.reserve(static_cast<std::size_t>(p.pp));
+  made.stage_sums.reserve(static_cast<std::size_t>(p.pp));
   for (StageContent& chunk : made.chunks) chunk.recomputed = recomputed_share(context.train, chunk);
   for (const StageContent& chunk : made.chunks) made.chunk_sums.push_back(chunk_sum(parts(), context.model, chunk));
   const PipelineProblem pipeline = pipeline_of(p, 1);
   for (std::int64_t stage = 0; stage < p.pp; ++stage) {
     const StageContent& whole = made.stages.emplace_back(whole_stage(made.chunks, pipeline, stage));
     made.stage_sums.push_back(chunk_sum(parts(), context.model, whole));
-    words.stage_layers.push_back(whole.layers_of_kind);
   }
-  made.words = std::make_shared<const StageCut>(std::move(words));
   return &made;
 }
 
@@ -471,14 +477,16 @@ void Trainer::run(TrainEvaluation& result) const {
   add_balancer(result);
   result.step = range_of(result.breakdown);
   result.parallelism = p_;
+  if (!cut_.words) cut_.words = words_of(cut_);
   result.cut = cut_.words;
 }
 
-std::optional<Infeasible> check_batch(const StepQuestion& q) {
-  const Parallelism& p = q.parallelism;
-  const std::int64_t samples = p.dp * q.train.micro_batch, micro_batches = q.train.global_batch / samples;
-  if (q.train.global_batch % samples != 0) {
-    return Infeasible{fmt::format("dp x micro_batch = {} does not divide global_batch {}", samples, q.train.global_batch),
+}  // namespace
+
+std::optional<Infeasible> check_batch(const Parallelism& p, const TrainWorkload& train) {
+  const std::int64_t samples = p.dp * train.micro_batch, micro_batches = train.global_batch / samples;
+  if (train.global_batch % samples != 0) {
+    return Infeasible{fmt::format("dp x micro_batch = {} does not divide global_batch {}", samples, train.global_batch),
                       fmt::format("change global_batch to a multiple of {}", samples)};
   }
   if (p.schedule == Schedule::interleaved && micro_batches % p.pp != 0) {
@@ -496,14 +504,12 @@ std::optional<Infeasible> check_batch(const StepQuestion& q) {
     return Infeasible{fmt::format("{} micro-batches over {} chunks are more than can be simulated", micro_batches, p.pp * p.vpp),
                       "raise micro_batch or dp"};
   }
-  if (q.train.sequence % (p.cp * p.tp) != 0) {
-    return Infeasible{fmt::format("cp x tp = {} does not divide the sequence of {}", p.cp * p.tp, q.train.sequence),
+  if (train.sequence % (p.cp * p.tp) != 0) {
+    return Infeasible{fmt::format("cp x tp = {} does not divide the sequence of {}", p.cp * p.tp, train.sequence),
                       "change sequence, cp or tp so that it does"};
   }
   return std::nullopt;
 }
-
-}  // namespace
 
 struct TrainingSteps::Memo {
   static constexpr std::size_t kMost = 32;  // some 30 kB each: what a second-level cache holds
@@ -543,7 +549,7 @@ StepAnswer TrainingSteps::evaluate(const StepQuestion& question) {
 }
 
 std::optional<StepAnswer> TrainingSteps::evaluate(const StepQuestion& q, Seconds most) {
-  if (auto why = check_batch(q)) return *std::move(why);
+  if (auto why = check_batch(q.parallelism, q.train)) return *std::move(why);
   Shared& known = shared(q);
   auto cut = known.cut(q);
   if (Infeasible* why = std::get_if<Infeasible>(&cut)) return std::move(*why);

@@ -644,8 +644,11 @@ case_search_tries_recipes_and_schedules() {
   answers search "${small[@]}" "${few[@]}" --try-recipes bf16 --top 1 -o json
   says '"recipe": "bf16"'
   holds "2 * $(number legal) == $both" "layouts of two recipes: $both"
-  answers search "${small[@]}" "${few[@]}" --fix schedule=gpipe --top 1 -o json
-  says '"schedule": "gpipe"'
+  answers search "${small[@]}" "${few[@]}" --fix schedule=zb_h1 --top 1 -o json
+  says '"schedule": "zb_h1"'
+  answers search "${small[@]}" "${few[@]}" --fix pp=2 --try-schedules all --top 1000 -o json
+  local schedule
+  for schedule in gpipe 1f1b interleaved_1f1b zb_h1 zb_h2 zb_v dualpipe dualpipe_v; do says "\"schedule\": \"$schedule\""; done
   answers search "${small[@]}" "${few[@]}" --try-recipes all --top 20 -o json
   ! grep -q '"recipe": "mxfp8"' out || problem "mxfp8 without block-scaled tensor cores"
   refuses 2 '--fix: schedule: unknown value "gpip", did you mean "gpipe"\?' search "${small[@]}" --fix schedule=gpip
