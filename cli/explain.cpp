@@ -1,19 +1,23 @@
 // `moeline explain`: what holds the answer back?
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
-#include <memory>
 
 #include "cli/asking.hpp"
-#include "cli/commands.hpp"
 #include "cli/scenario_flags.hpp"
+#include "cli/subcommand.hpp"
 #include "fit/answer.hpp"
 #include "reports/explanation.hpp"
 
 namespace moeline {
 namespace {
 
-int explain(const ScenarioFlags& flags, std::size_t ops) {
+struct Request {
+  ScenarioFlags flags;
+  std::size_t ops = 8;
+};
+
+int explain(const Request& request) {
+  const ScenarioFlags& flags = request.flags;
   const Json json = flags.scenario(flags.kind());
   const auto [asked, calibration, outcome] = answer_to(json, flags.origin());
   const Scenario& scenario = *asked;
@@ -26,7 +30,7 @@ int explain(const ScenarioFlags& flags, std::size_t ops) {
                           elasticities(question),
                           without_each(question, evaluation),
                           {},
-                          explained_ops(question, evaluation, ops)};
+                          explained_ops(question, evaluation, request.ops)};
   if (const TrainEvaluation* train = std::get_if<TrainEvaluation>(&evaluation.answer))
     explanation.neighbours = layout_neighbours(json, flags.origin(), scenario, calibration, *train);
   fmt::print("{}", flags.output() == Format::json ? explanation_json(explanation) : explanation_text(explanation));
@@ -36,16 +40,14 @@ int explain(const ScenarioFlags& flags, std::size_t ops) {
 }  // namespace
 
 void add_explain(CLI::App& app, Action& action) {
-  CLI::App* command = app.add_subcommand(
-      "explain", "what holds it back: effect of every input, parts taken away, ops by their numbers");
-  command->footer("Example: moeline explain examples/deepseek-v3-256-gb200.json --ops 5");
-  auto flags = std::make_shared<ScenarioFlags>();
-  flags->add_to(*command, {"table", "json"});
-  flags->add_workload_to(*command);
-  auto ops = std::make_shared<std::size_t>(8);
-  command->add_option("--ops", *ops, "how many ops to take apart, longest first; 8 if left out")
+  const auto [command, request] =
+      subcommand(app, action, explain, "explain",
+                 "what holds it back: effect of every input, parts taken away, ops by their numbers",
+                 "Example: moeline explain examples/deepseek-v3-256-gb200.json --ops 5");
+  request->flags.add_to(*command, {"table", "json"});
+  request->flags.add_workload_to(*command);
+  command->add_option("--ops", request->ops, "how many ops to take apart, longest first; 8 if left out")
       ->check(CLI::Range(0, 1000));
-  command->callback([=, &action] { action = [=] { return explain(*flags, *ops); }; });
 }
 
 }  // namespace moeline

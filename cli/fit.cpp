@@ -2,13 +2,11 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <chrono>
 #include <filesystem>
-#include <memory>
 #include <optional>
 
-#include "cli/commands.hpp"
+#include "cli/subcommand.hpp"
 #include "cli/whole_file.hpp"
 #include "fit/fitted_page.hpp"
 #include "fit/measurement.hpp"
@@ -140,15 +138,14 @@ int fit_files(const Request& request) {
 }  // namespace
 
 void add_fit(CLI::App& app, Action& action) {
-  CLI::App* command = app.add_subcommand("fit", "measurements -> calibration, fit and held-out errors");
-  command->footer("Example: moeline fit aic_gemm_h200_b200.csv --write hw_profiles/calibration");
-  auto request = std::make_shared<Request>();
+  const auto [command, request] =
+      subcommand(app, action, fit_files, "fit", "measurements -> calibration, fit and held-out errors",
+                 "Example: moeline fit aic_gemm_h200_b200.csv --write hw_profiles/calibration");
   command->add_option("files", request->files, "measurement files (CSV or JSONL), or folders of them")->required();
   command->add_option("--write", request->folder, "folder for one calibration file per device");
   command->add_option("--plots", request->plots, "folder for pictures of held-out predictions, one SVG an operation");
   command->add_option("--source", request->source, "whose measurements these are, with licence");
   command->add_option("--sources", request->sources, "the same by file: a JSON object of file name and text");
-  command->callback([=, &action] { action = [=] { return fit_files(*request); }; });
 }
 
 }  // namespace moeline

@@ -1,13 +1,11 @@
 // `moeline search`: every legal layout of a model on a cluster, the best of them shown, the others counted by reason.
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
-#include <memory>
 
 #include "cli/asking.hpp"
-#include "cli/commands.hpp"
 #include "cli/scenario_flags.hpp"
+#include "cli/subcommand.hpp"
 #include "engine/search_run.hpp"
 #include "engine/sweep_run.hpp"
 #include "fit/calibration_file.hpp"
@@ -190,10 +188,9 @@ int answer(const SearchFlags& flags) {
 }  // namespace
 
 void add_search(CLI::App& app, Action& action) {
-  CLI::App* command = app.add_subcommand("search", "the best layouts of a model on a cluster, and why the others lost");
-  command->footer(
-      "Example: moeline search --model qwen3-30b-a3b --hardware h200-sxm --devices 16 --fix zero=1 --top 5");
-  auto flags = std::make_shared<SearchFlags>();
+  const auto [command, flags] =
+      subcommand(app, action, answer, "search", "the best layouts of a model on a cluster, and why the others lost",
+                 "Example: moeline search --model qwen3-30b-a3b --hardware h200-sxm --devices 16 --fix zero=1 --top 5");
   flags->scenario.add_to(*command);
   command->add_option("--global-batch", flags->scenario.global_batch, "sequences per optimiser step");
   command->add_option("--top", flags->top, "how many layouts to show: --top 5")->check(CLI::Range(1, 100000));
@@ -222,7 +219,6 @@ void add_search(CLI::App& app, Action& action) {
   command->add_option("--max-memory", flags->max_memory, "per device, if less than it has: --max-memory '120 GB'");
   command->add_option("--threads", flags->threads, "how many; all cores if left out: --threads 2")
       ->check(CLI::Range(1, 4096));
-  command->callback([flags, &action] { action = [flags] { return answer(*flags); }; });
 }
 
 }  // namespace moeline
