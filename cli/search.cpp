@@ -14,11 +14,11 @@
 namespace moeline {
 namespace {
 
-const std::vector<std::string> kObjectives{"time", "memory", "cost", "energy"};  // as in Objective
+const std::vector<std::string> kObjectives{"time", "memory", "cost", "energy", "devices"};  // as in Objective
 
 struct SearchFlags {
   ScenarioFlags scenario;
-  std::string objective = "time", max_memory;
+  std::string objective = "time", pareto, max_memory;
   std::vector<std::string> fix, try_recipes, try_schedules;
   std::vector<std::int64_t> try_devices;
   int top = 10, threads = 0;
@@ -54,12 +54,12 @@ Json record_of(const FoundLayout& found) {
   return record;
 }
 
-std::string screen(const SearchResult& result, Objective objective) {
+std::string screen(const SearchResult& result, const SearchSettings& settings) {
   std::string text = fmt::format(
       "{:>7} {:<16} {:>3} {:>3} {:>3} {:<16} {:>4} {:>3} {:>3} {:>5} {:>4} {:>5} {:<9} {:>9} {:>21} {:>9} {:>6} {:>9}",
       "devices", "recipe", "tp", "pp", "vpp", "schedule", "ep", "etp", "cp", "dp", "zero", "micro", "recompute", "step",
       "p10 .. p90", "tok/s/GPU", "MFU", "memory");
-  const bool cost = objective == Objective::cost, energy = objective == Objective::energy;
+  const bool cost = asks_for(settings, Objective::cost), energy = asks_for(settings, Objective::energy);
   if (cost && !result.best.empty()) text += fmt::format(" {:>12}", result.best[0].bill.currency + "/Mtok");
   if (energy) text += fmt::format(" {:>12}", "kWh/Mtok");
   text += "\n";
@@ -87,11 +87,24 @@ int none_runs(const SearchResult& result, const std::string& origin) {
 
 bool is_all(const std::vector<std::string>& names) { return names == std::vector<std::string>{"all"}; }
 
+Objective objective_named(const std::string& name, const std::string& where) {
+  const auto found = std::find(kObjectives.begin(), kObjectives.end(), name);
+  if (found == kObjectives.end()) {
+    throw SpecError(where, fmt::format("unknown value \"{}\"{}", name, did_you_mean(name, kObjectives)));
+  }
+  return static_cast<Objective>(found - kObjectives.begin());
+}
+
 SearchSettings settings_of(const SearchFlags& flags) {
   SearchSettings settings;
   settings.top = static_cast<std::size_t>(flags.top);
-  const auto named = std::find(kObjectives.begin(), kObjectives.end(), flags.objective);
-  settings.objective = static_cast<Objective>(named - kObjectives.begin());
+  settings.objective = objective_named(flags.objective, "--objective");
+  if (!flags.pareto.empty()) {
+    const std::size_t comma = flags.pareto.find(',');
+    if (comma == std::string::npos) throw SpecError("--pareto", "expected two of " + fmt::format("{}", fmt::join(kObjectives, ", ")));
+    settings.front = {objective_named(flags.pareto.substr(0, comma), "--pareto"),
+                      objective_named(flags.pareto.substr(comma + 1), "--pareto")};
+  }
   settings.fixed = read_fixed(flags.fix, "--fix");
   if (!flags.try_schedules.empty()) settings.schedules.clear();
   if (is_all(flags.try_schedules)) {
@@ -171,7 +184,7 @@ int answer(const SearchFlags& flags) {
       fmt::print("{}", records_markdown(layouts));
       break;
     case Format::table:
-      fmt::print("{}", screen(result, settings.objective));
+      fmt::print("{}", screen(result, settings));
       break;
     case Format::json:
       fmt::print("{}\n", Json{{"kind", "search"},
@@ -196,6 +209,8 @@ void add_search(CLI::App& app, Action& action) {
   command->add_option("--top", flags->top, "how many layouts to show: --top 5")->check(CLI::Range(1, 100000));
   take_one_of(command->add_option("--objective", flags->objective, "what is to be small: --objective memory"),
               kObjectives);
+  command->add_option("--pareto", flags->pareto,
+                      "instead, all layouts that no other beats in two of time, memory, cost, energy, devices: --pareto time,memory");
   command
       ->add_option("--try-devices", flags->try_devices,
                    "search these numbers of devices, the same batch on each: --try-devices 64,128,256")

@@ -655,6 +655,21 @@ case_search_tries_recipes_and_schedules() {
   refuses 2 'unknown recipe "bf61", did you mean "bf16"\?' search "${small[@]}" --try-recipes bf61
 }
 
+case_search_shows_the_front_of_two_objectives() {
+  local few=(--fix cp=1 --fix etp=1 --fix micro_batch=1)
+  answers search "${small[@]}" "${few[@]}" --pareto time,memory -o csv
+  mv out front
+  # Ever slower, ever smaller: column numbers from the header.
+  awk -F, 'NR == 1 { for (i = 1; i <= NF; ++i) at[$i] = i; next }
+    NR > 2 && !($at["step_time_seconds"] > time && $at["memory_required_bytes"] < memory) { exit 1 }
+    { time = $at["step_time_seconds"]; memory = $at["memory_required_bytes"] }
+    END { exit NR < 4 }' front || problem "no staircase of three steps: $(cat front)"
+  answers search "${small[@]}" "${few[@]}" --top 1 -o csv
+  [[ $(sed -n 2p front | cut -d, -f14) == $(sed -n 2p out | cut -d, -f14) ]] || problem "the front does not begin with the quickest"
+  refuses 2 '--pareto: unknown value "tiem", did you mean "time"\?' search "${small[@]}" --pareto tiem,memory
+  refuses 2 '--pareto: expected two of time, memory' search "${small[@]}" --pareto time
+}
+
 case_search_keeps_to_the_memory_it_is_given() {
   answers search "${small[@]}" --fix cp=1 --fix etp=1 --objective memory --top 1 -o json
   local least
