@@ -1,8 +1,8 @@
 // `moeline compare`: two answers side by side, the difference explained part by part.
 #include <fmt/format.h>
 
-
 #include "cli/asking.hpp"
+#include "cli/reporting.hpp"
 #include "cli/scenario_flags.hpp"
 #include "cli/subcommand.hpp"
 #include "fit/answer.hpp"
@@ -49,7 +49,16 @@ int compare(const Request& request) {
   const std::optional<Json> after = before ? result_of(second) : std::nullopt;
   if (!after) return kInfeasible;
   const Comparison comparison = compared(*before, *after, a, b);
-  fmt::print("{}", flags.output() == Format::json ? comparison_json(comparison) : comparison_text(comparison, a, b));
+  write_report(flags.report, [&] {
+    Json json = comparison_json(comparison);
+    json["names"] = Json::array({a, b});
+    return json;
+  });
+  if (flags.output() == Format::json) {
+    fmt::print("{}\n", comparison_json(comparison).dump(2));
+  } else {
+    fmt::print("{}", comparison_text(comparison, a, b));
+  }
   return kAnswered;
 }
 

@@ -6,21 +6,24 @@
 #include <algorithm>
 #include <cstdlib>
 #include <memory>
+#include <nlohmann/json.hpp>
 
 #include "cli/asking.hpp"
 #include "cli/commands.hpp"
 #include "cli/scenario_flags.hpp"
+#include "cli/reporting.hpp"
 #include "fit/answer.hpp"
 #include "plan/what_fits.hpp"
 #include "reports/explanation.hpp"
 #include "reports/memory_table.hpp"
-#include "units_text.hpp"
+#include "reports/page_answer.hpp"
 #include "reports/schedule_table.hpp"
+#include "units_text.hpp"
 
 namespace moeline {
 
 int say_infeasible(const Infeasible& why, Format format, const std::string& origin) {
-  if (format == Format::json) fmt::print("{}", render_infeasible_json(why));
+  if (format == Format::json) fmt::print("{}\n", infeasible_json(why).dump(2));
   fmt::print(stderr, "moeline: {}: infeasible: {}; {}\n", origin, why.reason, why.advice);
   return kInfeasible;
 }
@@ -52,16 +55,18 @@ Infeasible with_what_fits(Infeasible why, const Scenario& scenario, const Calibr
 }  // namespace
 
 int answer(const ScenarioFlags& flags, const std::string& kind, bool memory) {
-  const auto [asked, calibration, outcome] = answer_to(flags.scenario(kind), flags.origin());
-  const Scenario& scenario = *asked;
-  if (const Infeasible* why = std::get_if<Infeasible>(&outcome)) {
-    return say_infeasible(with_what_fits(*why, scenario, calibration), flags.output(), flags.origin());
+  const Json json = flags.scenario(kind);
+  const Answer answer = answer_to(json, flags.origin());
+  const Scenario& scenario = *answer.scenario;
+  write_report(flags.report, [&] { return page_answer(answer, json, flags.origin()); });
+  if (const Infeasible* why = std::get_if<Infeasible>(&answer.outcome)) {
+    return say_infeasible(with_what_fits(*why, scenario, answer.calibration), flags.output(), flags.origin());
   }
-  const Evaluation& evaluation = std::get<Evaluation>(outcome);
+  const Evaluation& evaluation = std::get<Evaluation>(answer.outcome);
   std::vector<std::string> help;
   const TrainEvaluation* train = std::get_if<TrainEvaluation>(&evaluation.answer);
   if (train != nullptr && flags.output() == Format::table) {
-    help = best_changes(effects(varied_question(scenario, calibration, evaluation)), {});
+    help = best_changes(effects(varied_question(scenario, answer.calibration, evaluation)), {});
   }
   fmt::print("{}", render(evaluation, scenario, flags.output(), terminal(), help));
   if (memory && train != nullptr && flags.output() == Format::table) fmt::print("\n{}", memory_text(*train, scenario));
@@ -135,8 +140,8 @@ void add_layer(CLI::App& app, Action& action) {
   command->footer("Example: moeline layer --model deepseek-v3 --hardware h200-sxm --parallel ep=8 --tokens 4096");
   auto flags = std::make_shared<ScenarioFlags>();
   flags->add_to(*command);
-  command->add_option("--tokens", flags->tokens, "tokens per device");
-  command->callback([flags, &action] { action = [flags] { return answer(*flags, "layer", false); }; });
+  flags->add_layer_to(*command);
+  command->callback([flags, &action] { action = [flags] { return answer(*flags, "layer"); }; });
 }
 
 }  // namespace moeline

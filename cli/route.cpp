@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "cli/asking.hpp"
+#include "cli/reporting.hpp"
 #include "cli/scenario_flags.hpp"
 #include "cli/subcommand.hpp"
 #include "engine/route_run.hpp"
@@ -119,7 +120,8 @@ int run_route(const Request& r) {
     if (asked.scenario)
       rows.back().step = step_with(*asked.scenario, routing_of(loads, popularity, r), r.flags.origin());
   }
-  fmt::print("{}", r.flags.output() == Format::json ? route_json(rows, heading) : route_text(rows, heading));
+  write_report(r.flags.report, [&] { return route_json(rows, heading); });
+  fmt::print("{}", r.flags.output() == Format::json ? route_json(rows, heading).dump(2) + "\n" : route_text(rows, heading));
   return kAnswered;
 }
 

@@ -7,6 +7,7 @@
 
 #include "cli/asking.hpp"
 #include "cli/commands.hpp"
+#include "cli/reporting.hpp"
 
 namespace moeline {
 namespace {
@@ -62,6 +63,7 @@ void ScenarioFlags::add_to(CLI::App& command, const std::vector<std::string>& fo
       ->take_all()
       ->allow_extra_args(false);
   take_one_of(command.add_option("-o,--output", format, "how to write the answer; table if left out"), formats);
+  add_report_to(command, report);
   command.add_flag("--quiet", quiet, "no warnings on stderr");
 }
 
@@ -80,6 +82,13 @@ void ScenarioFlags::add_serving_to(CLI::App& command) {
   command.add_option("--stack", stack, "trtllm, vllm or sglang");
   command.add_option("--kv-cache", kv_cache, "bf16 or fp8");
   command.add_flag("--attention-dp", attention_dp, "data-parallel attention: every rank has requests of its own");
+}
+
+void ScenarioFlags::add_layer_to(CLI::App& command) {
+  command.add_option("--tokens", tokens, "tokens per device");
+  command.add_option("--experts-backend", experts_backend,
+                     "compare Hugging Face's code for the experts: eager, batched_mm, grouped_mm, deepgemm or all");
+  command.add_option("--compile", compile, "of that code: none, default or max_autotune");
 }
 
 void ScenarioFlags::add_workload_to(CLI::App& command) {
@@ -107,6 +116,8 @@ void ScenarioFlags::lay_over(Json& workload) const {
   if (!stack.empty()) workload["stack"] = stack;
   if (!kv_cache.empty()) workload["kv_cache"] = kv_cache;
   if (attention_dp) workload["attention_dp"] = true;
+  if (!experts_backend.empty()) workload["experts_backend"] = experts_backend;
+  if (!compile.empty()) workload["compile"] = compile;
   if (!recompute.empty()) {
     const bool mode = recompute == "none" || recompute == "selective" || recompute == "full" || recompute == "per_op";
     workload["recompute"] = mode ? Json(recompute) : Json(CLI::detail::split(recompute, ','));

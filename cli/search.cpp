@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "cli/asking.hpp"
+#include "cli/reporting.hpp"
 #include "cli/scenario_flags.hpp"
 #include "cli/subcommand.hpp"
 #include "engine/search_run.hpp"
@@ -166,34 +167,42 @@ std::variant<SearchResult, Infeasible> searched(const SearchFlags& flags, const 
   return all;
 }
 
+Json layouts_of(const SearchResult& result) {
+  Json layouts = Json::array();
+  for (const FoundLayout& found : result.best) layouts.push_back(record_of(found));
+  return layouts;
+}
+
+Json search_json(const SearchResult& result) {
+  return Json{{"kind", "search"},
+              {"feasible", !result.best.empty()},
+              {"layouts", layouts_of(result)},
+              {"legal", result.legal},
+              {"feasible_layouts", result.feasible},
+              {"lost", result.lost}};
+}
+
 int answer(const SearchFlags& flags) {
   const std::string origin = flags.scenario.origin();
   const SearchSettings settings = settings_of(flags);
   const auto outcome = searched(flags, settings);
   if (const Infeasible* why = std::get_if<Infeasible>(&outcome)) return say_infeasible(*why, flags.scenario.output(), origin);
   const SearchResult& result = std::get<SearchResult>(outcome);
-  Json layouts = Json::array();
-  for (const FoundLayout& found : result.best) layouts.push_back(record_of(found));
+  write_report(flags.scenario.report, [&] { return search_json(result); });
   const Format format = flags.scenario.output();
   if (result.best.empty() && (format == Format::csv || format == Format::markdown)) return none_runs(result, origin);
   switch (format) {
     case Format::csv:
-      fmt::print("{}", records_csv(layouts));
+      fmt::print("{}", records_csv(layouts_of(result)));
       break;
     case Format::markdown:
-      fmt::print("{}", records_markdown(layouts));
+      fmt::print("{}", records_markdown(layouts_of(result)));
       break;
     case Format::table:
       fmt::print("{}", screen(result, settings));
       break;
     case Format::json:
-      fmt::print("{}\n", Json{{"kind", "search"},
-                              {"feasible", !result.best.empty()},
-                              {"layouts", layouts},
-                              {"legal", result.legal},
-                              {"feasible_layouts", result.feasible},
-                              {"lost", result.lost}}
-                             .dump(2));
+      fmt::print("{}\n", search_json(result).dump(2));
   }
   return result.best.empty() ? none_runs(result, origin) : kAnswered;
 }

@@ -1,8 +1,8 @@
 // `moeline solve`: which input gives a wanted answer?
 #include <fmt/format.h>
 
-
 #include "cli/asking.hpp"
+#include "cli/reporting.hpp"
 #include "cli/scenario_flags.hpp"
 #include "cli/subcommand.hpp"
 #include "fit/calibration_file.hpp"
@@ -30,13 +30,14 @@ int solve(const Request& request) {
     throw SpecError("--from, --to",
                     "expected a range: --from below --to (the present value stands for the one left out)");
   const Root root = root_of(problem);
+  write_report(flags.report, [&] { return solution_page(root, input, wanted, scenario); });
   const bool json_wanted = flags.output() == Format::json;
   if (!root.found) {
-    if (json_wanted) fmt::print("{}", solution_json(root, input, wanted));
+    if (json_wanted) fmt::print("{}\n", solution_json(root, input, wanted).dump(2));
     fmt::print(stderr, "moeline: {}: no solution: {}\n", flags.origin(), no_solution(root, input, wanted));
     return kInfeasible;
   }
-  fmt::print("{}", json_wanted ? solution_json(root, input, wanted) : solution_text(root, input, wanted));
+  fmt::print("{}", json_wanted ? solution_json(root, input, wanted).dump(2) + "\n" : solution_text(root, input, wanted));
   return kAnswered;
 }
 

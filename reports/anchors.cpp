@@ -36,6 +36,7 @@ std::vector<Anchor> anchors() {
   add_te_anchors(list);
   add_layer_anchors(list);
   add_decode_anchors(list);
+  add_inference_anchors(list);
   return list;
 }
 

@@ -142,11 +142,29 @@ Json train_json(const TrainEvaluation& train, const Evaluation& evaluation, cons
   return out;
 }
 
+Json backends_json(const BackendsAnswer& answer) {
+  Json out{{"compile", name(answer.compile)}, {"backends", Json::array()}, {"fastest", Json::array()}};
+  for (const BackendRow& row : answer.rows) {
+    out["backends"].push_back(Json{{"name", name(row.backend)},
+                                   {"seconds", row.time.in(second)},
+                                   {"kernel_seconds", row.kernels.in(second)},
+                                   {"host_seconds", row.host.in(second)},
+                                   {"all_reduce_seconds", row.all_reduce.in(second)},
+                                   {"temporary_bytes", row.temporary.in(byte)},
+                                   {"source", name(row.source)}});
+  }
+  for (const FastestFrom& from : answer.fastest) {
+    out["fastest"].push_back(Json{{"from_tokens", from.tokens}, {"name", name(from.backend)}});
+  }
+  return out;
+}
+
 Json layer_json(const LayerEvaluation& layer, const Evaluation& evaluation, const Scenario& s) {
   Json out{{"kind", "layer"}, {"feasible", true}};
   out["forward_seconds"] = layer.forward.in(second);
   out["backward_seconds"] = layer.backward.in(second);
   if (layer.wafer) out["wafer"] = wafer_json(*layer.wafer);
+  if (layer.backends) out["experts_backends"] = backends_json(*layer.backends);
   out["breakdown"] = Json::array();
   for (const LayerRow& row : layer.rows) {
     Json json = row_json(row.name, row.phase, row.lane, row.cost.time, row.exposed, layer.forward + layer.backward,
@@ -207,7 +225,7 @@ Json serve_json(const ServeEvaluation& serve, const Evaluation& evaluation, cons
 
 }  // namespace
 
-std::string to_json(const Evaluation& evaluation, const Scenario& scenario) {
+Json to_json(const Evaluation& evaluation, const Scenario& scenario) {
   struct Visitor {
     const Evaluation& evaluation;
     const Scenario& scenario;
@@ -215,15 +233,15 @@ std::string to_json(const Evaluation& evaluation, const Scenario& scenario) {
     Json operator()(const LayerEvaluation& layer) const { return layer_json(layer, evaluation, scenario); }
     Json operator()(const ServeEvaluation& serve) const { return serve_json(serve, evaluation, scenario); }
   };
-  return std::visit(Visitor{evaluation, scenario}, evaluation.answer).dump(2) + "\n";
+  return std::visit(Visitor{evaluation, scenario}, evaluation.answer);
 }
 
-std::string render_infeasible_json(const Infeasible& infeasible) {
+Json infeasible_json(const Infeasible& infeasible) {
   Json out{{"feasible", false}, {"reason", infeasible.reason}};
   if (infeasible.need) out["need_bytes"] = infeasible.need->in(byte);
   if (infeasible.have) out["have_bytes"] = infeasible.have->in(byte);
   out["advice"] = infeasible.advice;
-  return out.dump(2) + "\n";
+  return out;
 }
 
 }  // namespace moeline

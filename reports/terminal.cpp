@@ -227,6 +227,20 @@ std::string label(const LayerRow& row) {
   return row.group == row.name ? fmt::format(" {}", row.name) : fmt::format(" {}: {}", row.group, row.name);
 }
 
+// Forward of the experts alone, under each of Hugging Face's backends.
+std::string backends_text(const BackendsAnswer& answer, const Ink& ink) {
+  std::string out = ink.dim(fmt::format("  {:<14}{:>10} {:>10} {:>10} {:>11} {:>11}  source", "backend", "time", "kernels", "host",
+                                        "all-reduce", "temporary")) + "\n";
+  for (const BackendRow& row : answer.rows) {
+    const std::string sum = row.all_reduce > Seconds{} ? format(row.all_reduce) : "-", host = row.host > Seconds{} ? format(row.host) : "-";
+    out += fmt::format("  {:<14}{:>10} {:>10} {:>10} {:>11} {:>11}  {}\n", name(row.backend), format(row.time), format(row.kernels),
+                       host, sum, format(row.temporary), name(row.source));
+  }
+  out += "  fastest";
+  for (const FastestFrom& from : answer.fastest) out += fmt::format("   from {:.0f} tokens {}", from.tokens, name(from.backend));
+  return out + fmt::format("   (compile {})\n", name(answer.compile));
+}
+
 std::string layer_screen(const LayerEvaluation& layer, const Ink& ink) {
   std::string out = fmt::format("  forward  {}      backward  {}\n\n", ink.bold(format(layer.forward)),
                                 ink.bold(format(layer.backward)));
@@ -245,6 +259,7 @@ std::string layer_screen(const LayerEvaluation& layer, const Ink& ink) {
     out += line_text({label(row), row.exposed, row.cost.time - row.exposed, row.cost.bound_by, row.cost.source}, names, total,
                      longest, ink);
   }
+  if (layer.backends) out += "\n" + backends_text(*layer.backends, ink);
   return out;
 }
 

@@ -13,9 +13,8 @@ struct BestProduct {
   std::string_view device;
   double teraflops;
 };
-constexpr std::array kBestProducts{BestProduct{"h200-sxm", 794.5}, BestProduct{"b200-sxm", 1745},
-                                   BestProduct{"mi300x", 668.4}, BestProduct{"mi325x", 784.9},
-                                   BestProduct{"mi355x", 1565}};
+constexpr std::array kBestProducts{BestProduct{"a100-sxm", 271.2}, BestProduct{"h200-sxm", 794.5}, BestProduct{"b200-sxm", 1745},
+                                   BestProduct{"mi300x", 668.4},   BestProduct{"mi325x", 784.9},   BestProduct{"mi355x", 1565}};
 
 // Bytes per second of memory for one multiprocessor.
 double stream(const Gpu& gpu) {

@@ -1,4 +1,4 @@
-// What does a page say about a chip of another maker, of which no kernel was measured?
+// What does a page say about a chip of another maker or generation, of which no such kernel was measured?
 //
 // Shares of HBM and of links carry over as they are, host times too. Shares of the tensor peak scale with what a plain
 // 16-bit product was seen to reach at its best shape on either chip. What one multiprocessor reads, writes or handles

@@ -91,14 +91,15 @@ void lend_to_strangers(std::vector<Page>& pages, const Cluster& cluster, std::st
   if (gpu == nullptr || gpu->architecture == "host") return;
   const bool served = std::any_of(pages.begin(), pages.end(), [](const Page& page) { return page.fit.key.operation == "moe_op"; });
   if (served) return;
-  const std::string_view name = gpu->architecture == "gfx950" ? "b200-sxm" : "h200-sxm";
+  const std::string_view name = "h200-sxm";
+  const Gpu lender = gpu_named(std::string(name));
   for (const CatalogueEntry& entry : calibration_catalogue()) {
     if (entry.name != name) continue;
     for (FamilyFit& fit : carried_file(entry.text, std::string(name))) {
-      pages.push_back({.fit = std::move(fit), .own = false, .widening = kStranger, .least = kStrangerLeast});
+      pages.push_back({.fit = carried_over(std::move(fit), lender, cluster.name, *gpu), .own = false, .widening = kStranger, .least = kStrangerLeast});
     }
   }
-  taken += fmt::format("{}{} (borrowed across makers)", taken.empty() ? "" : ", ", name);
+  taken += fmt::format("{}{} (borrowed across generations)", taken.empty() ? "" : ", ", name);
 }
 
 const Page* find_page(const std::vector<Page>& pages, std::string_view operation, std::string_view library,

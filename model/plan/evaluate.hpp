@@ -6,11 +6,14 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
 
 #include "error.hpp"
+#include "memory/footprint.hpp"
+#include "plan/experts_backends.hpp"
 #include "plan/serve_answer.hpp"
 #include "plan/wafer_answer.hpp"
 #include "spec/scenario.hpp"
@@ -66,6 +69,7 @@ struct LayerEvaluation {
   Seconds forward, backward;
   std::vector<LayerRow> rows;
   std::string kind;                   // "MoE layer", "dense layer"
+  std::optional<BackendsAnswer> backends{};  // of Hugging Face, where asked for
   std::optional<WaferAnswer> wafer{};  // of wafers only
 };
 

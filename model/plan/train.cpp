@@ -470,7 +470,7 @@ void Trainer::run(TrainEvaluation& result) const {
   const Seconds work = result.breakdown.exposed();
   waiting("pipeline transfers", *busiest - work, Lane::network);
   waiting("pipeline bubble", pipeline.makespan - *busiest, Lane::compute);
-  const LocalParameters local = local_parameters(memory_context_, memory_, at(cut_.stages, result.busiest_stage));
+  const LocalParameters local = trained_parameters(memory_context_, memory_, at(cut_.stages, result.busiest_stage));
   add_reductions(result, local);
   add_optimizer(result, local);
   add_offload(result, local);
@@ -504,6 +504,7 @@ std::optional<Infeasible> check_batch(const Parallelism& p, const TrainWorkload&
     return Infeasible{fmt::format("{} micro-batches over {} chunks are more than can be simulated", micro_batches, p.pp * p.vpp),
                       "raise micro_batch or dp"};
   }
+  if (train.lora && p.zero == 3) return Infeasible{"frozen weights are not sharded over data-parallel ranks", "set zero=1 or 2"};
   if (train.sequence % (p.cp * p.tp) != 0) {
     return Infeasible{fmt::format("cp x tp = {} does not divide the sequence of {}", p.cp * p.tp, train.sequence),
                       "change sequence, cp or tp so that it does"};
@@ -570,7 +571,9 @@ std::optional<StepAnswer> TrainingSteps::evaluate(const StepQuestion& q, Seconds
   trainer.run(result);
   if (!known.flops_per_token) known.flops_per_token = model_flops_per_token(model_, real(q.train.sequence), q.train.mtp_layers);
   const std::int64_t devices = q.parallelism.ranks_per_stage() * q.parallelism.pp;
-  add_rates(cluster_, devices, mfu_format(q.recipe), q.train, *known.flops_per_token, result);
+  // Of three products of the same size in a training step, frozen weights have no gradient.
+  const Flops per_token = (q.train.lora ? 2.0 / 3 : 1.0) * *known.flops_per_token;
+  add_rates(cluster_, devices, mfu_format(q.recipe), q.train, per_token, result);
   return result;
 }
 

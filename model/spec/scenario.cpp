@@ -177,6 +177,19 @@ void echo_serve(const Scenario& s, const ServeWorkload& serve, Json& out) {
   out["recipe"] = out.value("recipe", Json(s.recipe.name));
 }
 
+// Hugging Face's backends and adapters are code for GPUs; the first take experts, too.
+void check_backends(const Scenario& s, const std::string& origin) {
+  const TrainWorkload* train = std::get_if<TrainWorkload>(&s.workload);
+  if (train != nullptr && train->lora && on_wafer(s)) {
+    throw SpecError(origin + "#/workload/lora", "adapters are modelled on GPUs");
+  }
+  const LayerWorkload* layer = std::get_if<LayerWorkload>(&s.workload);
+  if (layer == nullptr || layer->code.backends.empty()) return;
+  const std::string where = origin + "#/workload/experts_backend";
+  if (on_wafer(s)) throw SpecError(where, "these backends run on GPUs");
+  if (experts_of(s.model) == 0) throw SpecError(where, s.model.name + " has no experts");
+}
+
 Json echo(const Scenario& s, const Json& given) {
   Json out = given;
   out["devices"] = s.cluster.devices;
@@ -215,6 +228,7 @@ Json echo(const Scenario& s, const Json& given) {
     workload["fused_passes"] = t->fused_passes;
     workload["sequence_parallel"] = t->sequence_parallel;
     if (t->run) workload["run"] = to_json(*t->run);
+    if (t->lora) workload["lora"] = to_json(*t->lora);
   } else if (const ServeWorkload* serve = std::get_if<ServeWorkload>(&s.workload)) {
     echo_serve(s, *serve, out);
   } else {
@@ -289,6 +303,7 @@ void read_rest(Scenario& s, const Json& json, const std::string& origin) {
   s.assumptions.clear();
   s.parallelism = {};
   s.routing = {};
+  s.speculation = {};
   const bool has_node = s.cluster.node.has_value();
   s.cluster.devices = reader.integer_or("devices", {1, 1 << 24}, has_node ? s.cluster.node->devices.value : 1);
   if (!reader.has("workload")) reader.fail("workload", "missing: {\"kind\": \"train\", ...} or {\"kind\": \"layer\", ...}");
@@ -308,14 +323,14 @@ void read_rest(Scenario& s, const Json& json, const std::string& origin) {
     s.assumptions.push_back("routing: balanced (no load given)");
   }
   if (reader.has("speculation")) {
-    ObjectReader speculation = reader.object("speculation");
-    if (speculation.one_of("kind", {"none", "sd", "ssd"}) != "none") {
-      speculation.fail("kind", "speculation applies to serving, which is not modelled yet");
+    s.speculation = read_speculation(reader.object("speculation"), s.assumptions);
+    if (s.speculation.kind != SpeculationKind::none) {
+      reader.object("speculation").fail("kind", "speculation applies to serving, which is not modelled yet");
     }
-    speculation.finish();
   }
   s.calibration = reader.string_or("calibration", "auto");
   reader.finish();
+  check_backends(s, origin);
   std::visit([&](auto& workload) { fill_transport(s, workload); }, s.workload);
   if (TrainWorkload* train = std::get_if<TrainWorkload>(&s.workload)) fill_train_defaults(s, *train, origin);
   if (serve != nullptr) fill_serve_defaults(s, *serve, json, origin);
