@@ -67,6 +67,15 @@ struct PartsHash {
   }
 };
 
+// What a pipeline comes to, and the rows of the stage that is busiest.
+struct PipelineRun {
+  PipelineProblem problem;
+  EnumSet<Overlap> overlap;
+  Seconds makespan, busiest;
+  std::int64_t busiest_stage = 0;
+  Breakdown rows;
+};
+
 // The model cut into pp x vpp chunks, and what they add up to.
 struct Cut {
   std::int64_t pp = 1, vpp = 1;
@@ -76,6 +85,7 @@ struct Cut {
   std::vector<StageContent> stages;
   std::vector<ChunkSum> chunk_sums, stage_sums;
   std::shared_ptr<const StageCut> words;  // once an answer wants them
+  std::optional<PipelineRun> last;        // steps that differ in sharding alone run alike
 };
 
 std::shared_ptr<const StageCut> words_of(const Cut& cut) {
@@ -237,6 +247,7 @@ class Trainer {
   Saving saving(std::int64_t stage) const { return is_dual() ? paired(stage) : combined(stage); }
   bool is_dual() const { return p_.schedule == Schedule::dualpipe || p_.schedule == Schedule::dualpipe_v; }
   Breakdown rows(std::int64_t stage) const;
+  const PipelineRun& run_pipeline() const;
   Bytes gathered_weights(double parameters, const LocalParameters& local) const;
   void add_reductions(TrainEvaluation& result, const LocalParameters& local) const;
   void add_optimizer(TrainEvaluation& result, const LocalParameters& local) const;
@@ -454,22 +465,30 @@ void Trainer::add_balancer(TrainEvaluation& result) const {
   add(result, once("balancer", cost(Collective{CollectiveKind::all_reduce, reduced, group}, machine_.fabric, machine_.calibration)));
 }
 
-void Trainer::run(TrainEvaluation& result) const {
+const PipelineRun& Trainer::run_pipeline() const {
+  std::optional<PipelineRun>& last = cut_.last;
+  if (last && last->overlap == train_.overlap && last->problem == pipeline_) return *last;
   const PipelineResult pipeline = simulate(pipeline_);
   const Seconds most = *std::max_element(pipeline.busy.begin(), pipeline.busy.end());
   // The first of equals, whatever the rounding.
   const auto busiest = std::find_if(pipeline.busy.begin(), pipeline.busy.end(), [&](Seconds busy) { return busy >= (1 - 1e-9) * most; });
-  result.busiest_stage = busiest - pipeline.busy.begin();
+  const std::int64_t stage = busiest - pipeline.busy.begin();
+  return last.emplace(PipelineRun{pipeline_, train_.overlap, pipeline.makespan, *busiest, stage, rows(stage)});
+}
+
+void Trainer::run(TrainEvaluation& result) const {
+  const PipelineRun& pipeline = run_pipeline();
+  result.busiest_stage = pipeline.busiest_stage;
   result.micro_batches = pipeline_.micro_batches;
-  result.breakdown = rows(result.busiest_stage);
+  result.breakdown = pipeline.rows;
   const auto waiting = [&](std::string_view name, Seconds time, Lane lane) {
     if (!(time > 1e-9 * pipeline.makespan)) return;  // rounding is no waiting
     add(result, {.name = name, .phase = "pipeline", .lane = lane, .seconds = time, .exposed = time,
                  .bound_by = "schedule", .source = result.breakdown.source(), .largest = time});
   };
   const Seconds work = result.breakdown.exposed();
-  waiting("pipeline transfers", *busiest - work, Lane::network);
-  waiting("pipeline bubble", pipeline.makespan - *busiest, Lane::compute);
+  waiting("pipeline transfers", pipeline.busiest - work, Lane::network);
+  waiting("pipeline bubble", pipeline.makespan - pipeline.busiest, Lane::compute);
   const LocalParameters local = trained_parameters(memory_context_, memory_, at(cut_.stages, result.busiest_stage));
   add_reductions(result, local);
   add_optimizer(result, local);
