@@ -6,9 +6,9 @@
 
 namespace moeline {
 
-Timeline schedule(const Step& step, std::span<const OpCost> costs, Timeline reused) {
+Timeline schedule(const Step& step, std::span<const OpCost> costs) {
   MOELINE_EXPECT(step.size() == costs.size());
-  Timeline timeline{std::move(reused.intervals), {}};
+  Timeline timeline;
   timeline.intervals.resize(step.size());
   std::array<Seconds, 2> lane_free{};
   for (std::size_t i = 0; i < step.size(); ++i) {

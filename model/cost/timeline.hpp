@@ -24,7 +24,6 @@ struct Timeline {
   Seconds makespan;
 };
 
-// `reused`: a timeline that is no longer needed, whose memory the new one takes.
-Timeline schedule(const Step& step, std::span<const OpCost> costs, Timeline reused = {});
+Timeline schedule(const Step& step, std::span<const OpCost> costs);
 
 }  // namespace moeline

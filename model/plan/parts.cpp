@@ -21,7 +21,7 @@ BreakdownRow launch_gap(const Step& step, const Breakdown& passes, const Machine
           .source = host.source, .spread = host.spread, .largest = gap};
 }
 
-// Prices passes one after the other, all in the same memory.
+// Prices passes one after the other; their ops take the same memory.
 class PassPricer {
  public:
   PassPricer(const Machine& machine, bool cuda_graph) : machine_(machine), cuda_graph_(cuda_graph) {}
@@ -33,17 +33,16 @@ class PassPricer {
   const Machine& machine_;
   bool cuda_graph_;
   Step step_;
-  StepCost cost_;
 };
 
 PricedPass PassPricer::pass(Step step, Breakdown& names) {
   step_ = std::move(step);
-  cost_ = step_cost(step_, machine_, std::move(cost_));
+  StepCost cost = step_cost(step_, machine_);
   if (!cuda_graph_ && !step_.empty() && !is_free(machine_, "launch gaps")) {
-    const BreakdownRow gap = launch_gap(step_, cost_.breakdown, machine_);
-    if (gap.exposed > Seconds{}) cost_.breakdown.add(gap);
+    const BreakdownRow gap = launch_gap(step_, cost.breakdown, machine_);
+    if (gap.exposed > Seconds{}) cost.breakdown.add(gap);
   }
-  PricedPass pass{.time = cost_.breakdown.exposed(), .exchange = {}, .network = {}, .weight = {}, .rows = cost_.breakdown.rows(), .places = {}};
+  PricedPass pass{.time = cost.breakdown.exposed(), .exchange = {}, .network = {}, .weight = {}, .rows = cost.breakdown.rows(), .places = {}};
   pass.places.reserve(pass.rows.size());
   for (const BreakdownRow& row : pass.rows) {
     pass.places.push_back(names.place(row));
@@ -52,7 +51,7 @@ PricedPass PassPricer::pass(Step step, Breakdown& names) {
     pass.network += row.seconds;
   }
   for (std::size_t i = 0; i < step_.size(); ++i) {
-    if (makes_weight_gradient(step_[i])) pass.weight += cost_.timeline.intervals[i].exposed;
+    if (makes_weight_gradient(step_[i])) pass.weight += cost.timeline.intervals[i].exposed;
   }
   return pass;
 }

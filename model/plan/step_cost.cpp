@@ -74,15 +74,13 @@ Source Breakdown::source() const {
   return source;
 }
 
-StepCost step_cost(const Step& step, const Machine& machine, StepCost reused) {
-  StepCost result = std::move(reused);
-  result.costs.clear();
+StepCost step_cost(const Step& step, const Machine& machine) {
+  StepCost result;
   result.costs.reserve(step.size());
-  result.breakdown.clear();
   for (const Op& op : step) {
     result.costs.push_back(is_free(machine, op.group) ? OpCost{.source = Source::measured} : cost(op.work, machine));
   }
-  result.timeline = schedule(step, result.costs, std::move(result.timeline));
+  result.timeline = schedule(step, result.costs);
   result.makespan = result.timeline.makespan;
   for (std::size_t i = 0; i < step.size(); ++i) {
     const OpCost& c = result.costs[i];

@@ -38,7 +38,6 @@ class Breakdown {
   std::size_t place(const BreakdownRow& row);
   void add_at(std::size_t place, const BreakdownRow& row, double times);
   void drop_empty();
-  void clear() { rows_.clear(); }
   // Rows of other names or phases follow these.
   void append(const Breakdown& other);
 
@@ -58,7 +57,6 @@ struct StepCost {
   Timeline timeline;
 };
 
-// `reused`: a cost that is no longer needed, whose memory the new one takes.
-StepCost step_cost(const Step& step, const Machine& machine, StepCost reused = {});
+StepCost step_cost(const Step& step, const Machine& machine);
 
 }  // namespace moeline
