@@ -1,14 +1,12 @@
 // `moeline route`: load balance of router scores, a histogram or a distribution, under each balancer.
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
-#include <memory>
 
 #include "cli/asking.hpp"
-#include "cli/commands.hpp"
 #include "cli/reporting.hpp"
 #include "cli/scenario_flags.hpp"
+#include "cli/subcommand.hpp"
 #include "engine/route_run.hpp"
 #include "engine/score_file.hpp"
 #include "engine/sweep_run.hpp"
@@ -153,12 +151,11 @@ int run_route(const Request& r) {
 }  // namespace
 
 void add_route(CLI::App& app, Action& action) {
-  CLI::App* command =
-      app.add_subcommand("route", "load balance of router scores, a histogram or a distribution under each balancer");
-  command->footer(
-      "Example: moeline route --routing power-law:1.2 --experts 256 --ranks 32 --redundant 32\n"
-      "With a scenario also its time under each balancer.");
-  auto request = std::make_shared<Request>();
+  const auto [command, request] =
+      subcommand(app, action, run_route, "route",
+                 "load balance of router scores, a histogram or a distribution under each balancer",
+                 "Example: moeline route --routing power-law:1.2 --experts 256 --ranks 32 --redundant 32\n"
+                 "With a scenario also its time under each balancer.");
   request->flags.add_to(*command, {"table", "json"});
   request->flags.add_workload_to(*command);
   command->add_option("--scores", request->scores, "tokens by experts: .npy (float32) or CSV");
@@ -175,7 +172,6 @@ void add_route(CLI::App& app, Action& action) {
       ->check(CLI::Range(0.01, 1000.0));
   command->add_option("--redundant", request->redundant, "expert slots beyond one each, of EPLB")
       ->check(CLI::Range(0, 1 << 16));
-  command->callback([=, &action] { action = [=] { return run_route(*request); }; });
 }
 
 }  // namespace moeline

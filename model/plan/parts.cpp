@@ -41,17 +41,32 @@ Breakdown two_halves(const Breakdown& half, std::string_view phase, double taken
   return both;
 }
 
-PricedPass part_pass(const Step& step, const Machine& machine, const TrainWorkload& train, Breakdown& names) {
-  StepCost cost = step_cost(step, machine);
-  if (!train.cuda_graph && !step.empty() && !is_free(machine, "launch gaps")) {
-    const BreakdownRow gap = launch_gap(step, cost.breakdown, machine);
+// Prices passes one after the other; their ops take the same memory.
+class PassPricer {
+ public:
+  PassPricer(const Machine& machine, const TrainWorkload& train) : machine_(machine), train_(train) {}
+
+  Step memory() { return std::move(step_); }
+  PricedPass pass(Step step, Breakdown& names);
+
+ private:
+  const Machine& machine_;
+  const TrainWorkload& train_;
+  Step step_;
+};
+
+PricedPass PassPricer::pass(Step step, Breakdown& names) {
+  step_ = std::move(step);
+  StepCost cost = step_cost(step_, machine_);
+  if (!train_.cuda_graph && !step_.empty() && !is_free(machine_, "launch gaps")) {
+    const BreakdownRow gap = launch_gap(step_, cost.breakdown, machine_);
     if (gap.exposed > Seconds{}) cost.breakdown.add(gap);
   }
-  const bool halves = train.overlap.contains(Overlap::two_batch);
-  const double taken = moeline::taken(exchange_multiprocessors(train.transport), machine.gpu);
+  const bool halves = train_.overlap.contains(Overlap::two_batch);
+  const double taken = moeline::taken(exchange_multiprocessors(train_.transport), machine_.gpu);
   const PassTimes alone = times_of(cost.breakdown);
   if (alone.network > Seconds{}) {
-    const std::string_view phase = name(step.front().phase);
+    const std::string_view phase = name(step_.front().phase);
     if (halves) {
       cost.breakdown = two_halves(cost.breakdown, phase, taken);
     } else if (alone.network > alone.exchange) {  // what hides within the layer
@@ -65,8 +80,8 @@ PricedPass part_pass(const Step& step, const Machine& machine, const TrainWorklo
   PricedPass pass{.times = times_of(cost.breakdown), .rows = cost.breakdown.rows(), .places = {}};
   pass.places.reserve(pass.rows.size());
   for (const BreakdownRow& row : pass.rows) pass.places.push_back(names.place(row));
-  for (std::size_t i = 0; i < step.size(); ++i) {
-    if (makes_weight_gradient(step[i])) pass.times.weight += (halves ? 2 : 1) * cost.timeline.intervals[i].exposed;
+  for (std::size_t i = 0; i < step_.size(); ++i) {
+    if (makes_weight_gradient(step_[i])) pass.times.weight += (halves ? 2 : 1) * cost.timeline.intervals[i].exposed;
   }
   return pass;
 }
@@ -83,23 +98,25 @@ StepParts step_parts(const DecoderContext& whole, const Machine& machine) {
   const double share = whole.train.overlap.contains(Overlap::two_batch) ? 0.5 : 1;
   const DecoderContext c{whole.model, whole.parallelism, whole.recipe, whole.routing, share * whole.sequences, whole.sequence, whole.train};
   StepParts parts;
-  const auto part = [&](const Step& forward, const Step& backward) {
-    return PricedPart{part_pass(forward, machine, c.train, parts.forward_names),
-                      part_pass(backward, machine, c.train, parts.backward_names)};
-  };
-  for (const LayerKind& kind : c.model.kinds) parts.kinds.push_back(part(layer_forward(c, kind), layer_backward(c, kind)));
+  PassPricer price(machine, c.train);
+  const auto forward = [&](Step step) { return price.pass(std::move(step), parts.forward_names); };
+  const auto backward = [&](Step step) { return price.pass(std::move(step), parts.backward_names); };
+  parts.kinds.reserve(c.model.kinds.size());
+  for (const LayerKind& kind : c.model.kinds) {
+    PricedPass first = forward(layer_forward(c, kind, price.memory()));
+    parts.kinds.push_back({std::move(first), backward(layer_backward(c, kind, price.memory()))});
+  }
   if (c.train.recompute_method == RecomputeMethod::block) {
     TrainWorkload kept = c.train;
     kept.full_recompute = false;
     const DecoderContext plain{c.model, c.parallelism, c.recipe, c.routing, c.sequences, c.sequence, kept};
     for (std::size_t k = 0; k < parts.kinds.size(); ++k) {
-      parts.plain.push_back({parts.kinds[k].forward,
-                             part_pass(layer_backward(plain, c.model.kinds[k]), machine, kept, parts.backward_names)});
+      parts.plain.push_back({parts.kinds[k].forward, backward(layer_backward(plain, c.model.kinds[k], price.memory()))});
     }
   }
-  parts.embedding = part(embedding_forward(c), embedding_backward(c));
-  parts.mtp = part(mtp_forward(c), mtp_backward(c));
-  parts.head = part(head_forward(c), head_backward(c));
+  parts.embedding = {forward(embedding_forward(c)), backward(embedding_backward(c))};
+  parts.mtp = {forward(mtp_forward(c)), backward(mtp_backward(c))};
+  parts.head = {forward(head_forward(c)), backward(head_backward(c))};
   return parts;
 }
 

@@ -63,6 +63,15 @@ struct PartsHash {
   }
 };
 
+// What a pipeline comes to, and the rows of the stage that is busiest.
+struct PipelineRun {
+  PipelineProblem problem;
+  EnumSet<Overlap> overlap;
+  Seconds makespan, busiest;
+  std::int64_t busiest_stage = 0;
+  Breakdown rows;
+};
+
 // The model cut into pp x vpp chunks, and what they add up to.
 struct Cut {
   std::int64_t pp = 1, vpp = 1;
@@ -71,8 +80,15 @@ struct Cut {
   Chunks chunks;
   std::vector<StageContent> stages;
   std::vector<ChunkSum> chunk_sums, stage_sums;
-  std::shared_ptr<const StageCut> words;
+  std::shared_ptr<const StageCut> words;  // once an answer wants them
+  std::optional<PipelineRun> last;        // steps that differ in sharding alone run alike
 };
+
+std::shared_ptr<const StageCut> words_of(const Cut& cut) {
+  StageCut words{.layout = cut.chunks.size() > 1 ? layout_text(cut.chunks) : "", .stage_layers = {}};
+  for (const StageContent& stage : cut.stages) words.stage_layers.push_back(stage.layers_of_kind);
+  return std::make_shared<const StageCut>(std::move(words));
+}
 
 }  // namespace
 
@@ -159,16 +175,16 @@ std::variant<Cut*, Infeasible> TrainingSteps::Shared::cut(const StepQuestion& q)
   Cut& made = cuts_.emplace_back(Cut{.pp = p.pp, .vpp = p.vpp, .folded = is_folded(p.schedule), .both_ways = runs_both_ways(p.schedule), .layout = q.train.pipeline_layout,
                                      .chunks = std::get<Chunks>(std::move(cut_up)), .stages = {}, .chunk_sums = {},
                                      .stage_sums = {}, .words = {}});
-  StageCut words{.layout = p.pp * p.vpp > 1 ? layout_text(made.chunks) : "", .stage_layers = {}};
+  made.chunk_sums.reserve(made.chunks.size());
+  made.stages.reserve(static_cast<std::size_t>(p.pp));
+  made.stage_sums.reserve(static_cast<std::size_t>(p.pp));
   for (StageContent& chunk : made.chunks) chunk.recomputed = recomputed_share(context.train, chunk);
   for (const StageContent& chunk : made.chunks) made.chunk_sums.push_back(chunk_sum(parts(), context.model, chunk));
   const PipelineProblem pipeline = pipeline_of(p, 1);
   for (std::int64_t stage = 0; stage < p.pp; ++stage) {
     const StageContent& whole = made.stages.emplace_back(whole_stage(made.chunks, pipeline, stage));
     made.stage_sums.push_back(chunk_sum(parts(), context.model, whole));
-    words.stage_layers.push_back(whole.layers_of_kind);
   }
-  made.words = std::make_shared<const StageCut>(std::move(words));
   return &made;
 }
 
@@ -215,6 +231,7 @@ class Trainer {
   Saving saving(std::int64_t stage) const { return is_dual() ? paired(stage) : combined(stage); }
   bool is_dual() const { return p_.schedule == Schedule::dualpipe || p_.schedule == Schedule::dualpipe_v; }
   Breakdown rows(std::int64_t stage) const;
+  const PipelineRun& run_pipeline() const;
   void add(TrainEvaluation& result, const BreakdownRow& row) const {
     if (!is_free(machine_, row.name)) result.breakdown.add(row);
   }
@@ -314,22 +331,30 @@ Breakdown Trainer::rows(std::int64_t stage) const {
   return sum;
 }
 
-void Trainer::run(TrainEvaluation& result) const {
+const PipelineRun& Trainer::run_pipeline() const {
+  std::optional<PipelineRun>& last = cut_.last;
+  if (last && last->overlap == train_.overlap && last->problem == pipeline_) return *last;
   const PipelineResult pipeline = simulate(pipeline_);
   const Seconds most = *std::max_element(pipeline.busy.begin(), pipeline.busy.end());
   // The first of equals, whatever the rounding.
   const auto busiest = std::find_if(pipeline.busy.begin(), pipeline.busy.end(), [&](Seconds busy) { return busy >= (1 - 1e-9) * most; });
-  result.busiest_stage = busiest - pipeline.busy.begin();
+  const std::int64_t stage = busiest - pipeline.busy.begin();
+  return last.emplace(PipelineRun{pipeline_, train_.overlap, pipeline.makespan, *busiest, stage, rows(stage)});
+}
+
+void Trainer::run(TrainEvaluation& result) const {
+  const PipelineRun& pipeline = run_pipeline();
+  result.busiest_stage = pipeline.busiest_stage;
   result.micro_batches = pipeline_.micro_batches;
-  result.breakdown = rows(result.busiest_stage);
+  result.breakdown = pipeline.rows;
   const auto waiting = [&](std::string_view name, Seconds time, Lane lane) {
     if (!(time > 1e-9 * pipeline.makespan)) return;  // rounding is no waiting
     add(result, {.name = name, .phase = "pipeline", .lane = lane, .seconds = time, .exposed = time,
                  .bound_by = "schedule", .source = result.breakdown.source(), .largest = time});
   };
   const Seconds work = result.breakdown.exposed();
-  waiting("pipeline transfers", *busiest - work, Lane::network);
-  waiting("pipeline bubble", pipeline.makespan - *busiest, Lane::compute);
+  waiting("pipeline transfers", pipeline.busiest - work, Lane::network);
+  waiting("pipeline bubble", pipeline.makespan - pipeline.busiest, Lane::compute);
   StepEnd end{.context = memory_context_, .memory = memory_, .machine = machine_, .stage = at(cut_.stages, result.busiest_stage),
               .micro_batches = real(pipeline_.micro_batches), .host_link = host_link_};
   for (std::int64_t own = 0; own < pipeline_.chunks_per_stage; ++own) {
@@ -340,6 +365,7 @@ void Trainer::run(TrainEvaluation& result) const {
   end.add_to(result.breakdown);
   result.step = range_of(result.breakdown);
   result.parallelism = p_;
+  if (!cut_.words) cut_.words = words_of(cut_);
   result.cut = cut_.words;
 }
 
@@ -352,11 +378,12 @@ std::optional<Infeasible> check_overlap(const StepQuestion& q) {
   return std::nullopt;
 }
 
-std::optional<Infeasible> check_batch(const StepQuestion& q) {
-  const Parallelism& p = q.parallelism;
-  const std::int64_t samples = p.dp * q.train.micro_batch, micro_batches = q.train.global_batch / samples;
-  if (q.train.global_batch % samples != 0) {
-    return Infeasible{fmt::format("dp x micro_batch = {} does not divide global_batch {}", samples, q.train.global_batch),
+}  // namespace
+
+std::optional<Infeasible> check_batch(const Parallelism& p, const TrainWorkload& train) {
+  const std::int64_t samples = p.dp * train.micro_batch, micro_batches = train.global_batch / samples;
+  if (train.global_batch % samples != 0) {
+    return Infeasible{fmt::format("dp x micro_batch = {} does not divide global_batch {}", samples, train.global_batch),
                       fmt::format("change global_batch to a multiple of {}", samples)};
   }
   if (p.schedule == Schedule::interleaved && micro_batches % p.pp != 0) {
@@ -374,15 +401,13 @@ std::optional<Infeasible> check_batch(const StepQuestion& q) {
     return Infeasible{fmt::format("{} micro-batches over {} chunks are more than can be simulated", micro_batches, p.pp * p.vpp),
                       "raise micro_batch or dp"};
   }
-  if (q.train.lora && p.zero == 3) return Infeasible{"frozen weights are not sharded over data-parallel ranks", "set zero=1 or 2"};
-  if (q.train.sequence % (p.cp * p.tp) != 0) {
-    return Infeasible{fmt::format("cp x tp = {} does not divide the sequence of {}", p.cp * p.tp, q.train.sequence),
+  if (train.lora && p.zero == 3) return Infeasible{"frozen weights are not sharded over data-parallel ranks", "set zero=1 or 2"};
+  if (train.sequence % (p.cp * p.tp) != 0) {
+    return Infeasible{fmt::format("cp x tp = {} does not divide the sequence of {}", p.cp * p.tp, train.sequence),
                       "change sequence, cp or tp so that it does"};
   }
   return std::nullopt;
 }
-
-}  // namespace
 
 struct TrainingSteps::Memo {
   static constexpr std::size_t kMost = 32;  // some 30 kB each: what a second-level cache holds
@@ -432,7 +457,7 @@ std::variant<PricedStep, Infeasible> TrainingSteps::priced(const StepQuestion& q
 }
 
 std::optional<StepAnswer> TrainingSteps::step(const StepQuestion& q, Seconds most, PricedStep* drawn) {
-  if (auto why = check_batch(q)) return *std::move(why);
+  if (auto why = check_batch(q.parallelism, q.train)) return *std::move(why);
   if (auto why = check_overlap(q)) return *std::move(why);
   Shared& known = shared(q);
   auto cut = known.cut(q);

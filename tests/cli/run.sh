@@ -658,12 +658,30 @@ case_search_tries_recipes_and_schedules() {
   answers search "${small[@]}" "${few[@]}" --try-recipes bf16 --top 1 -o json
   says '"recipe": "bf16"'
   holds "2 * $(number legal) == $both" "layouts of two recipes: $both"
-  answers search "${small[@]}" "${few[@]}" --fix schedule=gpipe --top 1 -o json
-  says '"schedule": "gpipe"'
+  answers search "${small[@]}" "${few[@]}" --fix schedule=zb_h1 --top 1 -o json
+  says '"schedule": "zb_h1"'
+  answers search "${small[@]}" "${few[@]}" --fix pp=2 --try-schedules all --top 1000 -o json
+  local schedule
+  for schedule in gpipe 1f1b interleaved_1f1b zb_h1 zb_h2 zb_v dualpipe dualpipe_v; do says "\"schedule\": \"$schedule\""; done
   answers search "${small[@]}" "${few[@]}" --try-recipes all --top 20 -o json
   ! grep -q '"recipe": "mxfp8"' out || problem "mxfp8 without block-scaled tensor cores"
   refuses 2 '--fix: schedule: unknown value "gpip", did you mean "gpipe"\?' search "${small[@]}" --fix schedule=gpip
   refuses 2 'unknown recipe "bf61", did you mean "bf16"\?' search "${small[@]}" --try-recipes bf61
+}
+
+case_search_shows_the_front_of_two_objectives() {
+  local few=(--fix cp=1 --fix etp=1 --fix micro_batch=1)
+  answers search "${small[@]}" "${few[@]}" --pareto time,memory -o csv
+  mv out front
+  # Ever slower, ever smaller: column numbers from the header.
+  awk -F, 'NR == 1 { for (i = 1; i <= NF; ++i) at[$i] = i; next }
+    NR > 2 && !($at["step_time_seconds"] > time && $at["memory_required_bytes"] < memory) { exit 1 }
+    { time = $at["step_time_seconds"]; memory = $at["memory_required_bytes"] }
+    END { exit NR < 4 }' front || problem "no staircase of three steps: $(cat front)"
+  answers search "${small[@]}" "${few[@]}" --top 1 -o csv
+  [[ $(sed -n 2p front | cut -d, -f14) == $(sed -n 2p out | cut -d, -f14) ]] || problem "the front does not begin with the quickest"
+  refuses 2 '--pareto: unknown value "tiem", did you mean "time"\?' search "${small[@]}" --pareto tiem,memory
+  refuses 2 '--pareto: expected two of time, memory' search "${small[@]}" --pareto time
 }
 
 case_search_keeps_to_the_memory_it_is_given() {
