@@ -77,6 +77,8 @@ struct MnnvlFits {
   MnnvlFit dispatch, combine;
 };
 
+struct ServingFits;
+
 struct Calibration {
   GemmFit gemm_bf16, gemm_fp8, gemm_fp8_block, gemm_fp4;
   GemmFit gemm_mxfp8;  // measured as such, its block scales in it; neutral where per-tensor FP8 has to stand for it
@@ -89,6 +91,7 @@ struct Calibration {
   NcclFit nccl;
   DeepEpFits deepep;
   MnnvlFits mnnvl;
+  std::shared_ptr<const ServingFits> serving{};  // of questions about serving
 
   const GemmFit& gemm(DType operands) const;
   // nullptr: not measured in that format, so that the dense family has to price them.

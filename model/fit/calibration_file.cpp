@@ -18,6 +18,7 @@
 #include "fit/nccl_data.hpp"
 #include "fit/pages.hpp"
 #include "fit/records.hpp"
+#include "fit/serving_pages.hpp"
 #include "fit/training_gemm_data.hpp"
 #include "spec/catalogue.hpp"
 
@@ -32,20 +33,6 @@ struct Libraries {
 constexpr Libraries kLibraries[]{
     {"bfloat16", "trtllm", "trtllm"}, {"fp8", "trtllm", "trtllm"},
     {"fp8_block", "sglang", "deepgemm"}, {"nvfp4", "trtllm", "trtllm"}, {"mxfp8", "", ""}};
-
-template <class F>
-F marked(F fit, const Page& page) {
-  fit.source = page.own ? Source::fitted : Source::extrapolated;
-  fit.spread = spread_of(page);
-  return fit;
-}
-
-template <class F>
-F corrected(F fit, const Page& page) {
-  fit = marked(std::move(fit), page);
-  if (!page.fit.surface.empty()) fit.surface = std::make_shared<const Surface>(page.fit.surface);
-  return fit;
-}
 
 // Pages are in order of their lenders.
 const Page* nearer(const Page* a, const Page* b) {
@@ -278,13 +265,15 @@ void set_throttle(Calibration& calibration, const Cluster& cluster) {
 
 }  // namespace
 
-Calibration calibration_for(const Cluster& cluster, std::string& note) {
+Calibration calibration_for(const Cluster& cluster, std::string& note, bool serving) {
   note = "calibration: none for this device, datasheet bounds";
   std::string taken;
-  const std::vector<Page> pages = carried_pages(cluster, taken, false);
+  std::vector<Page> pages = carried_pages(cluster, taken, serving);
+  if (serving) lend_to_strangers(pages, cluster, taken);
   if (pages.empty()) return {};
   note = "calibration: " + taken + products_note(pages);
   Calibration calibration = assemble(pages);
+  if (serving) calibration.serving = serving_fits(pages);
   set_throttle(calibration, cluster);
   return calibration;
 }
@@ -297,7 +286,9 @@ Calibration calibration_from(const Json& json, const std::string& origin, const 
     note = fmt::format("calibration: {}{}", origin, own ? "" : fmt::format(" (measured on {})", fit.key.device));
     pages.push_back({std::move(fit), own, kStranger});
   }
-  return assemble(pages);
+  Calibration calibration = assemble(pages);
+  calibration.serving = serving_fits(pages);
+  return calibration;
 }
 
 namespace {
@@ -324,10 +315,10 @@ std::optional<Calibration> calibration_of_library(const std::string& name, const
 
 }  // namespace
 
-Calibration calibration_named(const std::string& name, const Cluster& cluster, std::string& note) {
+Calibration calibration_named(const std::string& name, const Cluster& cluster, std::string& note, bool serving) {
   note = "calibration: none, datasheet bounds";
   if (name == "none") return {};
-  if (name == "auto") return calibration_for(cluster, note);
+  if (name == "auto") return calibration_for(cluster, note, serving);
   if (std::optional<Calibration> own = calibration_of_library(name, cluster, note)) return *std::move(own);
   return calibration_from(parse_json(read_file(name), name), name, cluster, note);
 }

@@ -135,6 +135,50 @@ LocalParameters layer_share(const MemoryContext& c, const LayerKind& kind) {
           .quantised = (bits(c.recipe.linear) < 16 ? cut : 0) + (bits(c.recipe.expert) < 16 ? experts : 0)};
 }
 
+// Inputs and outputs of attention's projections, summed: what an adapter has `rank` parameters for each of.
+double ends(double hidden, const GroupedQueryAttention& a) {
+  const double q = real(a.heads * a.head_dim) * (a.output_gate ? 2 : 1), kv = real(a.kv_heads * a.head_dim);
+  return 4 * hidden + q + 2 * kv + real(a.heads * a.head_dim);
+}
+double ends(double hidden, const LatentAttention& a) {
+  const double queries = real(a.heads * (a.nope_dim + a.rope_dim)), values = real(a.heads * a.value_dim);
+  const double up = a.q_rank > 0 ? hidden + 2 * real(a.q_rank) + queries : hidden + queries;
+  return up + hidden + real(a.kv_rank + a.rope_dim) + real(a.kv_rank + a.heads * (a.nope_dim + a.value_dim)) + values + hidden;
+}
+double ends(double hidden, const GatedDeltaNet& a) {
+  const double keys = real(a.key_heads * a.key_dim), values = real(a.value_heads * a.value_dim);
+  return 2 * hidden + 2 * keys + 3 * values;
+}
+
+// Gate+up and down of a SwiGLU.
+double ffn_ends(double hidden, double width) { return 2 * hidden + 3 * width; }
+
+LocalParameters adapter_share(const MemoryContext& c, const LayerKind& kind) {
+  if (!c.train.lora) return {};
+  const Lora& lora = *c.train.lora;
+  const double hidden = real(c.model.hidden), tp = real(c.parallelism.tp), rank = real(lora.rank);
+  LocalParameters share;
+  share.dense = std::visit([&](const auto& attention) { return ends(hidden, attention); }, kind.attention);
+  if (lora.ffn) {
+    if (const MoeFfn* moe = std::get_if<MoeFfn>(&kind.ffn)) {
+      if (moe->shared_width > 0) share.dense += ffn_ends(hidden, real(moe->shared_width));
+      share.expert = rank * real(moe->experts) / real(c.parallelism.ep) * ffn_ends(hidden, real(moe->width) / real(c.parallelism.etp));
+    } else {
+      share.dense += ffn_ends(hidden, real(std::get<DenseFfn>(kind.ffn).width));
+    }
+  }
+  share.dense *= rank / tp;
+  return share;
+}
+
+// One layer's experts: W + A B and its gradient, or frozen gate and up expanded to bf16.
+Bytes adapter_workspace(const MemoryContext& c, const MoeFfn& moe) {
+  if (!c.train.lora) return {};
+  const double matrix = real(moe.experts * moe.width * c.model.hidden) / real(c.parallelism.ep * c.parallelism.etp);
+  const bool merged = c.train.lora->ffn && c.train.lora->adapters == Adapters::merged;
+  return bf16(matrix * (merged ? 3 + 3 : is_quantised(c.train.lora->base) ? 2 : 0));
+}
+
 // In backward: rows and their gradient, gradients of gate and up; and what the balancer keeps.
 Bytes expert_workspace(const MemoryContext& c, const MoeFfn& moe) {
   const Shape s = shape(c);
@@ -143,7 +187,7 @@ Bytes expert_workspace(const MemoryContext& c, const MoeFfn& moe) {
   const double rows = s.shard * real(moe.top_k) * etp * load.overload;
   const BalancerWork balancer = balancer_work(moe, c.routing, s.shard, real(c.parallelism.ep));
   return bf16(rows * (2 * s.hidden + 3 * real(moe.width) / etp)) + balancer.kept +
-         bf16(balancer.copies * 3 * s.hidden * real(moe.width) / etp);
+         bf16(balancer.copies * 3 * s.hidden * real(moe.width) / etp) + adapter_workspace(c, moe);
 }
 
 Bytes sum_of(const std::vector<SavedTensor>& tensors) {
@@ -156,7 +200,9 @@ PartMemory layer_memory(const MemoryContext& c, const LayerKind& kind) {
   TrainWorkload all = c.train;
   all.full_recompute = false;
   all.recompute.clear();
-  PartMemory part{.parameters = layer_share(c, kind)};
+  PartMemory part;
+  part.parameters = layer_share(c, kind);
+  part.adapters = adapter_share(c, kind);
   part.activations = sum_of(saved_tensors(c, kind));
   part.recomputed = sum_of(saved_tensors({c.model, c.parallelism, c.recipe, c.routing, all}, kind)) - part.activations;
   part.stub = part.parameters.dense;
@@ -212,15 +258,24 @@ double largest_stub(const ModelMemory& memory, const StageContent& stage) {
 }
 
 
+// Matrices of layers in their resting format, embedding and head in bf16, and the adapters.
+Bytes frozen_weights(const MemoryContext& c, const ModelMemory& memory, const StageContent& stage, const LocalParameters& local,
+                     const LocalParameters& adapters) {
+  const bool own_table = stage.head && !(c.model.tied_embedding && stage.embedding);
+  const double tables = memory.table * ((stage.embedding ? 1 : 0) + (own_table ? 1 : 0));
+  return bytes(c.train.lora->base, local.dense + local.expert - tables) + bf16(tables + adapters.dense + adapters.expert);
+}
+
 Parts parts_of(const MemoryContext& c, const ModelMemory& memory, const StageContent& stage) {
-  const LocalParameters local = local_parameters(c, memory, stage);
+  const LocalParameters local = local_parameters(c, memory, stage), trained = trained_parameters(c, memory, stage);
   const Parallelism& p = c.parallelism;
   const double replicas = real(replica_group(p).size);
-  const double dense_ranks = real(p.dp * p.cp) / replicas, expert_ranks = std::max(1.0, real(p.edp()) / replicas);
+  const double dense_ranks = real(data_group(p).size) / replicas, expert_ranks = std::max(1.0, real(expert_data_group(p).size) / replicas);
   // Parameters a device keeps of what is sharded from ZeRO stage `from_stage` on; no stage shards from 4 on.
-  const auto sharded = [&](int from_stage) {
-    return p.zero >= from_stage ? local.dense / dense_ranks + local.expert / expert_ranks : local.dense + local.expert;
+  const auto cut = [&](const LocalParameters& all, int from_stage) {
+    return p.zero >= from_stage ? all.dense / dense_ranks + all.expert / expert_ranks : all.dense + all.expert;
   };
+  const auto sharded = [&](int from_stage) { return cut(local, from_stage); };
   // Quantised parameters rest in bf16 beside their copies only where the recipe says so.
   const double in_bf16 = c.recipe.weight == DType::bf16 || local.quantised <= 0 ? 1 : 1 - local.quantised / (local.dense + local.expert);
   const double copies = c.recipe.transposed_weight ? 2 : 1;
@@ -231,13 +286,13 @@ Parts parts_of(const MemoryContext& c, const ModelMemory& memory, const StageCon
   // Under ZeRO 3 two layers' weights are gathered at a time, and a layer's whole gradient waits for its reduction.
   const Bytes gathered = p.zero == 3 ? bf16(2 * stubs) : Bytes{};
   return {{
-      {"weights", in_bf16 * bf16(sharded(3))},
+      {"weights", c.train.lora ? frozen_weights(c, memory, stage, local, trained) : in_bf16 * bf16(sharded(3))},
       {"quantised_weights",
        local.quantised > 0 && kept ? copies * bytes(quantised, local.quantised) * (sharded(3) / sharded(4)) : Bytes{}},
-      {"gradients", bytes(c.train.gradient, sharded(2))},
-      {"optimizer", (1 - c.train.offload_optimizer) * sharded(1) * optimizer_bytes_per_parameter(c.train)},
+      {"gradients", bytes(c.train.gradient, cut(trained, 2))},
+      {"optimizer", (1 - c.train.offload_optimizer) * cut(trained, 1) * optimizer_bytes_per_parameter(c.train)},
       {"activations", stage.micro_batches * live.kept},
-      {"wgrad_stubs", bf16(stubs)},
+      {"wgrad_stubs", c.train.lora ? Bytes{} : bf16(stubs)},
       {"workspace", live.within + gathered},
   }};
 }
@@ -291,6 +346,16 @@ LocalParameters local_parameters(const MemoryContext& c, const ModelMemory& memo
   // MTP modules embed the next tokens: a stage away from the embedding holds its own copy.
   if (stage.mtp_modules > 0 && !stage.embedding) local.dense += memory.table;
   return local;
+}
+
+LocalParameters trained_parameters(const MemoryContext& c, const ModelMemory& memory, const StageContent& stage) {
+  if (!c.train.lora) return local_parameters(c, memory, stage);
+  LocalParameters trained;
+  for (std::size_t kind = 0; kind < stage.layers_of_kind.size(); ++kind) {
+    add(trained, memory.kinds[kind].adapters, stage.layers_of_kind[kind]);
+  }
+  add(trained, memory.mtp.adapters, stage.mtp_modules);
+  return trained;
 }
 
 std::vector<SavedTensor> saved_tensors(const MemoryContext& c, const LayerKind& layer) {

@@ -15,6 +15,7 @@
 #include <string_view>
 #include <vector>
 
+#include "memory/kind_counts.hpp"
 #include "routing/load.hpp"
 #include "spec/llm.hpp"
 #include "spec/parallelism.hpp"
@@ -26,7 +27,7 @@ namespace moeline {
 
 // What one pipeline stage holds.
 struct StageContent {
-  std::vector<int> layers_of_kind;  // counts, by ModelSpec::kinds
+  KindCounts layers_of_kind;
   int mtp_modules = 0;
   bool embedding = false, head = false;
   double micro_batches = 1;         // whole-stage activations alive at the peak
@@ -69,6 +70,7 @@ struct MemoryContext {
 // What one part of the model adds to the stage that holds it; the same for every pp, dp and ZeRO stage.
 struct PartMemory {
   LocalParameters parameters;
+  LocalParameters adapters;  // trained in their place, where there are any
   Bytes activations;   // of one micro-batch, kept from forward to backward
   Bytes recomputed;    // of one micro-batch, made again in backward
   Bytes workspace;
@@ -85,6 +87,8 @@ struct ModelMemory {
 
 ModelMemory model_memory(const MemoryContext& context);
 LocalParameters local_parameters(const MemoryContext& context, const ModelMemory& parts, const StageContent& stage);
+// Those that have gradients and optimiser states: all, or adapters alone.
+LocalParameters trained_parameters(const MemoryContext& context, const ModelMemory& parts, const StageContent& stage);
 Footprint footprint(const MemoryContext& context, const ModelMemory& parts, const StageContent& stage);
 // The footprint's total alone, for those who ask of many stages.
 Bytes required(const MemoryContext& context, const ModelMemory& parts, const StageContent& stage);

@@ -84,15 +84,15 @@ Collective vocabulary_reduction(const DecoderContext& c, double elements) {
 double DecoderContext::tokens() const { return sequences * sequence / real(parallelism.cp); }
 double DecoderContext::shard_tokens() const { return train.sequence_parallel ? tokens() / real(parallelism.tp) : tokens(); }
 
-Step layer_forward(const DecoderContext& c, const LayerKind& layer) {
-  StepBuilder builder(Phase::forward, c.recipe);
+Step layer_forward(const DecoderContext& c, const LayerKind& layer, Step reused) {
+  StepBuilder builder(Phase::forward, c.recipe, c.train.lora, std::move(reused));
   attention_forward(builder, c, layer.attention);
   ffn_forward(builder, c, layer.ffn);
   return as_run(c, builder.take());
 }
 
-Step layer_backward(const DecoderContext& c, const LayerKind& layer) {
-  StepBuilder builder(Phase::backward, c.recipe);
+Step layer_backward(const DecoderContext& c, const LayerKind& layer, Step reused) {
+  StepBuilder builder(Phase::backward, c.recipe, c.train.lora, std::move(reused));
   builder.append(again(c, layer));
   ffn_backward(builder, c, layer.ffn);
   attention_backward(builder, c, layer.attention);
@@ -109,6 +109,7 @@ Step embedding_forward(const DecoderContext& c) {
 
 Step embedding_backward(const DecoderContext& c) {
   StepBuilder b(Phase::backward, c.recipe);
+  if (c.train.lora) return {};  // frozen, and nothing lies before it
   gather_tokens(b, c, real(c.model.hidden), false);
   const Bytes rows = bf16(c.tokens() * real(c.model.hidden));
   b.add("embedding", "scatter-add", Elementwise{2 * rows, rows});
@@ -132,7 +133,8 @@ Step head_backward(const DecoderContext& c) {
   StepBuilder b(Phase::backward, c.recipe);
   const double hidden = real(c.model.hidden), vocabulary = real(c.model.vocabulary) / real(c.parallelism.tp);
   const int gathered = gather_tokens(b, c, hidden, true);
-  b.backward({"head", "logits", c.tokens(), vocabulary, hidden, c.recipe.head}, c.train.gradient);
+  b.backward({.group = "head", .name = "logits", .m = c.tokens(), .n = vocabulary, .k = hidden, .type = c.recipe.head,
+              .frozen = c.train.lora.has_value()}, c.train.gradient);
   b.join(gathered);
   scatter_tokens(b, c, hidden, false);
   b.add("norms", "final norm", norm_backward(c.shard_tokens() * hidden));
@@ -153,8 +155,8 @@ Step mtp_backward(const DecoderContext& c) {
   StepBuilder b(Phase::backward, c.recipe);
   const double hidden = real(c.model.hidden);
   gather_tokens(b, c, hidden, false);
-  b.backward({"MTP projection", "projection", c.tokens(), hidden / real(c.parallelism.tp), 2 * hidden, c.recipe.linear},
-             c.train.gradient);
+  b.backward({.group = "MTP projection", .name = "projection", .m = c.tokens(), .n = hidden / real(c.parallelism.tp),
+              .k = 2 * hidden, .type = c.recipe.linear, .frozen = c.train.lora.has_value()}, c.train.gradient);
   b.add("norms", "MTP norms", norm_backward(2 * c.shard_tokens() * hidden));
   return b.take();
 }

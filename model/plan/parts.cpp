@@ -5,6 +5,13 @@
 namespace moeline {
 namespace {
 
+// A product that adds to the gradient buffer, or the embedding's rows that do.
+bool makes_weight_gradient(const Op& op) {
+  if (const Gemm* gemm = std::get_if<Gemm>(&op.work)) return gemm->accumulate;
+  if (const GroupedGemm* gemm = std::get_if<GroupedGemm>(&op.work)) return gemm->accumulate;
+  return op.phase == Phase::backward && op.group == "embedding";
+}
+
 // Without a CUDA graph the host issues every op. It runs ahead of the device, so that only what the device's time does not
 // cover is a gap.
 BreakdownRow launch_gap(const Step& step, const Breakdown& passes, const Machine& machine) {
@@ -20,11 +27,16 @@ PricedPass part_pass(const Step& step, const Machine& machine, bool cuda_graph, 
     const BreakdownRow gap = launch_gap(step, cost.breakdown, machine);
     if (gap.exposed > Seconds{}) cost.breakdown.add(gap);
   }
-  PricedPass pass{.time = cost.breakdown.exposed(), .exchange = {}, .rows = cost.breakdown.rows(), .places = {}};
+  PricedPass pass{.time = cost.breakdown.exposed(), .exchange = {}, .network = {}, .weight = {}, .rows = cost.breakdown.rows(), .places = {}};
   pass.places.reserve(pass.rows.size());
   for (const BreakdownRow& row : pass.rows) {
-    if (std::find(kExchanges.begin(), kExchanges.end(), row.name) != kExchanges.end()) pass.exchange += row.exposed;
     pass.places.push_back(names.place(row));
+    if (std::find(kExchanges.begin(), kExchanges.end(), row.name) == kExchanges.end()) continue;
+    pass.exchange += row.exposed;
+    pass.network += row.seconds;
+  }
+  for (std::size_t i = 0; i < step.size(); ++i) {
+    if (makes_weight_gradient(step[i])) pass.weight += cost.timeline.intervals[i].exposed;
   }
   return pass;
 }

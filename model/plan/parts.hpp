@@ -21,6 +21,8 @@ inline constexpr std::array<std::string_view, 2> kExchanges{"dispatch", "combine
 struct PricedPass {
   Seconds time;      // exposed
   Seconds exchange;  // of it, dispatch and combine
+  Seconds network;   // dispatch and combine, hidden or not
+  Seconds weight;    // of it, gradients of weights, which nothing within the step waits for
   std::vector<BreakdownRow> rows;
   std::vector<std::size_t> places;  // of the rows, in StepParts::names
 };

@@ -17,7 +17,9 @@
 
 namespace moeline {
 
-enum class Schedule { gpipe, one_f_one_b, interleaved };
+enum class Schedule { gpipe, one_f_one_b, interleaved, zb_h1, zb_h2, zb_v, dualpipe, dualpipe_v };
+constexpr bool is_folded(Schedule s) { return s == Schedule::zb_v || s == Schedule::dualpipe_v; }  // two chunks a stage, down and up
+constexpr bool runs_both_ways(Schedule s) { return s == Schedule::dualpipe; }                     // from both ends
 
 struct Parallelism {
   std::int64_t tp = 1, pp = 1, vpp = 1, ep = 1, etp = 1, cp = 1;
@@ -29,6 +31,8 @@ struct Parallelism {
 
   std::int64_t ranks_per_stage() const { return tp * cp * dp; }
   std::int64_t edp() const { return ranks_per_stage() / (etp * ep); }
+  // Stages of a pipeline that hold the same weights.
+  std::int64_t copies() const { return runs_both_ways(schedule) ? 2 : 1; }
 
   bool operator==(const Parallelism&) const = default;
 };
@@ -43,7 +47,7 @@ std::optional<Infeasible> resolve(Parallelism& parallelism, std::int64_t devices
 // Rank groups on the device numbering, for the fabric.
 Group tensor_group(const Parallelism& p);
 Group context_group(const Parallelism& p);
-Group data_group(const Parallelism& p);          // dp x cp: gradients of attention and dense weights
+Group data_group(const Parallelism& p);          // dp x cp x copies: gradients of attention and dense weights
 Group shard_group(const Parallelism& p);         // of data_group, those that share one copy
 Group replica_group(const Parallelism& p);       // of data_group, those that hold the same shard
 Group expert_group(const Parallelism& p);
@@ -52,5 +56,6 @@ Group expert_data_group(const Parallelism& p);
 Group pipeline_group(const Parallelism& p);
 
 std::string_view name(Schedule schedule);
+const std::vector<Schedule>& all_schedules();
 
 }  // namespace moeline

@@ -14,6 +14,7 @@
 #include "spec/parallelism.hpp"
 #include "spec/recipe.hpp"
 #include "spec/routing.hpp"
+#include "spec/speculation.hpp"
 #include "spec/workload.hpp"
 
 namespace moeline {
@@ -25,6 +26,7 @@ struct Scenario {
   Parallelism parallelism;
   Workload workload;
   Routing routing;
+  Speculation speculation{};  // of serving
   std::string calibration = "auto";
   std::vector<std::string> assumptions;
   Json resolved;  // the scenario as understood, defaults filled in, for echoing

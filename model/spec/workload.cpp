@@ -134,6 +134,8 @@ TrainWorkload read_train(ObjectReader& reader) {
   train.sequence_parallel = reader.boolean_or("sequence_parallel", true);
   reader.skip("run");
   if (reader.has("run")) train.run = read_long_run(reader.object("run"));
+  reader.skip("lora");
+  if (reader.has("lora")) train.lora = read_lora(reader.object("lora"));
   read_wafer(reader, train);
   return train;
 }
@@ -150,10 +152,11 @@ Workload read_workload(ObjectReader reader) {
     layer.tokens = reader.integer_or("tokens", {1, 1 << 26}, 4096);
     layer.sequence = reader.integer_or("sequence", {1, 1 << 26}, std::min<std::int64_t>(layer.tokens, 4096));
     read_transport(reader, layer);
+    layer.code = read_experts_code(reader);
     read_wafer(reader, layer);
     workload = layer;
   } else {
-    reader.fail("kind", "\"serve\" is not modelled yet; train and layer are");
+    workload = read_serve(reader);
   }
   reader.finish();
   return workload;

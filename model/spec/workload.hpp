@@ -1,4 +1,4 @@
-// What is asked of the model: a training step, or one layer.
+// What is asked of the model: a training step, one layer, or to be served (spec/serving).
 //
 // TrainWorkload mirrors the switches of Megatron-Core; names of recompute and overlap follow it. LayerWorkload is one
 // MoE layer on `tokens` per device.
@@ -11,8 +11,11 @@
 
 #include "spec/dtype.hpp"
 #include "spec/enum_set.hpp"
+#include "spec/experts_backend.hpp"
 #include "spec/long_run.hpp"
+#include "spec/lora.hpp"
 #include "spec/reader.hpp"
+#include "spec/serving.hpp"
 #include "spec/wafer_options.hpp"
 
 namespace moeline {
@@ -49,6 +52,7 @@ struct TrainWorkload {
   bool fused_passes = true;               // false: norms, activations and loss run as the framework's single ops
   bool sequence_parallel = true;          // false: norms and residuals see all tokens on every tensor-parallel rank
   std::optional<LongRun> run{};           // how long the training is, and what interrupts it
+  std::optional<Lora> lora{};             // adapters are trained, all else is frozen
   WaferOptions wafer{};  // of a wafer only, which in turn cuts its micro-batches itself
   bool wafer_given = false;
 
@@ -60,11 +64,12 @@ struct LayerWorkload {
   std::int64_t sequence = 4096;           // length attention sees
   Transport transport = Transport::nccl;
   bool transport_given = false;
+  ExpertsCode code{};                     // Hugging Face backends to compare
   WaferOptions wafer{};
   bool wafer_given = false;
 };
 
-using Workload = std::variant<TrainWorkload, LayerWorkload>;
+using Workload = std::variant<TrainWorkload, LayerWorkload, ServeWorkload>;
 
 Workload read_workload(ObjectReader reader);
 
