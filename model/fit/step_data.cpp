@@ -129,7 +129,8 @@ std::variant<MeasuredStep, std::string> bridge(const Csv& csv, std::size_t row) 
                       scenario, csv.number(row, "step_time_s_derived").value_or(0) * second, {}};
 }
 
-// Adam in fp32 and weights in fp32, sharded; gathered in bf16, reduced in fp32. A pipeline runs pp micro-batches.
+// Adam in fp32 and weights in fp32, sharded; gathered in bf16, reduced in fp32. A pipeline runs pp micro-batches. Its memory is
+// what the allocator reserved, not what it handed out, and left out.
 std::variant<MeasuredStep, std::string> torchtitan(const Csv& csv, std::size_t row) {
   const auto n = [&](std::string_view column) { return whole(csv, row, column); };
   const std::string_view precision = csv.text(row, "linear_precision");
@@ -156,12 +157,10 @@ std::variant<MeasuredStep, std::string> torchtitan(const Csv& csv, std::size_t r
                     {"recompute", csv.text(row, "activation_checkpoint") == "full" ? "full" : "per_op"}}}};
   const double tokens = static_cast<double>(n("local_batch") * ranks * n("seq_len"));
   const double rate = csv.number(row, "tokens_per_s_per_gpu").value_or(0) * static_cast<double>(n("gpus"));
-  MeasuredStep step{{older ? "h100-96gb-hbm2e" : "h200-sxm", "training_step", "torchtitan", precision == "bf16" ? "bf16" : "fp8_tensor"},
+  return MeasuredStep{{older ? "h100-96gb-hbm2e" : "h200-sxm", "training_step", "torchtitan", precision == "bf16" ? "bf16" : "fp8_tensor"},
                     fmt::format("{}: {} on {}, sequence {}, tp {} pp {} cp {}", line(row), model, n("gpus"), n("seq_len"),
                                 n("tp"), pp, n("cp")),
                     scenario, (rate > 0 ? tokens / rate : 0) * second, {}};
-  if (const auto gib = csv.number(row, "memory_gib")) step.memory = *gib * gibibyte;
-  return step;
 }
 
 struct Schema {
