@@ -80,6 +80,17 @@ Step as_run(const DecoderContext& c, Step step) {
   return step;
 }
 
+// Transformer Engine quantises the input of a product before tensor-parallel ranks gather it; latents travel in bf16.
+Step with_quantised_gathers(const DecoderContext& c, const LayerKind& layer, Step step) {
+  if (!is_quantised(c.recipe.linear) || c.recipe.dequantised || std::holds_alternative<LatentAttention>(layer.attention)) return step;
+  for (Op& op : step) {
+    Collective* gather = std::get_if<Collective>(&op.work);
+    if (gather == nullptr || op.phase == Phase::recompute || op.group != "tensor-parallel exchange") continue;
+    if (gather->kind == CollectiveKind::all_gather) gather->bytes *= bits(c.recipe.linear) / 16;
+  }
+  return step;
+}
+
 Collective vocabulary_reduction(const DecoderContext& c, double elements) {
   return {CollectiveKind::all_reduce, bytes(DType::fp32, elements), tensor_group(c.parallelism)};
 }
@@ -95,14 +106,14 @@ Step layer_forward(const DecoderContext& c, const LayerKind& layer, Step reused)
   StepBuilder builder(Phase::forward, c.recipe, c.train.lora, std::move(reused));
   attention_forward(builder, c, layer.attention);
   ffn_forward(builder, c, layer.ffn);
-  return as_run(c, builder.take());
+  return as_run(c, with_quantised_gathers(c, layer, builder.take()));
 }
 
 Step layer_backward(const DecoderContext& c, const LayerKind& layer, Step reused) {
   StepBuilder builder(Phase::backward, c.recipe, c.train.lora, again(c, layer, std::move(reused)));
   ffn_backward(builder, c, layer.ffn);
   attention_backward(builder, c, layer.attention);
-  return as_run(c, builder.take());
+  return as_run(c, with_quantised_gathers(c, layer, builder.take()));
 }
 
 Step embedding_forward(const DecoderContext& c) {

@@ -7,11 +7,15 @@
 namespace moeline {
 namespace {
 
+// A collective waits for streams and groups besides its launch: so many ops more.
+constexpr std::size_t kTransferIssue = 3;
+
 // Without a CUDA graph the host issues every op. It runs ahead of the device, so that only what the device's time does not
 // cover is a gap.
 BreakdownRow launch_gap(const Step& step, const Breakdown& passes, const Machine& machine) {
   const HostFit& host = machine.calibration.host;
-  const Seconds issue = static_cast<double>(step.size()) * host.op, gap = issue - passes.exposed();
+  const auto transfers = std::count_if(step.begin(), step.end(), [](const Op& op) { return op.lane == Lane::network; });
+  const Seconds issue = static_cast<double>(step.size() + kTransferIssue * static_cast<std::size_t>(transfers)) * host.op, gap = issue - passes.exposed();
   return {.name = "launch gaps", .phase = name(step.front().phase), .seconds = gap, .exposed = gap, .bound_by = "host",
           .source = host.source, .spread = host.spread, .largest = gap};
 }
