@@ -12,7 +12,7 @@ namespace moeline {
 int say_infeasible(const Infeasible& why, Format format, const std::string& origin);
 struct ScenarioFlags;
 // Reads the scenario, evaluates it, shows the answer; returns the exit code.
-int answer(const ScenarioFlags& flags, const std::string& kind);
+int answer(const ScenarioFlags& flags, const std::string& kind, bool memory = false);
 // "layer" when the scenario asks about one, else "train".
 std::string kind_asked(const Json& scenario);
 

@@ -16,7 +16,7 @@ class App;
 namespace moeline {
 
 struct ScenarioFlags {
-  std::string file, model, hardware, recipe, parallel, routing, balancer, calibration, recompute, format = "table";
+  std::string file, model, hardware, recipe, parallel, routing, balancer, calibration, recompute, schedule, experts_backend, compile, format = "table", report;
   std::optional<std::int64_t> devices, sequence, global_batch, micro_batch, tokens;
   std::string stack, kv_cache;
   std::optional<std::int64_t> input_tokens, output_tokens, concurrency;
@@ -30,6 +30,8 @@ struct ScenarioFlags {
   void add_training_to(CLI::App& command);
   void add_serving_to(CLI::App& command);
   void add_workload_to(CLI::App& command);
+  // Flags of one layer.
+  void add_layer_to(CLI::App& command);
   // The workload that file and flags ask about: "layer", or "train" if they do not say.
   std::string kind() const;
   // The scenario file with flags over it; `kind` is the workload the command asks about.

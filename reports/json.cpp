@@ -3,7 +3,9 @@
 #include <nlohmann/json.hpp>
 
 #include "plan/bill.hpp"
+#include "plan/goodput.hpp"
 #include "reports/formats.hpp"
+#include "reports/memory_table.hpp"
 
 namespace moeline {
 namespace {
@@ -36,11 +38,33 @@ Json parts_json(const Footprint& memory) {
   return parts;
 }
 
-Json memory_json(const TrainEvaluation& train) {
-  return Json{{"required_bytes", train.memory.total().in(byte)},
-              {"available_bytes", train.memory_available.in(byte)},
-              {"stage", train.memory_stage},
-              {"parts", parts_json(train.memory)}};
+Json memory_json(const TrainEvaluation& train, const Scenario& s) {
+  Json out{{"required_bytes", train.memory.total().in(byte)},
+           {"available_bytes", train.memory_available.in(byte)},
+           {"stage", train.memory_stage},
+           {"parts", parts_json(train.memory)}};
+  if (train.wafer) return out;
+  out["stages"] = Json::array();
+  for (const Bytes& stage : train.stage_memory) out["stages"].push_back(stage.in(byte));
+  out["tensors"] = Json::array();
+  for (const HeldTensor& held : held_tensors(train, s)) {
+    out["tensors"].push_back({{"layer", held.layer}, {"name", held.tensor}, {"bytes", held.each.in(byte)}, {"layers", held.layers}});
+  }
+  return out;
+}
+
+Json goodput_json(const Goodput& g) {
+  Json out{{"between_failures_seconds", g.between_failures.in(second)},
+           {"checkpoint_bytes_per_device", g.checkpoint.in(byte)},
+           {"checkpoint_seconds", g.checkpoint_time.in(second)},
+           {"checkpoint_interval_seconds", g.interval.in(second)},
+           {"effective_share", g.effective},
+           {"tokens_per_second", g.tokens_per_second}};
+  if (g.run) {
+    out["run_seconds"] = g.run->in(second);
+    out["device_hours"] = g.device_hours;
+  }
+  return out;
 }
 
 // Unknown prices are absent, not zero.
@@ -97,7 +121,8 @@ Json train_json(const TrainEvaluation& train, const Evaluation& evaluation, cons
   out["communication"] = Json{{"seconds", train.communication.in(second)},
                               {"hidden_seconds", (train.communication - shown).in(second)},
                               {"exposed_share", shown / train.step.value}};
-  out["memory"] = memory_json(train);
+  out["memory"] = memory_json(train, s);
+  if (std::get<TrainWorkload>(s.workload).run) out["goodput"] = goodput_json(goodput(s, train));
   if (train.wafer) out["wafer"] = wafer_json(*train.wafer);
   out["micro_batches"] = train.micro_batches;
   out["busiest_stage"] = train.busiest_stage;
@@ -117,11 +142,29 @@ Json train_json(const TrainEvaluation& train, const Evaluation& evaluation, cons
   return out;
 }
 
+Json backends_json(const BackendsAnswer& answer) {
+  Json out{{"compile", name(answer.compile)}, {"backends", Json::array()}, {"fastest", Json::array()}};
+  for (const BackendRow& row : answer.rows) {
+    out["backends"].push_back(Json{{"name", name(row.backend)},
+                                   {"seconds", row.time.in(second)},
+                                   {"kernel_seconds", row.kernels.in(second)},
+                                   {"host_seconds", row.host.in(second)},
+                                   {"all_reduce_seconds", row.all_reduce.in(second)},
+                                   {"temporary_bytes", row.temporary.in(byte)},
+                                   {"source", name(row.source)}});
+  }
+  for (const FastestFrom& from : answer.fastest) {
+    out["fastest"].push_back(Json{{"from_tokens", from.tokens}, {"name", name(from.backend)}});
+  }
+  return out;
+}
+
 Json layer_json(const LayerEvaluation& layer, const Evaluation& evaluation, const Scenario& s) {
   Json out{{"kind", "layer"}, {"feasible", true}};
   out["forward_seconds"] = layer.forward.in(second);
   out["backward_seconds"] = layer.backward.in(second);
   if (layer.wafer) out["wafer"] = wafer_json(*layer.wafer);
+  if (layer.backends) out["experts_backends"] = backends_json(*layer.backends);
   out["breakdown"] = Json::array();
   for (const LayerRow& row : layer.rows) {
     Json json = row_json(row.name, row.phase, row.lane, row.cost.time, row.exposed, layer.forward + layer.backward,
@@ -182,7 +225,7 @@ Json serve_json(const ServeEvaluation& serve, const Evaluation& evaluation, cons
 
 }  // namespace
 
-std::string to_json(const Evaluation& evaluation, const Scenario& scenario) {
+Json to_json(const Evaluation& evaluation, const Scenario& scenario) {
   struct Visitor {
     const Evaluation& evaluation;
     const Scenario& scenario;
@@ -190,15 +233,15 @@ std::string to_json(const Evaluation& evaluation, const Scenario& scenario) {
     Json operator()(const LayerEvaluation& layer) const { return layer_json(layer, evaluation, scenario); }
     Json operator()(const ServeEvaluation& serve) const { return serve_json(serve, evaluation, scenario); }
   };
-  return std::visit(Visitor{evaluation, scenario}, evaluation.answer).dump(2) + "\n";
+  return std::visit(Visitor{evaluation, scenario}, evaluation.answer);
 }
 
-std::string render_infeasible_json(const Infeasible& infeasible) {
+Json infeasible_json(const Infeasible& infeasible) {
   Json out{{"feasible", false}, {"reason", infeasible.reason}};
   if (infeasible.need) out["need_bytes"] = infeasible.need->in(byte);
   if (infeasible.have) out["have_bytes"] = infeasible.have->in(byte);
   out["advice"] = infeasible.advice;
-  return out.dump(2) + "\n";
+  return out;
 }
 
 }  // namespace moeline

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "plan/bill.hpp"
+#include "plan/goodput.hpp"
 #include "reports/formats.hpp"
 
 namespace moeline {
@@ -161,6 +162,13 @@ std::string wafer_lines_text(const WaferAnswer& wafer) {
   return out + fmt::format("\n  bound by {}\n", wafer.binds);
 }
 
+std::string goodput_line(const Goodput& g) {
+  std::string out = fmt::format("  goodput  {:.1f} % of the time trains: a failure every {}, a checkpoint of {} every {}{}", 100 * g.effective,
+                                format(g.between_failures), format(g.checkpoint_time), format(g.interval), g.interval_given ? "" : " (best)");
+  if (g.run) out += fmt::format("; {:.1f} days, {} device hours", g.run->in(second) / 86400, format_count(std::llround(g.device_hours)));
+  return out + "\n";
+}
+
 std::string train_screen(const TrainEvaluation& train, const Scenario& scenario, const Ink& ink) {
   const bool floor = !(train.step.p10 < train.step.value);
   const std::string range = floor ? fmt::format("at least, up to {}", format(train.step.p90))
@@ -174,6 +182,7 @@ std::string train_screen(const TrainEvaluation& train, const Scenario& scenario,
   if (train.wafer) out += wafer_lines_text(*train.wafer);
   out += power_line(train);
   out += cost_line(bill(scenario, train));
+  if (std::get<TrainWorkload>(scenario.workload).run) out += goodput_line(goodput(scenario, train));
   out += fmt::format("  held by  {}\n\n", held_by(train));
   std::vector<Line> lines;
   for (const BreakdownRow& row : train.breakdown.rows()) {
@@ -218,6 +227,20 @@ std::string label(const LayerRow& row) {
   return row.group == row.name ? fmt::format(" {}", row.name) : fmt::format(" {}: {}", row.group, row.name);
 }
 
+// Forward of the experts alone, under each of Hugging Face's backends.
+std::string backends_text(const BackendsAnswer& answer, const Ink& ink) {
+  std::string out = ink.dim(fmt::format("  {:<14}{:>10} {:>10} {:>10} {:>11} {:>11}  source", "backend", "time", "kernels", "host",
+                                        "all-reduce", "temporary")) + "\n";
+  for (const BackendRow& row : answer.rows) {
+    const std::string sum = row.all_reduce > Seconds{} ? format(row.all_reduce) : "-", host = row.host > Seconds{} ? format(row.host) : "-";
+    out += fmt::format("  {:<14}{:>10} {:>10} {:>10} {:>11} {:>11}  {}\n", name(row.backend), format(row.time), format(row.kernels),
+                       host, sum, format(row.temporary), name(row.source));
+  }
+  out += "  fastest";
+  for (const FastestFrom& from : answer.fastest) out += fmt::format("   from {:.0f} tokens {}", from.tokens, name(from.backend));
+  return out + fmt::format("   (compile {})\n", name(answer.compile));
+}
+
 std::string layer_screen(const LayerEvaluation& layer, const Ink& ink) {
   std::string out = fmt::format("  forward  {}      backward  {}\n\n", ink.bold(format(layer.forward)),
                                 ink.bold(format(layer.backward)));
@@ -236,6 +259,7 @@ std::string layer_screen(const LayerEvaluation& layer, const Ink& ink) {
     out += line_text({label(row), row.exposed, row.cost.time - row.exposed, row.cost.bound_by, row.cost.source}, names, total,
                      longest, ink);
   }
+  if (layer.backends) out += "\n" + backends_text(*layer.backends, ink);
   return out;
 }
 

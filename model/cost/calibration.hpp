@@ -53,6 +53,14 @@ struct ScanFit {
   Source source = Source::bound;
 };
 
+// The host issues `op` by `op` where no CUDA graph replays them: framework, autograd and launch of the few kernels that
+// one op of the list stands for.
+struct HostFit {
+  Seconds op;
+  double spread = 0.2;
+  Source source = Source::assumed;
+};
+
 // Links without a fit of their own: t = launch + hops x latency + bytes / (link BW), per tier
 struct LinkFit {
   Seconds launch;
@@ -76,6 +84,7 @@ struct Calibration {
   GemmFit gemm_mxfp8;  // measured as such, its block scales in it; neutral where per-tensor FP8 has to stand for it
   GemmFit grouped_bf16, grouped_fp8_block, grouped_mxfp8;  // grouped products measured as such
   MemoryFit memory;
+  HostFit host;
   PrefillFit attention, latent_attention;
   ScanFit scan;
   LinkFit link;

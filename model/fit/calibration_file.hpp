@@ -21,5 +21,9 @@ Calibration calibration_for(const Cluster& cluster, std::string& note, bool serv
 Calibration calibration_from(const Json& json, const std::string& origin, const Cluster& cluster, std::string& note);
 // The one that a scenario names: "auto" the carried one, "none" the bounds, else the path of a file.
 Calibration calibration_named(const std::string& name, const Cluster& cluster, std::string& note, bool serving = false);
+inline Calibration calibration_named(const std::string& name, const Cluster& cluster, bool serving = false) {
+  std::string note;
+  return calibration_named(name, cluster, note, serving);
+}
 
 }  // namespace moeline

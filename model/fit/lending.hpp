@@ -1,7 +1,8 @@
 // Whose pages price a device?
 //
 // Its own first; what it lacks it borrows from its nearest relative of the same generation, marked extrapolated and
-// with a wider spread. Across generations nothing is borrowed but Hopper's attention backward, from the A100's.
+// with a wider spread. Across generations nothing is borrowed but Hopper's attention backward, from the A100's; across
+// makers everything is, carried over (fit/foreign), because the alternative is a bound that no kernel reaches.
 #pragma once
 
 #include <memory>
@@ -42,8 +43,8 @@ std::vector<Page> pages_of_strangers(const std::vector<Page>& relatives);
 const Page* find_page(const std::vector<Page>& pages, std::string_view operation, std::string_view library = "",
                       std::string_view dtype = "");
 
-// Kernels of serving stacks on a device without any measured relative: those of another maker's device of its generation,
-// in shares of its own peaks, as strangers. Appended to its own pages.
+// Kernels of serving stacks on a device whose generation was not measured with any: Hopper's, carried over (fit/foreign),
+// as strangers. Appended to its own pages.
 void lend_to_strangers(std::vector<Page>& pages, const Cluster& cluster, std::string& taken);
 
 // log(measured / predicted) by predicted time. Half the 10-90 band is 1.28 standard deviations.

@@ -133,6 +133,12 @@ void evaluate_layer(const Scenario& s, const Legal& legal, const LayerWorkload& 
     }
     evaluation.source = weakest(evaluation.source, cost.breakdown.source());
   }
+  if (const MoeFfn* moe = std::get_if<MoeFfn>(&kind->ffn); moe != nullptr && !workload.code.backends.empty()) {
+    const auto ranks = static_cast<double>(legal.parallelism.ep);
+    const ExpertsCall call{.moe = *moe, .hidden = static_cast<double>(s.model.hidden), .tokens = static_cast<double>(workload.tokens), .ranks = ranks};
+    result.backends = compare_backends(workload.code, call, expert_group(legal.parallelism), machine);
+    evaluation.assumptions.push_back("experts backends: 23 us for an operator issued from Python (inferred from one benchmark)");
+  }
   evaluation.answer = std::move(result);
 }
 
@@ -170,7 +176,9 @@ Outcome evaluate(const Scenario& s, const Calibration& calibration, std::vector<
   evaluation.source = result.breakdown.source();
   for (Warning& warning : step_warnings(result)) evaluation.warnings.push_back(std::move(warning));
   evaluation.assumptions.push_back("memory counts tensors; CUDA context, NCCL buffers and fragmentation are not in it");
-  evaluation.assumptions.push_back(fmt::format("model FLOPs as Megatron-LM counts them; MFU against the dense {} peak", result.mfu_format));
+  evaluation.assumptions.push_back(fmt::format("model FLOPs as Megatron-LM counts them{}; MFU against the dense {} peak",
+                                               std::get<TrainWorkload>(s.workload).lora ? ", less a third for frozen weights" : "",
+                                               result.mfu_format));
   evaluation.answer = std::move(result);
   add_common_warnings(s, evaluation);
   return evaluation;

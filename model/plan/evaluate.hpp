@@ -6,11 +6,14 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
 
 #include "error.hpp"
+#include "memory/footprint.hpp"
+#include "plan/experts_backends.hpp"
 #include "plan/serve_answer.hpp"
 #include "plan/wafer_answer.hpp"
 #include "spec/scenario.hpp"
@@ -24,7 +27,7 @@ struct Warning {
 // Which layers went where; shared by all steps that are cut alike.
 struct StageCut {
   std::string layout;                          // as Megatron writes it; empty without a pipeline
-  std::vector<std::vector<int>> stage_layers;  // per stage: layers of each kind
+  std::vector<KindCounts> stage_layers;
 };
 
 struct TrainEvaluation {
@@ -35,6 +38,7 @@ struct TrainEvaluation {
   std::string_view mfu_format;
   Footprint memory;                   // of the stage that binds
   std::int64_t memory_stage = 0;
+  std::vector<Bytes> stage_memory;    // required, by pipeline stage
   Bytes memory_available;
   Breakdown breakdown;
   std::int64_t busiest_stage = 0, micro_batches = 1;
@@ -65,6 +69,7 @@ struct LayerEvaluation {
   Seconds forward, backward;
   std::vector<LayerRow> rows;
   std::string kind;                   // "MoE layer", "dense layer"
+  std::optional<BackendsAnswer> backends{};  // of Hugging Face, where asked for
   std::optional<WaferAnswer> wafer{};  // of wafers only
 };
 

@@ -168,6 +168,7 @@ Recipe read_recipe(const Json& json, const std::string& where) {
   read_dtype(reader, "head", recipe.head);
   read_dtype(reader, "dispatch_wire", recipe.dispatch_wire);
   read_dtype(reader, "combine_wire", recipe.combine_wire);
+  read_dtype(reader, "gradient_wire", recipe.gradient_wire);
   read_dtype(reader, "weight", recipe.weight);
   recipe.transposed_weight = reader.boolean_or("transposed_weight", recipe.transposed_weight);
   read_enum(reader, "kernels", recipe.kernels, {Kernels::te, Kernels::torchao, Kernels::fused, Kernels::megablocks});

@@ -54,6 +54,21 @@ void fill_parallelism(Scenario& s) {
 constexpr std::int64_t kWaferBatchTokens = 1 << 20;
 
 // What Megatron-Core's published performance recipes switch on, when the scenario does not say.
+// Switches that mean nothing for a model, or that its framework refuses.
+void check_switches(const Scenario& s, const TrainWorkload& train, const std::string& origin) {
+  const auto refuse = [&](const char* key, const std::string& why) { throw SpecError(origin + "#/workload/" + key, why); };
+  const bool experts = experts_of(s.model) > 0;
+  if (!train.sequence_parallel && s.parallelism.tp > 1 && experts) {
+    refuse("sequence_parallel", "experts under tensor parallelism need it, as in Megatron-Core");
+  }
+  const auto plain = [](const LayerKind& kind) { return std::holds_alternative<GroupedQueryAttention>(kind.attention); };
+  const bool all_plain = std::all_of(s.model.kinds.begin(), s.model.kinds.end(), plain);
+  if (!train.fused_attention && !all_plain) refuse("fused_attention", "only grouped-query attention runs unfused here");
+  if (train.recompute.contains(Recompute::per_op) && (experts || !all_plain)) {
+    refuse("recompute", "\"per_op\" is written down for dense layers with grouped-query attention");
+  }
+}
+
 void fill_train_defaults(Scenario& s, TrainWorkload& train, const std::string& origin) {
   const Parallelism& p = s.parallelism;
   if (on_wafer(s) && train.global_batch == 0) {
@@ -61,7 +76,7 @@ void fill_train_defaults(Scenario& s, TrainWorkload& train, const std::string& o
     s.assumptions.push_back(fmt::format("global_batch: {} (a million tokens on every system)", train.global_batch));
   }
   if (!train.overlap_given && !on_wafer(s)) {
-    train.overlap = default_overlap(s.cluster, p);
+    train.overlap = default_overlap(s.cluster, p, s.recipe);
     std::string list;
     for (const Overlap overlap : train.overlap) list += fmt::format("{}{}", list.empty() ? "" : " ", name(overlap));
     s.assumptions.push_back("overlap: " + list + " (Megatron-Core recipe default for this layout)");
@@ -70,6 +85,7 @@ void fill_train_defaults(Scenario& s, TrainWorkload& train, const std::string& o
     train.global_batch = 16 * train.micro_batch * std::max<std::int64_t>(1, s.cluster.devices / (p.tp * p.cp * p.pp));
     s.assumptions.push_back(fmt::format("global_batch: {} (16 micro-batches on every rank)", train.global_batch));
   }
+  check_switches(s, train, origin);
   if (train.mtp_layers < 0) train.mtp_layers = static_cast<std::int64_t>(s.model.mtp_layers.size());
   if (train.mtp_layers > static_cast<std::int64_t>(s.model.mtp_layers.size())) {
     throw SpecError(origin + "#/workload/mtp_layers", fmt::format("{} has {} MTP modules", s.model.name,
@@ -161,12 +177,26 @@ void echo_serve(const Scenario& s, const ServeWorkload& serve, Json& out) {
   out["recipe"] = out.value("recipe", Json(s.recipe.name));
 }
 
+// Hugging Face's backends and adapters are code for GPUs; the first take experts, too.
+void check_backends(const Scenario& s, const std::string& origin) {
+  const TrainWorkload* train = std::get_if<TrainWorkload>(&s.workload);
+  if (train != nullptr && train->lora && on_wafer(s)) {
+    throw SpecError(origin + "#/workload/lora", "adapters are modelled on GPUs");
+  }
+  const LayerWorkload* layer = std::get_if<LayerWorkload>(&s.workload);
+  if (layer == nullptr || layer->code.backends.empty()) return;
+  const std::string where = origin + "#/workload/experts_backend";
+  if (on_wafer(s)) throw SpecError(where, "these backends run on GPUs");
+  if (experts_of(s.model) == 0) throw SpecError(where, s.model.name + " has no experts");
+}
+
 Json echo(const Scenario& s, const Json& given) {
   Json out = given;
   out["devices"] = s.cluster.devices;
   const Parallelism& p = s.parallelism;
   out["parallelism"] = Json{{"tp", p.tp},   {"pp", p.pp}, {"vpp", p.vpp}, {"ep", p.ep},     {"etp", p.etp},
                             {"cp", p.cp},   {"dp", p.dp}, {"zero", p.zero}, {"schedule", name(p.schedule)}};
+  if (p.shard > 0) out["parallelism"]["shard"] = p.shard;
   if (!out.contains("recipe")) out["recipe"] = s.recipe.name;
   Json& workload = out["workload"];
   if (const TrainWorkload* t = std::get_if<TrainWorkload>(&s.workload)) {
@@ -179,13 +209,26 @@ Json echo(const Scenario& s, const Json& given) {
       workload["recompute"] = Json::array();
       for (const Recompute part : t->recompute) workload["recompute"].push_back(name(part));
     }
+    if (t->full_recompute) {
+      workload["recompute_method"] = name(t->recompute_method);
+      if (t->recompute_layers > 0) workload["recompute_layers"] = t->recompute_layers;
+    }
     workload["optimizer"] = name(t->optimizer);
+    workload["master_dtype"] = name(t->master);
+    workload["moment_dtype"] = name(t->moment);
+    workload["offload_optimizer"] = t->offload_optimizer;
+    if (t->offload_layers > 0) workload["offload_layers"] = t->offload_layers;
     workload["gradient_dtype"] = name(t->gradient);
     workload["mtp_layers"] = t->mtp_layers;
     workload["overlap"] = Json::array();
     for (const Overlap overlap : t->overlap) workload["overlap"].push_back(name(overlap));
     workload["transport"] = name(t->transport);
     workload["cuda_graph"] = t->cuda_graph;
+    workload["fused_attention"] = t->fused_attention;
+    workload["fused_passes"] = t->fused_passes;
+    workload["sequence_parallel"] = t->sequence_parallel;
+    if (t->run) workload["run"] = to_json(*t->run);
+    if (t->lora) workload["lora"] = to_json(*t->lora);
   } else if (const ServeWorkload* serve = std::get_if<ServeWorkload>(&s.workload)) {
     echo_serve(s, *serve, out);
   } else {
@@ -222,11 +265,13 @@ Transport default_transport(const Cluster& cluster, const Parallelism& p) {
   return rack ? Transport::hybridep : crosses_nodes(cluster, p) ? Transport::deepep : Transport::nccl;
 }
 
-EnumSet<Overlap> default_overlap(const Cluster& cluster, const Parallelism& p) {
+EnumSet<Overlap> default_overlap(const Cluster& cluster, const Parallelism& p, const Recipe& recipe) {
   EnumSet<Overlap> overlap{Overlap::dp_reduce, Overlap::param_gather};
-  if (p.tp > 1) overlap.insert(Overlap::tp);
-  if (p.vpp > 1) overlap.insert(Overlap::pp);
-  if (p.ep > 1 && crosses_nodes(cluster, p) && (p.pp == 1 || p.vpp > 1)) overlap.insert(Overlap::ep_1f1b);
+  if (p.tp > 1 && recipe.linear != DType::nvfp4) overlap.insert(Overlap::tp);  // switched off for NVFP4 there
+  const bool plain = p.schedule == Schedule::gpipe || p.schedule == Schedule::one_f_one_b;  // the others send beside compute
+  if (!plain) overlap.insert(Overlap::pp);
+  const bool combines = p.schedule == Schedule::interleaved || (p.schedule == Schedule::one_f_one_b && p.pp == 1);
+  if (p.ep > 1 && crosses_nodes(cluster, p) && combines) overlap.insert(Overlap::ep_1f1b);
   return overlap;
 }
 
@@ -258,6 +303,7 @@ void read_rest(Scenario& s, const Json& json, const std::string& origin) {
   s.assumptions.clear();
   s.parallelism = {};
   s.routing = {};
+  s.speculation = {};
   const bool has_node = s.cluster.node.has_value();
   s.cluster.devices = reader.integer_or("devices", {1, 1 << 24}, has_node ? s.cluster.node->devices.value : 1);
   if (!reader.has("workload")) reader.fail("workload", "missing: {\"kind\": \"train\", ...} or {\"kind\": \"layer\", ...}");
@@ -277,14 +323,14 @@ void read_rest(Scenario& s, const Json& json, const std::string& origin) {
     s.assumptions.push_back("routing: balanced (no load given)");
   }
   if (reader.has("speculation")) {
-    ObjectReader speculation = reader.object("speculation");
-    if (speculation.one_of("kind", {"none", "sd", "ssd"}) != "none") {
-      speculation.fail("kind", "speculation applies to serving, which is not modelled yet");
+    s.speculation = read_speculation(reader.object("speculation"), s.assumptions);
+    if (s.speculation.kind != SpeculationKind::none) {
+      reader.object("speculation").fail("kind", "speculation applies to serving, which is not modelled yet");
     }
-    speculation.finish();
   }
   s.calibration = reader.string_or("calibration", "auto");
   reader.finish();
+  check_backends(s, origin);
   std::visit([&](auto& workload) { fill_transport(s, workload); }, s.workload);
   if (TrainWorkload* train = std::get_if<TrainWorkload>(&s.workload)) fill_train_defaults(s, *train, origin);
   if (serve != nullptr) fill_serve_defaults(s, *serve, json, origin);
