@@ -34,7 +34,11 @@ void add_serve(CLI::App& app, Action& action) {
   flags->add_to(*command);
   flags->add_serving_to(*command);
   command->add_flag("--pareto", *pareto, "cuts and numbers of users that no other beats in speed for a user and tokens a device");
-  command->callback([flags, pareto, &action] { action = [flags, pareto] { return *pareto ? front(*flags) : answer(*flags, "serve"); }; });
+  const auto run = [flags, pareto] {
+    if (!flags->report.empty()) throw SpecError("--report", "pages show training steps and layers; -o json has a deployment's answer");
+    return *pareto ? front(*flags) : answer(*flags, "serve");
+  };
+  command->callback([run, &action] { action = run; });
 }
 
 }  // namespace moeline
