@@ -55,6 +55,22 @@ Json fits_json(const Scenario& scenario) {
   return list;
 }
 
+// Throughput by attention tiles a micro-batch, all else as asked; tilings that cannot run are left out.
+Json tilings_json(const WaferAnswer& wafer, Json json, const std::string& origin) {
+  constexpr std::int64_t kMost = 4096;
+  Json list = Json::array();
+  for (std::int64_t tiles = 1; tiles <= kMost; tiles *= 2) {
+    json["workload"]["wafer"]["g"] = tiles;
+    const Answer tiled = answer_to(json, origin);
+    const Evaluation* evaluation = std::get_if<Evaluation>(&tiled.outcome);
+    if (evaluation == nullptr) continue;
+    const TrainEvaluation& train = std::get<TrainEvaluation>(evaluation->answer);
+    list.push_back(Json{{"g", tiles}, {"tokens_per_second", train.tokens_per_second}, {"bound_by", train.wafer->binds}});
+    if (wafer.mode == WaferMode::resident) break;
+  }
+  return list;
+}
+
 Json page_of(const Answer& answer, const Evaluation& evaluation, const Json& json, const std::string& origin) {
   constexpr std::size_t kOps = 1000;  // all of them
   Json page{{"headline", headline(evaluation, *answer.scenario)}, {"asked", json}};
@@ -63,6 +79,8 @@ Json page_of(const Answer& answer, const Evaluation& evaluation, const Json& jso
   for (const char* key : {"elasticities", "without", "neighbours", "passes", "ops"}) {
     if (explanation.contains(key)) page[key] = explanation[key];
   }
+  const TrainEvaluation* train = std::get_if<TrainEvaluation>(&evaluation.answer);
+  if (train != nullptr && train->wafer) page["tilings"] = tilings_json(*train->wafer, json, origin);
   page["roofline"] = roofline_json(answer.scenario->cluster.device);
   page["facts"] = facts(find_hardware(json.value("hardware", Json()), origin).json);
   page["fits"] = fits_json(*answer.scenario);

@@ -39,7 +39,7 @@ async function all_drawn(page, count, what) {
   holds(charts.length === count, `${what}: ${charts.length} charts, expected ${count}`);
   holds(charts.every(chart => chart.said && chart.marks > 0), `${what}: a chart is empty or says nothing`);
 }
-const text_of = (page, selector) => page.locator(selector).first().innerText();
+const text_of = async (page, selector) => (await page.locator(selector).first().innerText()).replaceAll('\u00a0', ' ');
 
 const cases = {
   async a_training_step_is_drawn_whole() {

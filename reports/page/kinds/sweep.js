@@ -103,7 +103,7 @@ function pareto_option(c, state, columns, x, y) {
     yAxis: axis(c, { type: 'value', scale: true, name: y.title, nameTextStyle: { align: 'left', color: c.soft }, axisLabel: { formatter: v => by_key(y.name, v) } }),
     tooltip: { formatter: p => about(p.data[2]) },
     series: [{ type: 'scatter', data: thin.map(value), symbolSize: thin.length > 2000 ? 3 : 6, itemStyle: { color: c.waiting, opacity: 0.55 }, large: thin.length > 4000 },
-      { type: 'line', data: front.map(value), step: false, symbol: 'circle', symbolSize: 8, showSymbol: true, lineStyle: { color: c.backward, width: 1.5 }, itemStyle: { color: c.backward } }],
+      { type: 'line', data: front.map(value), step: better_is_more(x.name) ? 'start' : 'end', symbol: 'circle', symbolSize: 8, showSymbol: true, lineStyle: { color: c.backward, width: 1.5 }, itemStyle: { color: c.backward } }],
   };
 }
 

@@ -5,7 +5,7 @@ import { h, named } from '../dom.js';
 import { digits, flops, bytes, percent, seconds } from '../format.js';
 import { table } from '../table.js';
 
-const kPhases = [['forward', 'forward'], ['backward', 'backward'], ['optimizer', 'optimizer'], ['pipeline', 'waiting']];
+const kPhases = [['forward', 'forward'], ['backward', 'backward'], ['recompute', 'network'], ['optimizer', 'optimizer'], ['pipeline', 'waiting']];
 const phase_of = row => kPhases.find(([name]) => name === row.phase)?.[0] ?? 'optimizer';
 
 function groups_of(rows) {

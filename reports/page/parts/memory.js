@@ -12,7 +12,7 @@ function treemap(parts, limit, title) {
   const alt = `${title}: ${bytes(used)} of ${bytes(limit)}; ${parts.map(p => `${p.name} ${bytes(p.bytes)}`).join(', ')}`;
   return figure(alt, 260, c => ({
     tooltip: { formatter: p => tip(p.data.name, [['holds', bytes(p.data.value)], ['of the device', percent(p.data.value / limit)]]) },
-    series: [{ type: 'treemap', roam: false, nodeClick: false, breadcrumb: { show: false }, left: 0, right: 0, top: 0, bottom: 0, sort: 'desc',
+    series: [{ type: 'treemap', roam: false, nodeClick: false, breadcrumb: { show: false }, left: 0, right: 0, top: 0, bottom: 0, sort: false,
       itemStyle: { borderColor: c.paper, borderWidth: 0, gapWidth: 2 },
       label: { fontSize: 13, lineHeight: 19, overflow: 'truncate', formatter: p => `${p.data.name}\n${bytes(p.data.value)}` },
       data: [...parts.map(part => ({ name: part.name, value: part.bytes, itemStyle: { color: c[kColours[part.key] ?? 'waiting'] }, label: { color: c.paper } })),
@@ -23,7 +23,7 @@ function treemap(parts, limit, title) {
 export function memory(answer) {
   const m = answer.memory;
   if (!m?.parts) return null;
-  const parts = Object.entries(m.parts).map(([key, value]) => ({ key: key.replace(/_bytes$/, ''), name: name_of(key), bytes: value })).filter(p => p.bytes > 0);
+  const parts = Object.entries(m.parts).map(([key, value]) => ({ key: key.replace(/_bytes$/, ''), name: name_of(key), bytes: value })).filter(p => p.bytes > 0).sort((a, b) => b.bytes - a.bytes);
   const over = m.required_bytes > m.available_bytes;
   const where = answer.wafer ? 'The wafer' : `Stage ${m.stage}, which binds,`;
   return { id: 'memory', title: 'Memory of a device',
