@@ -8,11 +8,12 @@ import * as explain from './kinds/explain.js';
 import * as route from './kinds/route.js';
 import * as search from './kinds/search.js';
 import * as several from './kinds/several.js';
+import * as serve from './kinds/serve.js';
 import * as solve from './kinds/solve.js';
 import * as sweep from './kinds/sweep.js';
 import * as train from './kinds/train.js';
 
-const kinds = { train, layer: train, explain, solve, compare, sweep, search, route, check, calibrate: check };
+const kinds = { train, layer: train, serve, explain, solve, compare, sweep, search, route, check, calibrate: check };
 performance.mark('begun');
 const page = JSON.parse(document.getElementById('answer').textContent);
 const root = document.getElementById('root');
@@ -29,7 +30,7 @@ function parts_of(answer, extra) {
     view.question && h('p', { class: 'question', dir: 'auto' }, view.question),
     view.figures.length > 0 && h('dl', { class: 'figures' }, view.figures),
     view.warnings.length > 0 && h('ul', { class: 'notes' }, view.warnings.map(w => h('li', {}, named(w.message, 'span'), w.advice && h('small', {}, h('br'), named(w.advice, 'span'))))));
-  return [header, h('main', {}, view.sections.filter(Boolean).map(shown), h('footer', {}, `moeline ${page.moeline ?? ''}`, ['train', 'layer'].includes(answer.kind) && !has_model() ? '; built without the model for browsers, so this page has no sliders (Emscripten was missing)' : ''))];
+  return [header, h('main', {}, view.sections.filter(Boolean).map(shown), h('footer', {}, `moeline ${page.moeline ?? ''}`, ['train', 'layer', 'serve'].includes(answer.kind) && !has_model() ? '; built without the model for browsers, so this page has no sliders (Emscripten was missing)' : ''))];
 }
 
 // One answer after another in the same frame; what was open stays open.

@@ -5,7 +5,7 @@ import { h, named } from '../dom.js';
 import { digits, flops, bytes, percent, seconds } from '../format.js';
 import { table } from '../table.js';
 
-const kPhases = [['forward', 'forward'], ['backward', 'backward'], ['recompute', 'network'], ['optimizer', 'optimizer'], ['pipeline', 'waiting']];
+const kPhases = [['forward', 'forward'], ['backward', 'backward'], ['recompute', 'network'], ['optimizer', 'optimizer'], ['prefill', 'forward'], ['decode', 'backward'], ['pipeline', 'waiting']];
 const phase_of = row => kPhases.find(([name]) => name === row.phase)?.[0] ?? 'optimizer';
 
 function groups_of(rows) {
@@ -85,11 +85,17 @@ function numbers(answer, total) {
 }
 
 export function breakdown(answer) {
-  const total = total_of(answer), groups = groups_of(answer.breakdown), ops = answer.page?.ops ?? answer.ops ?? [];
-  const section = { id: 'time', title: 'Where the time goes',
+  const total = total_of(answer), groups = groups_of(answer.breakdown);
+  return { id: 'time', title: 'Where the time goes',
     lead: 'Exposed time, which nothing else covers; exposed times add up to the total. Hidden time runs beside other work.',
     content: [...bars(groups, total), h('details', {}, h('summary', {}, 'All rows as numbers'), numbers(answer, total))] };
-  return section;
+}
+
+// Of an answer whose phases have times of their own.
+export function parts_of_phase(answer, phase, title, total) {
+  const rows = answer.breakdown.filter(row => row.phase === phase);
+  if (!rows.length) return null;
+  return { id: phase, title, content: [...bars(groups_of(rows), total), h('details', {}, h('summary', {}, 'All rows as numbers'), numbers({ breakdown: rows }, total))] };
 }
 
 export function operations(answer) {
