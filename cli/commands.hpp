@@ -25,6 +25,8 @@ void take_one_of(CLI::Option* option, const std::vector<std::string>& names);
 
 void add_train(CLI::App& app, Action& action);
 void add_layer(CLI::App& app, Action& action);
+void add_serve(CLI::App& app, Action& action);
+void add_load(CLI::App& app, Action& action);
 void add_sweep(CLI::App& app, Action& action);
 void add_search(CLI::App& app, Action& action);
 void add_explain(CLI::App& app, Action& action);

@@ -12,7 +12,7 @@
 namespace moeline {
 namespace {
 
-const std::vector<std::string> kCommands{"train", "layer",   "explain", "solve", "compare", "sweep",
+const std::vector<std::string> kCommands{"train", "layer", "serve", "load", "explain", "solve", "compare", "sweep",
                                          "search", "route", "report", "measure", "calibrate", "fit", "check", "list", "show"};
 
 // Of the ranks of a sweep only the first speaks and fails: a launcher ends all at the first failure it sees, which must
@@ -72,6 +72,8 @@ int run(int argc, char** argv) {
   Action action;
   add_train(app, action);
   add_layer(app, action);
+  add_serve(app, action);
+  add_load(app, action);
   add_explain(app, action);
   add_solve(app, action);
   add_compare(app, action);

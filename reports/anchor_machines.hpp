@@ -34,5 +34,6 @@ void add_kernel_anchors(std::vector<Anchor>& list);  // scales, quantisers, Torc
 void add_te_anchors(std::vector<Anchor>& list);      // Transformer Engine's products on B300 and H200 NVL
 void add_layer_anchors(std::vector<Anchor>& list);   // layers: TorchAO, Cursor
 void add_decode_anchors(std::vector<Anchor>& list);  // Mega MoE, minibatch rule, warp decode
+void add_inference_anchors(std::vector<Anchor>& list);  // loading, experts backends, adapters, speculation
 
 }  // namespace moeline

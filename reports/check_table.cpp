@@ -34,6 +34,10 @@ Json family_json(const CheckedFile& file, const Checked& checked) {
             {"bias", checked.errors.bias},
             {"coverage_p10_p90", checked.coverage},
             {"skipped", checked.skipped}};
+  if (!checked.remarkable.empty()) {
+    json["beyond_15_percent"] = Json::array();
+    for (const RemarkableRow& row : checked.remarkable) json["beyond_15_percent"].push_back({{"row", row.label}, {"error", row.error}});
+  }
   json["source"] = !checked.page ? "none" : checked.page->own && lender(checked).empty() ? "fitted" : "extrapolated";
   if (!lender(checked).empty()) json["borrowed_from"] = lender(checked);
   json["by_size"] = Json::array();
@@ -55,7 +59,7 @@ std::string check_text(const std::vector<CheckedFile>& files) {
   for (const CheckedFile& file : files) {
     if (!file.refusal.empty()) out += file.refusal + "\n";
     for (const Checked& c : file.families) {
-      if (c.page && c.errors.n > 0) {
+      if (c.errors.n > 0) {
         out += fmt::format("{:<13}{:<34}{:<20}{:<11}{:>6}{:>7.1f} %{:>7.1f} %{:>7.1f} %{:>+7.1f} %{:>7.0f} %  {}\n",
                            c.key.device, c.key.operation, c.key.library, c.key.dtype, c.errors.n, 100 * c.errors.mean,
                            100 * c.errors.median, 100 * c.errors.p90, 100 * c.errors.bias, 100 * c.coverage, lender(c));
@@ -64,6 +68,7 @@ std::string check_text(const std::vector<CheckedFile>& files) {
       }
       for (const auto& [reason, rows] : c.skipped)
         out += fmt::format("{:<13}  {} rows left out: {}\n", "", rows, reason);
+      for (const RemarkableRow& row : c.remarkable) out += fmt::format("{:<13}  {:+.1f} %  {}\n", "", 100 * row.error, row.label);
     }
   }
   return out;

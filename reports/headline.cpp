@@ -11,6 +11,26 @@ std::string tiling(const WaferAnswer& wafer) {
   return fmt::format("streaming G{:.0f} x B{}", wafer.plan.tiles(), wafer.plan.tile);
 }
 
+// "tp8 ep8 · 1,024 in, 1,024 out, 64 at a time · vllm"
+std::string serving_words(const ServeWorkload& w) {
+  const auto cut = [](const ServeLayout& l) {
+    std::string text = fmt::format("tp{}", l.tp);
+    for (const auto& [key, degree] : {std::pair{"dp", l.dp}, {"pp", l.pp}, {"ep", l.ep}, {"etp", l.etp}}) {
+      if (degree > 1) text += fmt::format(" {}{}", key, degree);
+    }
+    return text;
+  };
+  std::string line = " · ";
+  if (w.mode == ServeMode::disaggregated) {
+    line += fmt::format("{} x ({}) prefill, {} x ({}) decode", w.prefill.workers, cut(w.prefill.layout), w.decode.workers, cut(w.decode.layout));
+  } else {
+    line += cut(w.decode.layout);
+  }
+  line += fmt::format(" · {} in, {} out, ", format_count(w.input), format_count(w.output));
+  line += w.request_rate ? fmt::format("{:.4g} requests/s", *w.request_rate) : fmt::format("{} at a time", format_count(w.concurrency));
+  return line + fmt::format(" · {}", name(w.stack));
+}
+
 }  // namespace
 
 std::string headline(const Evaluation& evaluation, const Scenario& s) {
@@ -31,6 +51,8 @@ std::string headline(const Evaluation& evaluation, const Scenario& s) {
     if (p.ep > 1) line += fmt::format(" ep{}", p.ep);
     if (p.etp > 1) line += fmt::format(" etp{}", p.etp);
     line += fmt::format(" dp{} · {} sequences x {} tokens", p.dp, format_count(w.global_batch), format_count(w.sequence));
+  } else if (std::holds_alternative<ServeEvaluation>(evaluation.answer)) {
+    line += serving_words(std::get<ServeWorkload>(s.workload));
   } else {
     if (std::holds_alternative<Gpu>(s.cluster.device)) line += fmt::format(" · ep{}", s.parallelism.ep);
     line += fmt::format(" · one {}, {} tokens per device", std::get<LayerEvaluation>(evaluation.answer).kind,

@@ -7,7 +7,12 @@ namespace moeline {
 
 class StepBuilder {
  public:
-  StepBuilder(Phase phase, const Recipe& recipe) : phase_(phase), recipe_(recipe) { step_.reserve(kUsual); }
+  // Into the memory of `reused`, whose ops are forgotten.
+  StepBuilder(Phase phase, const Recipe& recipe, const std::optional<Lora>& lora = kTrained, Step reused = {})
+      : phase_(phase), recipe_(recipe), lora_(lora ? &*lora : nullptr), step_(std::move(reused)) {
+    step_.clear();
+    step_.reserve(kUsual);
+  }
 
   // The next op of the chain; collectives and exchanges go to the network lane by themselves.
   void add(std::string_view group, std::string_view name, const Work& work, Part part = Part::other);
@@ -22,6 +27,8 @@ class StepBuilder {
     DType type;
     Part part = Part::other;
     bool made = false;  // forward: the input's copies exist already; backward: those of the output's gradient
+    bool adapted = true;   // has an adapter, where there are any
+    bool frozen = false;   // never gets a gradient of its weight
   };
   void forward(const Linear& linear);
   void backward(const Linear& linear, DType gradient);
@@ -52,9 +59,11 @@ class StepBuilder {
   void push(std::string_view group, std::string_view name, const Work& work, Part part);
 
   static constexpr std::size_t kUsual = 48;  // ops of a layer
+  static constexpr std::optional<Lora> kTrained{};
 
   Phase phase_;
   const Recipe& recipe_;
+  const Lora* lora_;  // nullptr: the weights themselves are trained
   Step step_;
   bool in_moe_ = false;
   int last_ = -1;
@@ -64,8 +73,20 @@ class StepBuilder {
 inline Bytes bf16(double elements) { return bytes(DType::bf16, elements); }
 
 // Norm over `elements`: forward reads and writes once, backward reads the input and the gradient and writes one.
+// Two tensors added; with dropout a mask of a byte goes out too.
+Elementwise residual(const DecoderContext& context, double elements);
 Elementwise norm_forward(double elements);
 Elementwise norm_backward(double elements);
+
+// What an adapter adds to a product of `rows` rows with W [out, in].
+void adapter_forward(StepBuilder& builder, const Lora& lora, double rows, double out, double in);
+void adapter_backward(StepBuilder& builder, const Lora& lora, DType gradient, double rows, double out, double in);
+// The same of this rank's experts, `groups` of which have rows.
+struct ExpertRows {
+  double experts = 0, groups = 0, rows_each = 0;
+};
+void expert_adapter_forward(StepBuilder& builder, const Lora& lora, const ExpertRows& rows, double out, double in);
+void expert_adapter_backward(StepBuilder& builder, const Lora& lora, const ExpertRows& rows, DType gradient, double out, double in);
 
 void attention_forward(StepBuilder& builder, const DecoderContext& context, const Attention& attention);
 void attention_backward(StepBuilder& builder, const DecoderContext& context, const Attention& attention);

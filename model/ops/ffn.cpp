@@ -25,6 +25,9 @@ Elementwise swiglu_backward(double elements, const Recipe& r) {
   return {bf16(3 * elements), bf16(2 * elements)};
 }
 
+// An ungated activation reads one tensor and writes one, with the bias in passing.
+Elementwise gelu(double elements, bool backward) { return {bf16((backward ? 2 : 1) * elements), bf16(elements)}; }
+
 // SwiGLU, and the copies of what it writes for the product that follows.
 void activation_forward(StepBuilder& b, const Recipe& r, std::string_view group, double elements, DType type, bool in_groups,
                         Part part) {
@@ -45,25 +48,37 @@ void activation_backward(StepBuilder& b, const Recipe& r, std::string_view group
   b.add(group, "SwiGLU", swiglu_backward(elements, r));
 }
 
-void dense_forward(StepBuilder& b, const DecoderContext& c, double full_width, Names names, Part part) {
+// Adapters may be of attention alone.
+bool adapted(const DecoderContext& c) { return c.train.lora && c.train.lora->ffn; }
+
+void dense_forward(StepBuilder& b, const DecoderContext& c, double full_width, Names names, Part part, bool gated = true) {
   const double hidden = real(c.model.hidden), tokens = c.tokens(), width = full_width / real(c.parallelism.tp);
   const int gathered = gather_tokens(b, c, hidden, c.train.overlap.contains(Overlap::tp));
-  b.forward({names.gemm, "gate+up", tokens, 2 * width, hidden, c.recipe.linear, part});
+  b.forward({names.gemm, gated ? "gate+up" : "up", tokens, (gated ? 2 : 1) * width, hidden, c.recipe.linear, part, false, adapted(c)});
   b.join(gathered);
-  activation_forward(b, c.recipe, names.activation, tokens * width, c.recipe.linear, false, part);
-  b.forward({names.gemm, "down", tokens, hidden, width, c.recipe.linear, part, c.recipe.fused_activation});
+  if (gated) {
+    activation_forward(b, c.recipe, names.activation, tokens * width, c.recipe.linear, false, part);
+  } else {
+    b.add(names.activation, "GELU", gelu(tokens * width, false), part);
+  }
+  b.forward({names.gemm, "down", tokens, hidden, width, c.recipe.linear, part, gated && c.recipe.fused_activation, adapted(c)});
   scatter_tokens(b, c, hidden, false);
 }
 
-void dense_backward(StepBuilder& b, const DecoderContext& c, double full_width, Names names) {
+void dense_backward(StepBuilder& b, const DecoderContext& c, double full_width, Names names, bool gated = true) {
   const double hidden = real(c.model.hidden), tokens = c.tokens(), width = full_width / real(c.parallelism.tp);
   const bool overlap = c.train.overlap.contains(Overlap::tp);
   const int gradient = gather_tokens(b, c, hidden, overlap);
-  b.backward({names.gemm, "down", tokens, hidden, width, c.recipe.linear}, c.train.gradient);
+  b.backward({names.gemm, "down", tokens, hidden, width, c.recipe.linear, Part::other, false, adapted(c)}, c.train.gradient);
   b.join(gradient);
-  activation_backward(b, c.recipe, names.activation, tokens * width, c.recipe.linear, false);
+  if (gated) {
+    activation_backward(b, c.recipe, names.activation, tokens * width, c.recipe.linear, false);
+  } else {
+    b.add(names.activation, "GELU", gelu(tokens * width, true));
+  }
   const int input = gather_tokens(b, c, hidden, true);  // again, for wgrad, behind dgrad
-  b.backward({names.gemm, "gate+up", tokens, 2 * width, hidden, c.recipe.linear, Part::other, c.recipe.fused_activation},
+  b.backward({names.gemm, gated ? "gate+up" : "up", tokens, (gated ? 2 : 1) * width, hidden, c.recipe.linear, Part::other,
+              gated && c.recipe.fused_activation, adapted(c)},
              c.train.gradient);
   b.join(input);
   scatter_tokens(b, c, hidden, false);
@@ -73,7 +88,8 @@ void dense_backward(StepBuilder& b, const DecoderContext& c, double full_width, 
 struct Routed {
   double sent;        // rows leaving: shard tokens x top-k
   double rows;        // rows arriving at this rank's experts
-  double groups;      // local experts that have rows
+  double experts;     // local ones
+  double groups;      // of them, those that have rows
   double rows_each;
   double width;       // of one expert, after etp
   double overload;
@@ -86,6 +102,7 @@ Routed routed(const DecoderContext& c, const MoeFfn& moe) {
   const ExpertLoad load = expert_load(moe, c.routing, c.shard_tokens() * real(p.ep * p.etp), real(p.ep));
   r.overload = load.overload;
   r.rows = r.sent * real(p.etp) * load.overload;
+  r.experts = real(moe.experts) / real(p.ep);
   r.groups = std::max(1e-9, load.experts_hit);
   r.rows_each = r.rows / r.groups;
   r.width = real(moe.width) / real(p.etp);
@@ -158,6 +175,15 @@ GroupedGemm wgrad(const DecoderContext& c, const Routed& r, double m, double n) 
   return gemm;
 }
 
+void adapt_forward(StepBuilder& b, const DecoderContext& c, const Routed& r, double out, double in) {
+  if (adapted(c)) expert_adapter_forward(b, *c.train.lora, {r.experts, r.groups, r.rows_each}, out, in);
+}
+// The gradient of experts' W [out, in], or of their adapters.
+void expert_gradient(StepBuilder& b, const DecoderContext& c, const Routed& r, std::string_view name, double out, double in) {
+  if (!c.train.lora) return b.add("expert GEMM", name, wgrad(c, r, out, in));
+  if (adapted(c)) expert_adapter_backward(b, *c.train.lora, {r.experts, r.groups, r.rows_each}, c.train.gradient, out, in);
+}
+
 void experts_forward(StepBuilder& b, const DecoderContext& c, const Routed& r) {
   const double hidden = real(c.model.hidden);
   const DType type = c.recipe.expert;
@@ -166,12 +192,14 @@ void experts_forward(StepBuilder& b, const DecoderContext& c, const Routed& r) {
                       .type = type, .in_groups = true}, Part::moe);
   }
   b.weight(r.groups * 2 * r.width * hidden, type, Part::moe);
+  adapt_forward(b, c, r, 2 * r.width, hidden);
   b.add("expert GEMM", "gate+up", product(c, r.groups, r.rows_each, 2 * r.width, hidden), Part::moe);
   activation_forward(b, c.recipe, "expert activation", r.rows * r.width, type, true, Part::moe_activation);
   if (!c.recipe.fused_activation) {
     b.quantise_input({.name = "quantise activation", .elements = r.rows * r.width, .type = type, .in_groups = true}, Part::moe);
   }
   b.weight(r.groups * r.width * hidden, type, Part::moe);
+  adapt_forward(b, c, r, hidden, r.width);
   b.add("expert GEMM", "down", product(c, r.groups, r.rows_each, hidden, r.width), Part::moe);
 }
 
@@ -192,7 +220,7 @@ void experts_backward(StepBuilder& b, const DecoderContext& c, const Routed& r) 
   b.weight(r.groups * r.width * hidden, type);
   b.add("expert GEMM", "down dgrad", product(c, r.groups, r.rows_each, r.width, hidden));
   input_again(r.rows * r.width);
-  b.add("expert GEMM", "down wgrad", wgrad(c, r, hidden, r.width));
+  expert_gradient(b, c, r, "down wgrad", hidden, r.width);
   activation_backward(b, c.recipe, "expert activation", r.rows * r.width, type, true);
   if (!c.recipe.fused_activation || !is_quantised(type)) gradient("quantise gradient", 2 * r.rows * r.width);
   b.weight(r.groups * 2 * r.width * hidden, type);
@@ -204,7 +232,7 @@ void experts_backward(StepBuilder& b, const DecoderContext& c, const Routed& r) 
   if (c.recipe.quantised_dispatch) {
     b.add("dequantise", "rows to bf16", Elementwise{bytes(type, r.rows * hidden), bf16(r.rows * hidden)});
   }
-  b.add("expert GEMM", "gate+up wgrad", wgrad(c, r, 2 * r.width, hidden));
+  expert_gradient(b, c, r, "gate+up wgrad", 2 * r.width, hidden);
 }
 
 FusedExperts one_kernel(const DecoderContext& c, const MoeFfn& moe, const Routed& r, bool backward) {
@@ -225,6 +253,7 @@ void router_backward(StepBuilder& b, const DecoderContext& c, const MoeFfn& moe)
   const double hidden = real(c.model.hidden), shard = c.shard_tokens(), experts = real(moe.experts);
   b.add("router", "top-k", top_k_pass(shard, moe));
   b.add("router", "logits dgrad", Gemm{.m = shard, .n = hidden, .k = experts, .operands = c.recipe.router});
+  if (c.train.lora) return;
   b.add("router", "logits wgrad", Gemm{.m = experts, .n = hidden, .k = shard, .operands = c.recipe.router,
                                        .output = c.train.gradient, .accumulate = true});
 }
@@ -278,7 +307,7 @@ void moe_backward(StepBuilder& b, const DecoderContext& c, const MoeFfn& moe) {
     return;
   }
   b.add("permute", "unpermute", permutation(c, r, false));
-  if (exchanges(c)) b.add("combine", "combine backward", exchange(c, moe, DType::bf16, r.overload, Flow::to_experts));
+  if (exchanges(c)) b.add("combine", "combine backward", exchange(c, moe, c.recipe.gradient_wire, r.overload, Flow::to_experts));
   etp_collective(b, c, r, CollectiveKind::all_gather);
   experts_backward(b, c, r);
   etp_collective(b, c, r, CollectiveKind::reduce_scatter);
@@ -308,9 +337,10 @@ void ffn_forward(StepBuilder& b, const DecoderContext& c, const Ffn& ffn) {
     moe_forward(b, c, *moe);
     b.in_moe(false);
   } else {
-    dense_forward(b, c, real(std::get<DenseFfn>(ffn).width), kDense, Part::dense_ffn);
+    const DenseFfn& dense = std::get<DenseFfn>(ffn);
+    dense_forward(b, c, real(dense.width), kDense, Part::dense_ffn, dense.gated);
   }
-  b.add("residuals", "residual", Elementwise{bf16(2 * elements), bf16(elements)});
+  b.add("residuals", "residual", residual(c, elements));
 }
 
 void ffn_backward(StepBuilder& b, const DecoderContext& c, const Ffn& ffn) {
@@ -320,7 +350,8 @@ void ffn_backward(StepBuilder& b, const DecoderContext& c, const Ffn& ffn) {
     moe_backward(b, c, *moe);
     b.in_moe(false);
   } else {
-    dense_backward(b, c, real(std::get<DenseFfn>(ffn).width), kDense);
+    const DenseFfn& dense = std::get<DenseFfn>(ffn);
+    dense_backward(b, c, real(dense.width), kDense, dense.gated);
   }
   b.add("norms", "FFN norm", norm_backward(elements));
   b.add("residuals", "residual", Elementwise{bf16(2 * elements), bf16(elements)});

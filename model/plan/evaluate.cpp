@@ -6,6 +6,7 @@
 
 #include "ops/decoder.hpp"
 #include "plan/rates.hpp"
+#include "plan/serve.hpp"
 #include "plan/train.hpp"
 #include "plan/wafer.hpp"
 
@@ -21,6 +22,10 @@ double bound_share(const Evaluation& evaluation) {
   };
   if (const TrainEvaluation* train = std::get_if<TrainEvaluation>(&evaluation.answer)) {
     for (const BreakdownRow& row : train->breakdown.rows()) count(row.exposed, row.source);
+  } else if (const ServeEvaluation* serve = std::get_if<ServeEvaluation>(&evaluation.answer)) {
+    for (const BreakdownRow& row : serve->breakdown.rows()) {
+      if (row.phase == name(Phase::decode)) count(row.exposed, row.source == Source::assumed ? Source::extrapolated : row.source);
+    }
   } else {
     for (const LayerRow& row : std::get<LayerEvaluation>(evaluation.answer).rows) count(row.exposed, row.cost.source);
   }
@@ -97,7 +102,11 @@ std::variant<Legal, Infeasible> legal(const Scenario& s) {
 
 void add_words(const Scenario& s, const Legal& legal, Evaluation& evaluation) {
   evaluation.assumptions = s.assumptions;
-  if (std::visit([](const auto& workload) { return workload.wafer_given; }, s.workload)) {
+  const auto wafer_given = [](const auto& workload) {
+    if constexpr (requires { workload.wafer_given; }) return workload.wafer_given;
+    return false;
+  };
+  if (std::visit(wafer_given, s.workload)) {
     evaluation.assumptions.push_back("workload/wafer has no meaning on GPUs and is ignored");
   }
   for (const std::string& note : legal.notes) {
@@ -124,6 +133,12 @@ void evaluate_layer(const Scenario& s, const Legal& legal, const LayerWorkload& 
     }
     evaluation.source = weakest(evaluation.source, cost.breakdown.source());
   }
+  if (const MoeFfn* moe = std::get_if<MoeFfn>(&kind->ffn); moe != nullptr && !workload.code.backends.empty()) {
+    const auto ranks = static_cast<double>(legal.parallelism.ep);
+    const ExpertsCall call{.moe = *moe, .hidden = static_cast<double>(s.model.hidden), .tokens = static_cast<double>(workload.tokens), .ranks = ranks};
+    result.backends = compare_backends(workload.code, call, expert_group(legal.parallelism), machine);
+    evaluation.assumptions.push_back("experts backends: 23 us for an operator issued from Python (inferred from one benchmark)");
+  }
   evaluation.answer = std::move(result);
 }
 
@@ -137,6 +152,11 @@ StepAnswer evaluate_step(const Scenario& s, TrainingSteps& steps) {
 }
 
 Outcome evaluate(const Scenario& s, const Calibration& calibration, std::vector<std::string_view> free) {
+  if (std::holds_alternative<ServeWorkload>(s.workload)) {
+    Outcome served = evaluate_serve(s, calibration, std::move(free));
+    if (Evaluation* evaluation = std::get_if<Evaluation>(&served)) add_common_warnings(s, *evaluation);
+    return served;
+  }
   if (!std::holds_alternative<Gpu>(s.cluster.device)) return evaluate_wafer(s, std::move(free));
   auto checked = legal(s);
   if (Infeasible* why = std::get_if<Infeasible>(&checked)) return std::move(*why);
@@ -156,7 +176,9 @@ Outcome evaluate(const Scenario& s, const Calibration& calibration, std::vector<
   evaluation.source = result.breakdown.source();
   for (Warning& warning : step_warnings(result)) evaluation.warnings.push_back(std::move(warning));
   evaluation.assumptions.push_back("memory counts tensors; CUDA context, NCCL buffers and fragmentation are not in it");
-  evaluation.assumptions.push_back(fmt::format("model FLOPs as Megatron-LM counts them; MFU against the dense {} peak", result.mfu_format));
+  evaluation.assumptions.push_back(fmt::format("model FLOPs as Megatron-LM counts them{}; MFU against the dense {} peak",
+                                               std::get<TrainWorkload>(s.workload).lora ? ", less a third for frozen weights" : "",
+                                               result.mfu_format));
   evaluation.answer = std::move(result);
   add_common_warnings(s, evaluation);
   return evaluation;

@@ -6,22 +6,19 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
 
 #include "error.hpp"
 #include "memory/footprint.hpp"
-#include "plan/step_cost.hpp"
+#include "plan/experts_backends.hpp"
+#include "plan/serve_answer.hpp"
 #include "plan/wafer_answer.hpp"
 #include "spec/scenario.hpp"
 
 namespace moeline {
-
-// A range that the true value falls into in about eight of ten cases.
-struct Range {
-  Seconds value, p10, p90;
-};
 
 struct Warning {
   std::string code, message, advice;
@@ -30,7 +27,7 @@ struct Warning {
 // Which layers went where; shared by all steps that are cut alike.
 struct StageCut {
   std::string layout;                          // as Megatron writes it; empty without a pipeline
-  std::vector<std::vector<int>> stage_layers;  // per stage: layers of each kind
+  std::vector<KindCounts> stage_layers;
 };
 
 struct TrainEvaluation {
@@ -41,6 +38,7 @@ struct TrainEvaluation {
   std::string_view mfu_format;
   Footprint memory;                   // of the stage that binds
   std::int64_t memory_stage = 0;
+  std::vector<Bytes> stage_memory;    // required, by pipeline stage
   Bytes memory_available;
   Breakdown breakdown;
   std::int64_t busiest_stage = 0, micro_batches = 1;
@@ -71,11 +69,12 @@ struct LayerEvaluation {
   Seconds forward, backward;
   std::vector<LayerRow> rows;
   std::string kind;                   // "MoE layer", "dense layer"
+  std::optional<BackendsAnswer> backends{};  // of Hugging Face, where asked for
   std::optional<WaferAnswer> wafer{};  // of wafers only
 };
 
 struct Evaluation {
-  std::variant<TrainEvaluation, LayerEvaluation> answer;
+  std::variant<TrainEvaluation, LayerEvaluation, ServeEvaluation> answer;
   Source source = Source::bound;      // the weakest that matters
   std::vector<std::string> assumptions;
   std::vector<Warning> warnings;

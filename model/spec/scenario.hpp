@@ -14,6 +14,7 @@
 #include "spec/parallelism.hpp"
 #include "spec/recipe.hpp"
 #include "spec/routing.hpp"
+#include "spec/speculation.hpp"
 #include "spec/workload.hpp"
 
 namespace moeline {
@@ -25,6 +26,7 @@ struct Scenario {
   Parallelism parallelism;
   Workload workload;
   Routing routing;
+  Speculation speculation{};  // of serving
   std::string calibration = "auto";
   std::vector<std::string> assumptions;
   Json resolved;  // the scenario as understood, defaults filled in, for echoing
@@ -35,7 +37,7 @@ Scenario read_scenario(const Json& json, const std::string& origin);
 
 // What Megatron-Core's published performance recipes switch on for a layout, when the scenario does not say.
 Transport default_transport(const Cluster& cluster, const Parallelism& parallelism);
-EnumSet<Overlap> default_overlap(const Cluster& cluster, const Parallelism& parallelism);
+EnumSet<Overlap> default_overlap(const Cluster& cluster, const Parallelism& parallelism, const Recipe& recipe);
 
 // The same in steps, for many scenarios about one model on one machine: these two, then the rest of each. The rest leaves
 // `resolved` alone.

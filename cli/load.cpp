@@ -1,0 +1,55 @@
+// `moeline load`: how long until a checkpoint is on the devices, by every way there is.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <memory>
+
+#include "cli/asking.hpp"
+#include "cli/commands.hpp"
+#include "cli/scenario_flags.hpp"
+#include "plan/load.hpp"
+#include "reports/load_table.hpp"
+
+namespace moeline {
+namespace {
+
+std::optional<BytesPerSecond> storage_rate(const std::string& text) {
+  if (text.empty()) return std::nullopt;
+  const auto rate = parse<Dimension{.second = -1, .byte = 1}>(text);
+  if (!rate || !(*rate > BytesPerSecond{})) {
+    throw SpecError("--storage", fmt::format("expected a rate such as \"7 GB/s\", not \"{}\"", text));
+  }
+  return rate;
+}
+
+int answer(const ScenarioFlags& flags, const std::string& storage) {
+  const Json scenario = flags.scenario("layer");
+  const ModelSpec model = read_model_of(scenario, flags.origin());
+  Cluster cluster = read_cluster_of(scenario, flags.origin());
+  cluster.devices = scenario.contains("devices") ? ObjectReader(scenario, flags.origin()).integer("devices", {1, 1 << 16})
+                    : cluster.node               ? cluster.node->devices.value
+                                                 : 1;
+  std::vector<LoadRow> rows;
+  bool any = false;
+  for (const LoadPlan& plan : load_plans()) {
+    rows.push_back({plan, load(model, cluster, plan, storage_rate(storage))});
+    any |= std::holds_alternative<LoadAnswer>(rows.back().outcome);
+  }
+  if (!any) return say_infeasible(std::get<Infeasible>(rows.front().outcome), flags.output(), flags.origin());
+  fmt::print("{}", flags.output() == Format::json ? load_json(rows, model, cluster) : load_text(rows, model, cluster));
+  return kAnswered;
+}
+
+}  // namespace
+
+void add_load(CLI::App& app, Action& action) {
+  CLI::App* command = app.add_subcommand("load", "a checkpoint onto the devices: time and peak memory by loader and placement");
+  command->footer("Example: moeline load --model qwen3-235b-a22b --hardware h200-sxm --devices 8");
+  auto flags = std::make_shared<ScenarioFlags>();
+  auto storage = std::make_shared<std::string>();
+  flags->add_to(*command, {"table", "json"});
+  command->add_option("--storage", *storage, "rate of the files' storage, such as '7 GB/s'; left out: they are in the page cache");
+  command->callback([flags, storage, &action] { action = [flags, storage] { return answer(*flags, *storage); }; });
+}
+
+}  // namespace moeline

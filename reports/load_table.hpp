@@ -1,0 +1,20 @@
+// Ways to load a checkpoint, side by side.
+#pragma once
+
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "plan/load.hpp"
+
+namespace moeline {
+
+struct LoadRow {
+  LoadPlan plan;
+  std::variant<LoadAnswer, Infeasible> outcome;
+};
+
+std::string load_text(const std::vector<LoadRow>& rows, const ModelSpec& model, const Cluster& cluster);
+std::string load_json(const std::vector<LoadRow>& rows, const ModelSpec& model, const Cluster& cluster);
+
+}  // namespace moeline
