@@ -5,6 +5,7 @@ import { controls, has_model } from './what_if.js';
 import * as check from './kinds/check.js';
 import * as compare from './kinds/compare.js';
 import * as explain from './kinds/explain.js';
+import * as load from './kinds/load.js';
 import * as route from './kinds/route.js';
 import * as search from './kinds/search.js';
 import * as several from './kinds/several.js';
@@ -13,7 +14,7 @@ import * as solve from './kinds/solve.js';
 import * as sweep from './kinds/sweep.js';
 import * as train from './kinds/train.js';
 
-const kinds = { train, layer: train, serve, explain, solve, compare, sweep, search, route, check, calibrate: check };
+const kinds = { train, layer: train, serve, load, explain, solve, compare, sweep, search, route, check, calibrate: check };
 performance.mark('begun');
 const page = JSON.parse(document.getElementById('answer').textContent);
 const root = document.getElementById('root');

@@ -22,7 +22,7 @@ function groups_of(rows) {
   return [...groups.values()].sort((a, b) => b.total - a.total);
 }
 
-export const total_of = answer => answer.step_time_seconds?.value ?? answer.forward_seconds + answer.backward_seconds;
+export const total_of = answer => answer.step_time_seconds?.value ?? answer.tpot_seconds?.value ?? answer.forward_seconds + answer.backward_seconds;
 
 function bars(groups, total) {
   const shown = groups.filter(group => group.total > 0.0005 * total || group.hidden > 0.005 * total);
