@@ -73,7 +73,7 @@ function heat_option(c, state, x, y, z) {
     xAxis: axis(c, { type: 'category', data: xs.map(label_of), name: x.title, nameLocation: 'middle', nameGap: 28, splitLine: { show: false }, axisLabel: { width: 90, overflow: 'truncate' } }),
     yAxis: axis(c, { type: 'category', data: ys.map(label_of), name: narrow() ? '' : y.title, nameTextStyle: { align: 'left', color: c.soft }, splitLine: { show: false }, axisLabel: { width: narrow() ? 70 : 130, overflow: 'truncate' } }),
     visualMap: { min: Math.min(...values), max: Math.max(...values), orient: 'horizontal', left: 'center', bottom: 0, itemHeight: 180, itemWidth: 10, textStyle: { color: c.soft, fontSize: 12 }, formatter: v => by_key(z.name, v), calculable: false,
-      inRange: { color: more ? [c.faint, c.forward, c.backward] : [c.backward, c.forward, c.faint] }, text: [by_key(z.name, Math.max(...values)), by_key(z.name, Math.min(...values))] },
+      inRange: { color: more ? [c.faint, c.middle, c.most] : [c.most, c.middle, c.faint] }, text: [by_key(z.name, Math.max(...values)), by_key(z.name, Math.min(...values))] },
     tooltip: { formatter: p => tip(by_key(z.name, p.data[2]), [[x.title, label_of(xs[p.data[0]])], [y.title, label_of(ys[p.data[1]])], ['shown', more ? 'the most here' : 'the least here']]) },
     series: [{ type: 'heatmap', data, itemStyle: { borderColor: c.paper, borderWidth: 2 }, label: { show: xs.length * ys.length <= 120 && xs.length <= (narrow() ? 5 : 12), fontSize: 11, formatter: p => by_key(z.name, p.data[2]) } }],
   };
