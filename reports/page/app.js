@@ -38,9 +38,10 @@ function parts_of(answer, extra) {
 function frame_of(answer) {
   const frame = h('div', { class: 'page' });
   const fill = shown_answer => {
-    const opened = [...frame.querySelectorAll('details')].map(d => d.open);
+    const outer = 'section > details, .ops > details';
+    const opened = [...frame.querySelectorAll(outer)].map(d => d.open);
     const [header, main] = parts_of(shown_answer);
-    const all = [...main.querySelectorAll('details')];
+    const all = [...main.querySelectorAll(outer)];
     if (all.length === opened.length) all.forEach((d, i) => { d.open = opened[i]; });
     frame.querySelector(':scope > header')?.remove();
     frame.querySelector(':scope > main')?.remove();
