@@ -989,7 +989,7 @@ case_a_terminal_of_80_columns_is_not_overrun() {
     NO_COLOR=1 script -qec "stty cols 80; $moeline $question" /dev/null </dev/null 2>err | tr -d '\r' >out
     says 'bound by'
     local width
-    width=$(LC_ALL=C.UTF-8 awk '{ if (length($0) > most) most = length($0) } END { print most }' out)
+    width=$(LC_ALL=C.UTF-8 wc -L <out)
     holds "$width <= 80" "the widest line has $width columns"
     [[ $(tail -c 1 out | od -An -c) == *'\n'* ]] || problem "$asked: the last line does not end"
   done
