@@ -5,17 +5,18 @@ import { h } from '../dom.js';
 import { table } from '../table.js';
 
 const kColours = { weights: 'forward', quantised_weights: 'forward', gradients: 'network', optimizer: 'optimizer', activations: 'backward' };
+const kOthers = ['backward', 'network', 'optimizer', 'forward', 'waiting'];
 const name_of = key => key.replace(/_bytes$/, '').replaceAll('_', ' ');
 
 function treemap(parts, limit, title) {
-  const used = parts.reduce((sum, part) => sum + part.bytes, 0);
+  const known = parts.some(part => kColours[part.key]), used = parts.reduce((sum, part) => sum + part.bytes, 0);
   const alt = `${title}: ${bytes(used)} of ${bytes(limit)}; ${parts.map(p => `${p.name} ${bytes(p.bytes)}`).join(', ')}`;
   return figure(alt, 260, c => ({
     tooltip: { formatter: p => tip(p.data.name, [['holds', bytes(p.data.value)], ['of the device', percent(p.data.value / limit)]]) },
     series: [{ type: 'treemap', roam: false, nodeClick: false, breadcrumb: { show: false }, left: 0, right: 0, top: 0, bottom: 0, sort: false,
       itemStyle: { borderColor: c.paper, borderWidth: 0, gapWidth: 2 },
       label: { fontSize: 13, lineHeight: 19, overflow: 'truncate', formatter: p => `${p.data.name}\n${bytes(p.data.value)}` },
-      data: [...parts.map(part => ({ name: part.name, value: part.bytes, itemStyle: { color: c[kColours[part.key] ?? 'waiting'] }, label: { color: c.paper } })),
+      data: [...parts.map((part, i) => ({ name: part.name, value: part.bytes, itemStyle: { color: c[kColours[part.key] ?? (known ? 'waiting' : kOthers[i % 5])] }, label: { color: c.paper } })),
         ...(limit > used ? [{ name: 'free', value: limit - used, itemStyle: { color: c.raised, borderColor: c.rule }, label: { color: c.soft } }] : [])] }],
   }));
 }
