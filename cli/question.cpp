@@ -1,5 +1,6 @@
 // `moeline train` and `moeline layer`: read a scenario, evaluate it, show the answer.
 #include <fmt/format.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -37,9 +38,12 @@ std::string kind_asked(const Json& scenario) {
 
 namespace {
 
+// What is piped is as wide as it is, without colours.
 Terminal terminal() {
-  const bool color = isatty(STDOUT_FILENO) == 1 && std::getenv("NO_COLOR") == nullptr;
-  return {.color = color};
+  winsize size{};
+  if (isatty(STDOUT_FILENO) != 1) return {};
+  const bool known = ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col >= 40;
+  return {.color = std::getenv("NO_COLOR") == nullptr, .width = known ? size.ws_col : 100};
 }
 
 void write_trace(const ScenarioFlags& flags, const Scenario& scenario, const Calibration& calibration, const Evaluation& evaluation) {

@@ -1066,6 +1066,52 @@ tiny_suite() {  # 60 products and 12 copies of one millisecond each, and fresh o
 END
 }
 
+case_a_terminal_of_80_columns_is_not_overrun() {
+  command -v script >/dev/null || return 0  # util-linux
+  local question
+  for question in "train $root/examples/deepseek-v3-256-gb200.json" "train $root/examples/qwen3-235b-16-cs-3.json" "layer ${small[*]}"; do
+    asked="moeline $question, in 80 columns"
+    NO_COLOR=1 script -qec "stty cols 80; $moeline $question" /dev/null </dev/null 2>err | tr -d '\r' >out
+    says 'bound by'
+    local width
+    width=$(LC_ALL=C.UTF-8 wc -L <out)
+    holds "$width <= 80" "the widest line has $width columns"
+    [[ $(tail -c 1 out | od -An -c) == *'\n'* ]] || problem "$asked: the last line does not end"
+  done
+}
+
+case_what_is_piped_has_neither_colours_nor_progress() {
+  local question
+  printf '{"scenario": {"model": "qwen3-30b-a3b", "hardware": "h200-sxm", "devices": 8}, "vary": {"/parallelism/ep": [2, 4]}}' >two.json
+  for question in "train ${small[*]}" "layer ${small[*]}" "explain ${small[*]}" "sweep two.json" "search ${small[*]}"; do
+    # shellcheck disable=SC2086
+    answers $question
+    ! grep -q $'\033' out err || problem "$asked: writes escapes"
+    ! grep -q $'\r' out err || problem "$asked: writes over its own line"
+  done
+}
+
+case_a_page_is_one_file_or_a_clear_no() {
+  ask train "${small[@]}" --report out.html
+  if ((code == 2)); then
+    grep -q 'this build carries no page' err || problem "$asked: $(cat err)"
+    return
+  fi
+  ((code == 0)) || problem "$asked: exit $code"
+  says 'where the time goes'
+  ! grep -qE '(src|href)="https?:' out.html || problem "the page asks the network"
+  grep -q 'moeline train --model qwen3-30b-a3b' out.html || problem "the page does not name its command"
+  ask train --model deepseek-v3 --hardware h200-sxm --devices 8 --report no.html
+  ((code == 3)) || problem "$asked: exit $code, expected 3"
+  [[ -s no.html ]] || problem "$asked: wrote no page"
+  answers train "${small[@]}" -o json
+  cp out one.json
+  answers report one.json one.json --report both.html
+  echo '{"a": 1}' >nothing.json
+  refuses 2 'nothing.json: is no result' report nothing.json --report x.html
+  refuses 2 '/nowhere/x.html' train "${small[@]}" --report /nowhere/x.html
+}
+
 case_measuring_the_host_goes_on_where_it_was_killed() {
   tiny_suite
   "$moeline" measure --backend host --suite tiny.json --out records.jsonl >out 2>err &
