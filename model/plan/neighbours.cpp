@@ -93,6 +93,8 @@ std::vector<LayoutNeighbour> layout_neighbours(const Json& json, const std::stri
       Json moved = base;
       const bool cuts = change.pointer == "/parallelism/pp" || change.pointer == "/parallelism/vpp";
       if (cuts && moved["workload"].erase("pipeline_layout") > 0) next.change += ", cut evenly";
+      const bool routes = change.pointer == "/routing/popularity";
+      if (routes && moved.contains("routing")) moved["routing"].erase("alpha");  // of the popularity that was
       set_field(moved, change.pointer + "=" + change.value, origin);
       const Scenario varied = read_scenario(moved, origin);
       const Outcome outcome = evaluate(varied, calibration);

@@ -14,7 +14,7 @@ double mean_of(const std::vector<double>& loads) {
 
 double max_violation(const std::vector<double>& loads) {
   const double mean = mean_of(loads);
-  return mean > 0 ? *std::max_element(loads.begin(), loads.end()) / mean - 1 : 0;
+  return mean > 0 ? std::max(0.0, *std::max_element(loads.begin(), loads.end()) / mean - 1) : 0;
 }
 
 std::vector<double> summed(const std::vector<double>& expert_loads, std::size_t domains) {
