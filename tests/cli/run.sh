@@ -651,16 +651,16 @@ case_search_shows_layouts_that_train_confirms_and_counts_the_others() {
 
 case_search_tries_recipes_and_schedules() {
   local few=(--fix cp=1 --fix etp=1 --fix zero=1 --fix micro_batch=1 --fix recompute=none)
-  answers search "${small[@]}" "${few[@]}" --try-recipes bf16,fp8_tensor --top 1 -o json
+  answers search "${small[@]}" "${few[@]}" --try-recipes bf16,fp8_tensor --top 100000 -o json
+  says '"recipe": "bf16"'
   says '"recipe": "fp8_tensor"'
   local both
   both=$(number legal)
   answers search "${small[@]}" "${few[@]}" --try-recipes bf16 --top 1 -o json
-  says '"recipe": "bf16"'
   holds "2 * $(number legal) == $both" "layouts of two recipes: $both"
   answers search "${small[@]}" "${few[@]}" --fix schedule=zb_h1 --top 1 -o json
   says '"schedule": "zb_h1"'
-  answers search "${small[@]}" "${few[@]}" --fix pp=2 --try-schedules all --top 1000 -o json
+  answers search "${small[@]}" "${few[@]/none/full}" --fix pp=2 --try-schedules all --top 100000 -o json
   local schedule
   for schedule in gpipe 1f1b interleaved_1f1b zb_h1 zb_h2 zb_v dualpipe dualpipe_v; do says "\"schedule\": \"$schedule\""; done
   answers search "${small[@]}" "${few[@]}" --try-recipes all --top 20 -o json
