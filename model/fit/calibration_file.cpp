@@ -245,14 +245,14 @@ namespace {
 //   as the B200 (docs/accuracy.md, whole steps)
 constexpr double kUltraThrottle = 0.45, kUltraSuperchipThrottle = 0;
 constexpr double kSuperchipClock = 4500.0 / 5000 * 152 / 148;
-// Loops of FP4 products throttle by 0.37 to 0.40 of their rate. Half of a step's time lies between such products and lets the
-// clock recover; read off the NVFP4 steps of the same source.
+// Loops of FP4 products on the B200 throttle by 0.37 to 0.40 of their rate. Half of a step's time lies between such products and
+// lets the clock recover; read off the NVFP4 steps of GB200 of the same source. Of the B300 the loop's own figure is known.
 constexpr double kBetweenProducts = 0.5;
 
 void set_throttle(Calibration& calibration, const Cluster& cluster) {
   const Gpu* gpu = std::get_if<Gpu>(&cluster.device);
   if (gpu == nullptr || (gpu->architecture != "sm_100" && gpu->architecture != "sm_103")) return;
-  calibration.gemm_fp4.throttle *= kBetweenProducts;
+  if (gpu->architecture == "sm_100") calibration.gemm_fp4.throttle *= kBetweenProducts;
   const bool superchip = cluster.fabric[0].span.value > 8;
   for (GemmFit* fit : {&calibration.gemm_bf16, &calibration.gemm_fp8, &calibration.gemm_fp8_block, &calibration.gemm_fp4}) {
     if (fit->source != Source::extrapolated) continue;
