@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
+#include <utility>
 
 namespace moeline {
 namespace {
@@ -123,17 +125,28 @@ LoopPrices loop_prices(const ServingSteps& steps, const RequestShape& r, const S
 
 namespace {
 
+// A prompt worker takes what came while it was busy: prompts go together as their rate asks for.
+std::pair<Feeding, PromptWork> prompts_at(const ServingSteps& prefill, const RequestShape& r, double rate) {
+  Feeding f = feeding(prefill, r, 0, 1);
+  PromptWork work = prompt_work(prefill, r, f, {}, {});
+  for (int i = 0; i < 3 && rate * work.span.in(second) > f.at_once; ++i) {
+    f = feeding(prefill, r, 0, rate * work.span.in(second));
+    work = prompt_work(prefill, r, f, {}, {});
+  }
+  return {f, work};
+}
+
 // n sequences decode; the rest follows. `others` as above.
 SteadyState state_at(const Apart& a, const RequestShape& r, double n, double others) {
   const double tokens = std::max(1.0, r.output - 1);
-  const Feeding f = feeding(a.prefill, r, 0, 1);
-  const PromptWork work = prompt_work(a.prefill, r, f, {}, {});
   SteadyState s;
-  s.chunks = f.chunks;
-  s.prompt_work = work.each;
   s.decoding = n;
   s.decode = s.tpot = a.decode.decode(std::max(1.0, n / a.decode_workers), mean_context(r));
   s.requests_per_second = n / (tokens * s.tpot.in(second));
+  const auto [f, work] = prompts_at(a.prefill, r, s.requests_per_second / a.prefill_workers);
+  s.chunks = f.chunks;
+  s.prompts_at_once = f.at_once;
+  s.prompt_work = work.each;
   s.utilisation = s.requests_per_second * others * work.each.in(second) / a.prefill_workers;
   const double rho = std::min(s.utilisation, kMostWaiting);
   s.queue = work.each * (rho / (2 * (1 - rho)));
@@ -161,7 +174,8 @@ SteadyState closed_loop(const Apart& a, const RequestShape& r, double requests, 
 
 std::optional<SteadyState> open_loop(const Apart& a, const RequestShape& r, double rate, double most, double& limit) {
   const SteadyState full = state_at(a, r, most, 1);
-  limit = std::min(full.requests_per_second, a.prefill_workers / full.prompt_work.in(second));
+  const Seconds least = prompts_at(a.prefill, r, std::numeric_limits<double>::infinity()).second.each;
+  limit = std::min(full.requests_per_second, a.prefill_workers / least.in(second));
   if (rate >= limit) return std::nullopt;
   double low = 0, high = most;
   SteadyState s;
