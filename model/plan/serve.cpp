@@ -260,7 +260,13 @@ Outcome evaluate_serve(const Scenario& s, const Calibration& calibration, std::v
   if (Infeasible* why = std::get_if<Infeasible>(&served)) return std::move(*why);
   Evaluation evaluation{.answer = std::get<ServeEvaluation>(std::move(served)), .assumptions = s.assumptions, .warnings = {}};
   evaluation.assumptions.insert(evaluation.assumptions.end(), decode.notes().begin(), decode.notes().end());
-  evaluation.source = std::get<ServeEvaluation>(evaluation.answer).breakdown.source();
+  const ServeEvaluation& answer = std::get<ServeEvaluation>(evaluation.answer);
+  evaluation.source = answer.breakdown.source();
+  if (!w.request_rate && real(w.concurrency) > answer.max_concurrency) {
+    evaluation.warnings.push_back({"waiting_for_memory",
+                                   fmt::format("memory holds {:.0f} whole requests of {}: others wait, within TTFT", answer.max_concurrency, w.concurrency),
+                                   "lower concurrency, keep the cache in fewer bits, or use more devices"});
+  }
   return evaluation;
 }
 

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
+#include <utility>
 
 namespace moeline {
 namespace {
@@ -42,6 +44,7 @@ PromptWork prompt_work(const ServingSteps& steps, const RequestShape& r, const F
   return work;
 }
 
+constexpr double kEndless = std::numeric_limits<double>::infinity();  // a rate at which every feeding is full
 constexpr double kMostWaiting = 0.98;  // of rho: beyond it a queue is as long as the loop allows
 
 double mean_context(const RequestShape& r) { return r.input + r.output / 2; }
@@ -123,20 +126,45 @@ LoopPrices loop_prices(const ServingSteps& steps, const RequestShape& r, const S
 
 namespace {
 
-// n sequences decode; the rest follows. `others` as above.
-SteadyState state_at(const Apart& a, const RequestShape& r, double n, double others) {
+// A prompt worker takes what came while it was busy: prompts go together as their rate asks for.
+std::pair<Feeding, PromptWork> prompts_at(const ServingSteps& prefill, const RequestShape& r, double rate) {
+  Feeding f = feeding(prefill, r, 0, 1);
+  PromptWork work = prompt_work(prefill, r, f, {}, {});
+  for (int i = 0; i < 4 && rate * work.span.in(second) > f.at_once; ++i) {
+    f = feeding(prefill, r, 0, rate * work.span.in(second));
+    work = prompt_work(prefill, r, f, {}, {});
+  }
+  return {f, work};
+}
+
+Seconds single_file(Seconds each, double utilisation) {
+  const double rho = std::min(utilisation, kMostWaiting);
+  return each * (rho / (2 * (1 - rho)));
+}
+
+struct PromptTimes {
+  Seconds alone, least;  // of one prompt by itself, and as one of many
+};
+PromptTimes prompt_times(const Apart& a, const RequestShape& r) {
+  return {prompts_at(a.prefill, r, 0).second.each, prompts_at(a.prefill, r, kEndless).second.each};
+}
+
+// n sequences decode; the rest follows. `others` as above. Where prompts can go together, nobody waits longer than for
+// the rest of a feeding and his turn among full ones.
+SteadyState state_at(const Apart& a, const RequestShape& r, const PromptTimes& each, double n, double others) {
   const double tokens = std::max(1.0, r.output - 1);
-  const Feeding f = feeding(a.prefill, r, 0, 1);
-  const PromptWork work = prompt_work(a.prefill, r, f, {}, {});
   SteadyState s;
-  s.chunks = f.chunks;
-  s.prompt_work = work.each;
   s.decoding = n;
   s.decode = s.tpot = a.decode.decode(std::max(1.0, n / a.decode_workers), mean_context(r));
   s.requests_per_second = n / (tokens * s.tpot.in(second));
-  s.utilisation = s.requests_per_second * others * work.each.in(second) / a.prefill_workers;
-  const double rho = std::min(s.utilisation, kMostWaiting);
-  s.queue = work.each * (rho / (2 * (1 - rho)));
+  const auto [f, work] = prompts_at(a.prefill, r, s.requests_per_second / a.prefill_workers);
+  s.chunks = f.chunks;
+  s.prompts_at_once = f.at_once;
+  s.prompt_work = work.each;
+  const double rate = s.requests_per_second * others / a.prefill_workers;
+  s.utilisation = rate * each.least.in(second);
+  s.queue = single_file(each.alone, rate * each.alone.in(second));
+  if (each.least < each.alone) s.queue = min(s.queue, work.span / 2 + single_file(each.least, s.utilisation));
   s.ttft = a.prefill.conduct().request + s.queue + work.span + a.transfer + s.decode / 2;
   return s;
 }
@@ -145,10 +173,11 @@ SteadyState state_at(const Apart& a, const RequestShape& r, double n, double oth
 
 SteadyState closed_loop(const Apart& a, const RequestShape& r, double requests, double most) {
   const double running = std::max(1.0, std::min(requests, most)), others = 1 - 1 / requests;
+  const PromptTimes each = prompt_times(a, r);
   double low = 0, high = running;
   SteadyState s;
   for (int i = 0; i < 20 && high - low > 0.002 * high; ++i) {
-    s = state_at(a, r, (low + high) / 2, others);
+    s = state_at(a, r, each, (low + high) / 2, others);
     const double here = s.utilisation > kMostWaiting ? requests : s.decoding + s.requests_per_second * s.ttft.in(second);
     (here >= requests ? high : low) = s.decoding;
   }
@@ -160,13 +189,13 @@ SteadyState closed_loop(const Apart& a, const RequestShape& r, double requests, 
 }
 
 std::optional<SteadyState> open_loop(const Apart& a, const RequestShape& r, double rate, double most, double& limit) {
-  const SteadyState full = state_at(a, r, most, 1);
-  limit = std::min(full.requests_per_second, a.prefill_workers / full.prompt_work.in(second));
+  const PromptTimes each = prompt_times(a, r);
+  limit = std::min(state_at(a, r, each, most, 1).requests_per_second, a.prefill_workers / each.least.in(second));
   if (rate >= limit) return std::nullopt;
   double low = 0, high = most;
   SteadyState s;
   for (int i = 0; i < 24 && high - low > 0.002 * high; ++i) {
-    s = state_at(a, r, (low + high) / 2, 1);
+    s = state_at(a, r, each, (low + high) / 2, 1);
     (s.requests_per_second > rate ? high : low) = s.decoding;
   }
   return s;

@@ -1,4 +1,5 @@
 // Does serving follow bandwidth, concurrency, memory and the cut as it must?
+#include <algorithm>
 #include <catch2/catch.hpp>
 
 #include "fit/calibration_file.hpp"
@@ -31,6 +32,10 @@ class Served {
   std::string why_not() const {
     const Infeasible* why = std::get_if<Infeasible>(&outcome_);
     return why != nullptr ? why->reason : "it runs";
+  }
+  bool warned(const std::string& code) const {
+    const auto& warnings = std::get<Evaluation>(outcome_).warnings;
+    return std::any_of(warnings.begin(), warnings.end(), [&](const Warning& w) { return w.code == code; });
   }
   double tpot() const { return answer().tpot.value.in(second); }
   double ttft() const { return answer().ttft.value.in(second); }
@@ -94,6 +99,8 @@ TEST_CASE("memory caps how many run at once", "[property]") {
   CHECK(small.answer().max_concurrency < base.answer().max_concurrency);
   CHECK(small.answer().decoding <= 1.5 * small.answer().max_concurrency);
   CHECK(small.ttft() > base.ttft());  // the rest waits
+  CHECK(small.warned("waiting_for_memory"));
+  CHECK_FALSE(llama().warned("waiting_for_memory"));
   CHECK(small.answer().memory.total() <= small.answer().memory_available * 1.5);
   CHECK_THAT(llama().with({"/hardware/device/hbm_capacity=16 GB"}).why_not(), Contains("do not fit"));
 }
