@@ -10,6 +10,9 @@ namespace moeline {
 
 // Says why it cannot run, as text on stderr and with -o json as data; returns the exit code.
 int say_infeasible(const Infeasible& why, Format format, const std::string& origin);
+struct ScenarioFlags;
+// Reads the scenario, evaluates it, shows the answer; returns the exit code.
+int answer(const ScenarioFlags& flags, const std::string& kind, bool memory = false);
 // "layer" when the scenario asks about one, else "train".
 std::string kind_asked(const Json& scenario);
 

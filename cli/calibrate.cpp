@@ -8,18 +8,20 @@
 
 #include "cli/commands.hpp"
 #include "cli/measuring.hpp"
+#include "cli/reporting.hpp"
 #include "cli/whole_file.hpp"
 #include "fit/checking.hpp"
 #include "fit/measurement.hpp"
 #include "fit/pages.hpp"
 #include "reports/calibration_report.hpp"
+#include "reports/check_table.hpp"
 
 namespace moeline {
 namespace {
 
 struct Request {
   MeasureFlags flags;
-  std::string folder = "calibration", source;
+  std::string folder = "calibration", source, report;
 };
 
 // One page a family that has rows enough.
@@ -67,6 +69,12 @@ int calibrate(const Request& request) {
   if (!machine.profile.empty())
     write_whole(folder + "hardware.json", parse_json(machine.profile, "profile").dump(2) + "\n");
   write_whole(folder + "report.md", calibration_markdown(report));
+  write_report(request.report, [&] {
+    Json page = check_page({{.path = fresh, .families = report.checked, .refusal = ""}});
+    page["kind"] = "calibrate";
+    page["machine"] = machine.title;
+    return page;
+  });
   fmt::print("{}", calibration_text(report));
   return kAnswered;
 }
@@ -79,6 +87,7 @@ void add_calibrate(CLI::App& app, Action& action) {
   auto request = std::make_shared<Request>();
   request->flags.add_to(*command);
   command->add_option("--write", request->folder, "folder for records, calibration, hardware profile and report");
+  add_report_to(*command, request->report);
   command->add_option("--source", request->source, "whose measurements these are, with licence");
   command->callback([=, &action] { action = [=] { return calibrate(*request); }; });
 }

@@ -8,18 +8,20 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/commands.hpp"
+#include "cli/reporting.hpp"
 
 namespace moeline {
 namespace {
 
 struct Request {
   std::vector<std::string> files;
-  std::string calibration = "auto", conditions = "benchmark", output = "table";
+  std::string calibration = "auto", conditions = "benchmark", output = "table", report;
 };
 
 int check(const Request& request) {
   const std::vector<CheckedFile> checked =
       check_files(request.files, request.calibration, conditions_named(request.conditions));
+  write_report(request.report, [&] { return check_page(checked); });
   if (request.output == "json") {
     fmt::print("{}\n", check_json(checked).dump(2));
   } else {
@@ -42,6 +44,7 @@ void add_check(CLI::App& app, Action& action) {
               {"benchmark", "step"});
   take_one_of(command->add_option("-o,--output", request->output, "how to write the answer; table if left out"),
               {"table", "json"});
+  add_report_to(*command, request->report);
   command->callback([=, &action] { action = [=] { return check(*request); }; });
 }
 

@@ -25,6 +25,7 @@ void take_one_of(CLI::Option* option, const std::vector<std::string>& names);
 
 void add_train(CLI::App& app, Action& action);
 void add_layer(CLI::App& app, Action& action);
+void add_serve(CLI::App& app, Action& action);
 void add_load(CLI::App& app, Action& action);
 void add_sweep(CLI::App& app, Action& action);
 void add_search(CLI::App& app, Action& action);
@@ -32,6 +33,7 @@ void add_explain(CLI::App& app, Action& action);
 void add_solve(CLI::App& app, Action& action);
 void add_compare(CLI::App& app, Action& action);
 void add_route(CLI::App& app, Action& action);
+void add_report(CLI::App& app, Action& action);
 void add_list(CLI::App& app, Action& action);
 void add_show(CLI::App& app, Action& action);
 void add_measure(CLI::App& app, Action& action);

@@ -6,6 +6,7 @@
 
 #include "cli/asking.hpp"
 #include "cli/commands.hpp"
+#include "cli/reporting.hpp"
 #include "cli/scenario_flags.hpp"
 #include "fit/answer.hpp"
 #include "reports/comparison.hpp"
@@ -45,7 +46,16 @@ int compare(const ScenarioFlags& flags, const std::string& other) {
   const std::optional<Json> after = before ? result_of(second) : std::nullopt;
   if (!after) return kInfeasible;
   const Comparison comparison = compared(*before, *after, a, b);
-  fmt::print("{}", flags.output() == Format::json ? comparison_json(comparison) : comparison_text(comparison, a, b));
+  write_report(flags.report, [&] {
+    Json json = comparison_json(comparison);
+    json["names"] = Json::array({a, b});
+    return json;
+  });
+  if (flags.output() == Format::json) {
+    fmt::print("{}\n", comparison_json(comparison).dump(2));
+  } else {
+    fmt::print("{}", comparison_text(comparison, a, b));
+  }
   return kAnswered;
 }
 

@@ -3,33 +3,30 @@
 
 #include <CLI/CLI.hpp>
 #include <memory>
+#include <nlohmann/json.hpp>
 
 #include "cli/asking.hpp"
 #include "cli/commands.hpp"
 #include "cli/scenario_flags.hpp"
-#include "fit/answer.hpp"
-#include "reports/explanation.hpp"
+#include "cli/reporting.hpp"
+#include "reports/page_answer.hpp"
 
 namespace moeline {
 namespace {
 
 int explain(const ScenarioFlags& flags, std::size_t ops) {
   const Json json = flags.scenario(flags.kind());
-  const auto [asked, calibration, outcome] = answer_to(json, flags.origin());
-  const Scenario& scenario = *asked;
-  if (const Infeasible* why = std::get_if<Infeasible>(&outcome))
+  const Answer answer = answer_to(json, flags.origin());
+  write_report(flags.report, [&] { return page_answer(answer, json, flags.origin()); });
+  if (const Infeasible* why = std::get_if<Infeasible>(&answer.outcome))
     return say_infeasible(*why, flags.output(), flags.origin());
-  const Evaluation& evaluation = std::get<Evaluation>(outcome);
-  const Question question = varied_question(scenario, calibration, evaluation);
-  Explanation explanation{scenario,
-                          evaluation,
-                          elasticities(question),
-                          without_each(question, evaluation),
-                          {},
-                          explained_ops(question, evaluation, ops)};
-  if (const TrainEvaluation* train = std::get_if<TrainEvaluation>(&evaluation.answer))
-    explanation.neighbours = layout_neighbours(json, flags.origin(), scenario, calibration, *train);
-  fmt::print("{}", flags.output() == Format::json ? explanation_json(explanation) : explanation_text(explanation));
+  const Question question = varied_question(*answer.scenario, answer.calibration, std::get<Evaluation>(answer.outcome));
+  const Explanation explanation = explained(question, answer, json, flags.origin(), ops);
+  if (flags.output() == Format::json) {
+    fmt::print("{}\n", explanation_json(explanation).dump(2));
+  } else {
+    fmt::print("{}", explanation_text(explanation));
+  }
   return kAnswered;
 }
 

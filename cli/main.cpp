@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 
 #include "cli/commands.hpp"
+#include "cli/reporting.hpp"
 #include "engine/ranks.hpp"
 #include "engine/run_failed.hpp"
 #include "spec/reader.hpp"
@@ -11,8 +12,8 @@
 namespace moeline {
 namespace {
 
-const std::vector<std::string> kCommands{"train", "layer",   "load",    "explain", "solve", "compare", "sweep",
-                                         "search", "route", "measure", "calibrate", "fit", "check", "list", "show"};
+const std::vector<std::string> kCommands{"train", "layer", "serve", "load", "explain", "solve", "compare", "sweep",
+                                         "search", "route", "report", "measure", "calibrate", "fit", "check", "list", "show"};
 
 // Of the ranks of a sweep only the first speaks and fails: a launcher ends all at the first failure it sees, which must
 // not be that of a silent one.
@@ -67,9 +68,11 @@ int run(int argc, char** argv) {
   app.set_version_flag("--version", "moeline 0.1.0");
   app.require_subcommand(1);
   app.footer("Try: moeline train examples/deepseek-v3-256-gb200.json");
+  remember_command(argc, argv);
   Action action;
   add_train(app, action);
   add_layer(app, action);
+  add_serve(app, action);
   add_load(app, action);
   add_explain(app, action);
   add_solve(app, action);
@@ -77,6 +80,7 @@ int run(int argc, char** argv) {
   add_sweep(app, action);
   add_search(app, action);
   add_route(app, action);
+  add_report(app, action);
   add_measure(app, action);
   add_calibrate(app, action);
   add_fit(app, action);

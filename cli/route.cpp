@@ -7,6 +7,7 @@
 
 #include "cli/asking.hpp"
 #include "cli/commands.hpp"
+#include "cli/reporting.hpp"
 #include "cli/scenario_flags.hpp"
 #include "engine/route_run.hpp"
 #include "engine/score_file.hpp"
@@ -121,7 +122,8 @@ int run_route(const Request& r) {
     if (asked.scenario)
       rows.back().step = step_with(*asked.scenario, routing_of(loads, popularity, r), r.flags.origin());
   }
-  fmt::print("{}", r.flags.output() == Format::json ? route_json(rows, heading) : route_text(rows, heading));
+  write_report(r.flags.report, [&] { return route_json(rows, heading); });
+  fmt::print("{}", r.flags.output() == Format::json ? route_json(rows, heading).dump(2) + "\n" : route_text(rows, heading));
   return kAnswered;
 }
 

@@ -7,6 +7,7 @@
 
 #include "cli/asking.hpp"
 #include "cli/commands.hpp"
+#include "cli/reporting.hpp"
 
 namespace moeline {
 namespace {
@@ -55,20 +56,32 @@ void ScenarioFlags::add_to(CLI::App& command, const std::vector<std::string>& fo
                      "balanced, uniform, power-law:1.2, zipf:1.0, dirichlet:0.5, overload:1.3 or file:PATH");
   command.add_option("--balancer", balancer, "none, aux_loss, loss_free, quantile, capacity, eplb or dynamic");
   command.add_option("--calibration", calibration,
-                     "auto (the nearest carried one), none (datasheet bounds), or a file written by `moeline fit`");
+                     "auto (the nearest carried one), none (datasheet bounds), NAME:LIBRARY, or a file written by `moeline fit`");
   command.add_option("--sequence", sequence, "tokens per sequence");
   command
       .add_option("--set", set, "POINTER=VALUE: any field, e.g. /hardware/device/hbm_bandwidth='6 TB/s'; repeatable")
       ->take_all()
       ->allow_extra_args(false);
   take_one_of(command.add_option("-o,--output", format, "how to write the answer; table if left out"), formats);
+  add_report_to(command, report);
   command.add_flag("--quiet", quiet, "no warnings on stderr");
 }
 
 void ScenarioFlags::add_training_to(CLI::App& command) {
   command.add_option("--global-batch", global_batch, "sequences per optimiser step");
   command.add_option("--micro-batch", micro_batch, "sequences per micro-batch");
-  command.add_option("--recompute", recompute, "none, selective, full, or a list: mla_up_proj,moe_act");
+  command.add_option("--schedule", schedule, "gpipe, 1f1b, interleaved_1f1b, zb_h1, zb_h2, zb_v, dualpipe or dualpipe_v");
+  command.add_option("--recompute", recompute, "none, selective, full, per_op, or a list: mla_up_proj,moe_act");
+}
+
+void ScenarioFlags::add_serving_to(CLI::App& command) {
+  command.add_option("--input-tokens", input_tokens, "of a request's prompt");
+  command.add_option("--output-tokens", output_tokens, "of a request's answer");
+  command.add_option("--concurrency", concurrency, "requests in flight, all replicas together");
+  command.add_option("--request-rate", request_rate, "requests per second, instead of a fixed concurrency");
+  command.add_option("--stack", stack, "trtllm, vllm or sglang");
+  command.add_option("--kv-cache", kv_cache, "bf16 or fp8");
+  command.add_flag("--attention-dp", attention_dp, "data-parallel attention: every rank has requests of its own");
 }
 
 void ScenarioFlags::add_layer_to(CLI::App& command) {
@@ -88,6 +101,29 @@ std::string ScenarioFlags::kind() const {
   return file.empty() ? "train" : kind_asked(parse_json(read_file(file), file));
 }
 
+void ScenarioFlags::lay_over(Json& workload) const {
+  const auto lay = [&](const char* key, const auto& value) {
+    if (value) workload[key] = *value;
+  };
+  lay("sequence", sequence);
+  lay("global_batch", global_batch);
+  lay("micro_batch", micro_batch);
+  lay("tokens", tokens);
+  lay("input", input_tokens);
+  lay("output", output_tokens);
+  lay("concurrency", concurrency);
+  lay("request_rate", request_rate);
+  if (!stack.empty()) workload["stack"] = stack;
+  if (!kv_cache.empty()) workload["kv_cache"] = kv_cache;
+  if (attention_dp) workload["attention_dp"] = true;
+  if (!experts_backend.empty()) workload["experts_backend"] = experts_backend;
+  if (!compile.empty()) workload["compile"] = compile;
+  if (!recompute.empty()) {
+    const bool mode = recompute == "none" || recompute == "selective" || recompute == "full" || recompute == "per_op";
+    workload["recompute"] = mode ? Json(recompute) : Json(CLI::detail::split(recompute, ','));
+  }
+}
+
 Json ScenarioFlags::scenario(const std::string& kind) const {
   Json json = file.empty() ? Json::object() : parse_json(read_file(file), file);
   if (!json.is_object()) throw SpecError(file, "expected an object {...}: a scenario");
@@ -96,23 +132,13 @@ Json ScenarioFlags::scenario(const std::string& kind) const {
   if (devices) json["devices"] = *devices;
   if (!recipe.empty()) json["recipe"] = recipe;
   if (!parallel.empty()) overlay(json["parallelism"], parse_parallelism_text(parallel, "--parallel"));
+  if (!schedule.empty()) json["parallelism"]["schedule"] = schedule;
   if (!routing.empty()) json["routing"] = parse_routing_text(routing, "--routing");
   if (!balancer.empty()) json["routing"]["balancer"] = balancer;
   if (!calibration.empty()) json["calibration"] = calibration;
   ask_about(json, kind, origin());
   Json& workload = json["workload"];
-  if (workload.is_object()) {
-    if (sequence) workload["sequence"] = *sequence;
-    if (global_batch) workload["global_batch"] = *global_batch;
-    if (micro_batch) workload["micro_batch"] = *micro_batch;
-    if (tokens) workload["tokens"] = *tokens;
-    if (!experts_backend.empty()) workload["experts_backend"] = experts_backend;
-    if (!compile.empty()) workload["compile"] = compile;
-    if (!recompute.empty()) {
-      const bool mode = recompute == "none" || recompute == "selective" || recompute == "full";
-      workload["recompute"] = mode ? Json(recompute) : Json(CLI::detail::split(recompute, ','));
-    }
-  }
+  if (workload.is_object()) lay_over(workload);
   for (const std::string& change : set) set_field(json, change, origin());
   return json;
 }

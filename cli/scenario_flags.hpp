@@ -16,14 +16,19 @@ class App;
 namespace moeline {
 
 struct ScenarioFlags {
-  std::string file, model, hardware, recipe, parallel, routing, balancer, calibration, recompute, experts_backend, compile, format = "table";
+  std::string file, model, hardware, recipe, parallel, routing, balancer, calibration, recompute, schedule, experts_backend, compile, format = "table", report;
   std::optional<std::int64_t> devices, sequence, global_batch, micro_batch, tokens;
+  std::string stack, kv_cache;
+  std::optional<std::int64_t> input_tokens, output_tokens, concurrency;
+  std::optional<double> request_rate;
+  bool attention_dp = false;
   std::vector<std::string> set;
   bool quiet = false;
 
   void add_to(CLI::App& command, const std::vector<std::string>& formats = {"table", "json", "csv", "md"});
   // Flags of a training step; of either workload, for commands that take both.
   void add_training_to(CLI::App& command);
+  void add_serving_to(CLI::App& command);
   void add_workload_to(CLI::App& command);
   // Flags of one layer.
   void add_layer_to(CLI::App& command);
@@ -33,6 +38,9 @@ struct ScenarioFlags {
   Json scenario(const std::string& kind) const;
   std::string origin() const { return file.empty() ? "command line" : file; }
   Format output() const;
+
+ private:
+  void lay_over(Json& workload) const;
 };
 
 Format format_named(const std::string& name);

@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <memory>
 
+#include "cli/asking.hpp"
 #include "cli/commands.hpp"
+#include "cli/reporting.hpp"
 #include "cli/scenario_flags.hpp"
 #include "engine/search_run.hpp"
 #include "engine/sweep_run.hpp"
@@ -20,7 +22,7 @@ const std::vector<std::string> kObjectives{"time", "memory", "cost", "energy"}; 
 struct SearchFlags {
   ScenarioFlags scenario;
   std::string objective = "time", max_memory;
-  std::vector<std::string> fix;
+  std::vector<std::string> fix, try_recipes;
   std::vector<std::int64_t> try_devices;
   int top = 10, threads = 0;
 };
@@ -28,6 +30,7 @@ struct SearchFlags {
 Json record_of(const FoundLayout& found) {
   const Parallelism& p = found.layout.parallelism;
   Json record{{"devices", found.devices},
+              {"recipe", found.recipe},
               {"tp", p.tp},
               {"pp", p.pp},
               {"vpp", p.vpp},
@@ -36,6 +39,7 @@ Json record_of(const FoundLayout& found) {
               {"cp", p.cp},
               {"dp", p.dp},
               {"zero", p.zero},
+              {"schedule", name(p.schedule)},
               {"micro_batch", found.layout.micro_batch},
               {"recompute", found.layout.recompute->name},
               {"step_time_seconds", found.step.value.in(second)},
@@ -55,9 +59,9 @@ Json record_of(const FoundLayout& found) {
 
 std::string screen(const SearchResult& result, Objective objective) {
   std::string text = fmt::format(
-      "{:>7} {:>3} {:>3} {:>3} {:>4} {:>3} {:>3} {:>5} {:>4} {:>5} {:<9} {:>9} {:>21} {:>9} {:>6} {:>9}", "devices",
-      "tp", "pp", "vpp", "ep", "etp", "cp", "dp", "zero", "micro", "recompute", "step", "p10 .. p90", "tok/s/GPU", "MFU",
-      "memory");
+      "{:>7} {:<16} {:>3} {:>3} {:>3} {:<16} {:>4} {:>3} {:>3} {:>5} {:>4} {:>5} {:<9} {:>9} {:>21} {:>9} {:>6} {:>9}",
+      "devices", "recipe", "tp", "pp", "vpp", "schedule", "ep", "etp", "cp", "dp", "zero", "micro", "recompute", "step",
+      "p10 .. p90", "tok/s/GPU", "MFU", "memory");
   const bool cost = objective == Objective::cost, energy = objective == Objective::energy;
   if (cost && !result.best.empty()) text += fmt::format(" {:>12}", result.best[0].bill.currency + "/Mtok");
   if (energy) text += fmt::format(" {:>12}", "kWh/Mtok");
@@ -65,9 +69,9 @@ std::string screen(const SearchResult& result, Objective objective) {
   for (const FoundLayout& f : result.best) {
     const Parallelism& p = f.layout.parallelism;
     text += fmt::format(
-        "{:>7} {:>3} {:>3} {:>3} {:>4} {:>3} {:>3} {:>5} {:>4} {:>5} {:<9} {:>9} {:>21} {:>9.0f} {:>4.1f} % {:>9}",
-        f.devices, p.tp, p.pp, p.vpp, p.ep, p.etp, p.cp, p.dp, p.zero, f.layout.micro_batch, f.layout.recompute->name,
-        format(f.step.value), format(f.step.p10) + " .. " + format(f.step.p90), f.tokens_per_second_per_device,
+        "{:>7} {:<16} {:>3} {:>3} {:>3} {:<16} {:>4} {:>3} {:>3} {:>5} {:>4} {:>5} {:<9} {:>9} {:>21} {:>9.0f} {:>4.1f} % {:>9}",
+        f.devices, f.recipe, p.tp, p.pp, p.vpp, name(p.schedule), p.ep, p.etp, p.cp, p.dp, p.zero, f.layout.micro_batch,
+        f.layout.recompute->name, format(f.step.value), format(f.step.p10) + " .. " + format(f.step.p90), f.tokens_per_second_per_device,
         100 * f.mfu, format(f.required));
     if (cost) text += fmt::format(" {:>12.4g}", *f.bill.money_per_million_tokens());
     if (energy) text += fmt::format(" {:>12.4g}", *f.bill.kilowatt_hours_per_million_tokens());
@@ -102,18 +106,41 @@ SearchSettings settings_of(const SearchFlags& flags) {
   return settings;
 }
 
-// All numbers of devices share the batch; left out, it is that of the scenario's own layout.
+// Those that the device runs as they are.
+std::vector<std::string> recipes_of(const Device& device) {
+  std::vector<std::string> names;
+  for (const std::string& name : recipe_names()) {
+    Recipe recipe = read_recipe(name, name);
+    std::vector<std::string> changes;
+    if (!legalise(recipe, device, changes) && changes.empty()) names.push_back(name);
+  }
+  return names;
+}
+
+// What is searched one after the other, as changes of the scenario: every number of devices with every recipe.
+std::vector<Json> spaces(const SearchFlags& flags, const Scenario& scenario) {
+  const bool all = flags.try_recipes == std::vector<std::string>{"all"};
+  const std::vector<std::string> recipes = all ? recipes_of(scenario.cluster.device) : flags.try_recipes;
+  const std::vector<std::int64_t> devices =
+      flags.try_devices.empty() ? std::vector{scenario.cluster.devices} : flags.try_devices;
+  std::vector<Json> changes;
+  for (const std::int64_t count : devices) {
+    if (recipes.empty()) changes.push_back({{"devices", count}});
+    for (const std::string& recipe : recipes) changes.push_back({{"devices", count}, {"recipe", recipe}});
+  }
+  return changes;
+}
+
+// All share the batch; left out, it is that of the scenario's own layout.
 std::variant<SearchResult, Infeasible> searched(const SearchFlags& flags, const SearchSettings& settings) {
   const std::string origin = flags.scenario.origin();
   Json json = flags.scenario.scenario("train");
   const Scenario scenario = read_scenario(json, origin);
-  std::string note;
-  const Calibration calibration = calibration_named(scenario.calibration, scenario.cluster, note);
-  if (flags.try_devices.empty()) return search(scenario, calibration, settings, origin);
+  const Calibration calibration = calibration_named(scenario.calibration, scenario.cluster);
   json["workload"]["global_batch"] = std::get<TrainWorkload>(scenario.workload).global_batch;
   SearchResult all;
-  for (const std::int64_t devices : flags.try_devices) {
-    json["devices"] = devices;
+  for (const Json& change : spaces(flags, scenario)) {
+    for (const auto& [field, value] : change.items()) json[field] = value;
     auto more = search(read_scenario(json, origin), calibration, settings, origin);
     if (std::holds_alternative<Infeasible>(more)) return more;
     all = merged(std::move(all), std::get<SearchResult>(std::move(more)), settings);
@@ -121,39 +148,42 @@ std::variant<SearchResult, Infeasible> searched(const SearchFlags& flags, const 
   return all;
 }
 
-int refuse(const Infeasible& why, const std::string& origin) {
-  fmt::print(stderr, "moeline: {}: infeasible: {}; {}\n", origin, why.reason, why.advice);
-  return kInfeasible;
+Json layouts_of(const SearchResult& result) {
+  Json layouts = Json::array();
+  for (const FoundLayout& found : result.best) layouts.push_back(record_of(found));
+  return layouts;
+}
+
+Json search_json(const SearchResult& result) {
+  return Json{{"kind", "search"},
+              {"feasible", !result.best.empty()},
+              {"layouts", layouts_of(result)},
+              {"legal", result.legal},
+              {"feasible_layouts", result.feasible},
+              {"lost", result.lost}};
 }
 
 int answer(const SearchFlags& flags) {
   const std::string origin = flags.scenario.origin();
   const SearchSettings settings = settings_of(flags);
   const auto outcome = searched(flags, settings);
-  if (const Infeasible* why = std::get_if<Infeasible>(&outcome)) return refuse(*why, origin);
+  if (const Infeasible* why = std::get_if<Infeasible>(&outcome)) return say_infeasible(*why, flags.scenario.output(), origin);
   const SearchResult& result = std::get<SearchResult>(outcome);
-  Json layouts = Json::array();
-  for (const FoundLayout& found : result.best) layouts.push_back(record_of(found));
+  write_report(flags.scenario.report, [&] { return search_json(result); });
   const Format format = flags.scenario.output();
   if (result.best.empty() && (format == Format::csv || format == Format::markdown)) return none_runs(result, origin);
   switch (format) {
     case Format::csv:
-      fmt::print("{}", records_csv(layouts));
+      fmt::print("{}", records_csv(layouts_of(result)));
       break;
     case Format::markdown:
-      fmt::print("{}", records_markdown(layouts));
+      fmt::print("{}", records_markdown(layouts_of(result)));
       break;
     case Format::table:
       fmt::print("{}", screen(result, settings.objective));
       break;
     case Format::json:
-      fmt::print("{}\n", Json{{"kind", "search"},
-                              {"feasible", !result.best.empty()},
-                              {"layouts", layouts},
-                              {"legal", result.legal},
-                              {"feasible_layouts", result.feasible},
-                              {"lost", result.lost}}
-                             .dump(2));
+      fmt::print("{}\n", search_json(result).dump(2));
   }
   return result.best.empty() ? none_runs(result, origin) : kAnswered;
 }
@@ -176,10 +206,14 @@ void add_search(CLI::App& app, Action& action) {
       ->delimiter(',')
       ->check(CLI::Range(1, 1 << 24));
   command
+      ->add_option("--try-recipes", flags->try_recipes,
+                   "search these recipes, or all that the device runs as they are: --try-recipes bf16,mxfp8")
+      ->delimiter(',');
+  command
       ->add_option(
           "--fix", flags->fix,
-          "only layouts with this value of tp, pp, vpp, ep, etp, cp, dp, zero, micro_batch or recompute: --fix pp=4; "
-          "repeatable")
+          "only layouts with this value of tp, pp, vpp, ep, etp, cp, dp, zero, schedule, micro_batch or recompute: "
+          "--fix pp=4; repeatable")
       ->take_all()
       ->allow_extra_args(false);
   command->add_option("--max-memory", flags->max_memory, "per device, if less than it has: --max-memory '120 GB'");

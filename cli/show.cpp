@@ -136,6 +136,7 @@ Shown shown_recipe(const std::string& name) {
             {"router", moeline::name(r.router)},
             {"head", moeline::name(r.head)},
             {"dispatch_wire", moeline::name(r.dispatch_wire)},
+            {"gradient_wire", moeline::name(r.gradient_wire)},
             {"combine_wire", moeline::name(r.combine_wire)},
             {"weight", moeline::name(r.weight)},
             {"transposed_weight", r.transposed_weight},

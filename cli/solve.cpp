@@ -6,6 +6,7 @@
 
 #include "cli/asking.hpp"
 #include "cli/commands.hpp"
+#include "cli/reporting.hpp"
 #include "cli/scenario_flags.hpp"
 #include "fit/calibration_file.hpp"
 #include "reports/solution.hpp"
@@ -23,8 +24,7 @@ int solve(const Request& request) {
   const Json json = flags.scenario(flags.kind());
   const Wanted wanted = read_wanted(request.want, kind_asked(json) == "layer");
   const Scenario scenario = read_scenario(json, flags.origin());
-  std::string note;
-  const Calibration calibration = calibration_named(scenario.calibration, scenario.cluster, note);
+  const Calibration calibration = calibration_named(scenario.calibration, scenario.cluster);
   const VariedInput input = varied_input(json, flags.origin(), request.vary);
   RootProblem problem = root_problem(json, flags.origin(), calibration, input, wanted);
   if (!request.from.empty()) problem.from = input.read(request.from);
@@ -33,13 +33,14 @@ int solve(const Request& request) {
     throw SpecError("--from, --to",
                     "expected a range: --from below --to (the present value stands for the one left out)");
   const Root root = root_of(problem);
+  write_report(flags.report, [&] { return solution_page(root, input, wanted, scenario); });
   const bool json_wanted = flags.output() == Format::json;
   if (!root.found) {
-    if (json_wanted) fmt::print("{}", solution_json(root, input, wanted));
+    if (json_wanted) fmt::print("{}\n", solution_json(root, input, wanted).dump(2));
     fmt::print(stderr, "moeline: {}: no solution: {}\n", flags.origin(), no_solution(root, input, wanted));
     return kInfeasible;
   }
-  fmt::print("{}", json_wanted ? solution_json(root, input, wanted) : solution_text(root, input, wanted));
+  fmt::print("{}", json_wanted ? solution_json(root, input, wanted).dump(2) + "\n" : solution_text(root, input, wanted));
   return kAnswered;
 }
 
@@ -59,8 +60,8 @@ void add_solve(CLI::App& app, Action& action) {
       ->required();
   command
       ->add_option("--want", request->want,
-                   "KEY=VALUE: step_time='12 s', mfu=0.4, tokens_per_second, tokens_per_second_per_device, memory='100 "
-                   "GB', memory_headroom='10 GB'; "
+                   "KEY=VALUE: step_time='12 s', mfu=0.4, tokens_per_second, tokens_per_second_per_device, memory='100 GB', "
+                   "memory_headroom='10 GB', cost_per_million_tokens, kilowatt_hours_per_million_tokens; "
                    "of a layer: layer_time, forward_time, backward_time")
       ->required();
   command->add_option("--from", request->from,

@@ -6,14 +6,17 @@
 #include <memory>
 
 #include "cli/commands.hpp"
+#include "cli/reporting.hpp"
+#include "cli/whole_file.hpp"
 #include "engine/sweep_run.hpp"
+#include "reports/sweep_page.hpp"
 #include "reports/sweep_rows.hpp"
 
 namespace moeline {
 namespace {
 
 struct SweepFlags {
-  std::string file, format = "csv", out, pareto;
+  std::string file, format = "csv", out, pareto, report;
   std::vector<std::string> where;
   int threads = 0;
   bool quiet = false;
@@ -71,8 +74,14 @@ std::unique_ptr<RowFile> open_file(const SweepFlags& flags, const Question& ques
 int run(const SweepFlags& flags, int ranks_here = 1, Turns* turns = nullptr) {
   const Question question(flags, ranks_here);
   const std::unique_ptr<RowFile> file = open_file(flags, question);
+  std::string rows;  // for the page; those of a file are read from it
+  const auto write = [&](const std::string& text) {
+    to_stdout(text);
+    if (!flags.report.empty()) rows += text;
+  };
   run_sweep(question.sweep, question.reader, question.settings,
-            question.csv ? sweep_csv_header(question.reader.columns()) : "", question.row, file.get(), to_stdout, turns);
+            question.csv ? sweep_csv_header(question.reader.columns()) : "", question.row, file.get(), write, turns);
+  write_report(flags.report, [&] { return sweep_page(file ? whole_text(flags.out) : std::move(rows), flags.file); });
   if (std::fflush(stdout) != 0) throw SpecError("stdout", "cannot be written");
   return kAnswered;
 }
@@ -128,6 +137,7 @@ void add_sweep(CLI::App& app, Action& action) {
                       "keep rows that no other beats in two columns: --pareto devices,step_time_seconds");
   command->add_option("--threads", flags->threads, "how many; all cores if left out: --threads 2")
       ->check(CLI::Range(1, 4096));
+  add_report_to(*command, flags->report);
   command->add_flag("--quiet", flags->quiet, "no progress and no notes on stderr");
   command->callback([flags, &action] { action = [flags] { return run_launched(*flags); }; });
 }

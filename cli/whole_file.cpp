@@ -2,6 +2,7 @@
 
 #include <cstdio>
 #include <fstream>
+#include <iterator>
 
 #include "error.hpp"
 
@@ -15,6 +16,13 @@ void write_whole(const std::string& path, const std::string& text) {
     if (!file.flush()) throw SpecError(partial, "cannot be written");
   }
   if (std::rename(partial.c_str(), path.c_str()) != 0) throw SpecError(path, "cannot be written");
+}
+
+std::string whole_text(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::string text{std::istreambuf_iterator<char>(file), {}};
+  if (!file) throw SpecError(path, "cannot be read");
+  return text;
 }
 
 }  // namespace moeline

@@ -2,7 +2,7 @@
 
 core_packages=(g++ cmake ninja-build ccache libfmt-dev nlohmann-json3-dev libcli11-dev libeigen3-dev libtbb-dev)
 test_packages=(catch2 pybind11-dev python3-dev clang libclang-rt-14-dev clang-format clang-tidy hyperfine libbenchmark-dev
-               libopenmpi-dev openmpi-bin)
+               libopenmpi-dev openmpi-bin chromium emscripten node-acorn)
 
 # Prints those of the given packages that are not installed, one per line.
 missing_packages() {

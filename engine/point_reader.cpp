@@ -38,10 +38,7 @@ std::string calibration_name(const Json& scenario, const std::string& origin) {
   return named->get<std::string>();
 }
 
-Calibration read_calibration(const std::string& named, const Cluster& cluster) {
-  std::string note;
-  return calibration_named(named, cluster, note);
-}
+bool serves(const Json& scenario) { return scenario.at("workload").value("kind", Json()) == "serve"; }
 
 // Calibrations are chosen by the name of the machine and its architecture, and by nothing else of it.
 std::string calibration_key(const std::string& named, const Cluster& cluster) {
@@ -71,7 +68,7 @@ std::string kind_of(const Sweep& sweep, const std::string& origin) {
   const Json& workload = sweep.scenario.at("workload");
   if (!workload.is_object()) throw SpecError(origin + "#/scenario/workload", "expected an object {...}");
   const Json kind = workload.value("kind", Json("train"));
-  return kind == "layer" ? "layer" : "train";
+  return kind == "layer" || kind == "serve" ? kind.get<std::string>() : "train";
 }
 
 }  // namespace
@@ -111,7 +108,7 @@ void PointReader::check() const {
   const bool hardware = sweep_.scenario.contains("hardware") || !varied("hardware");
   if (model && hardware) {
     const Scenario scenario = read_scenario(sweep_.scenario, where);
-    read_calibration(scenario.calibration, scenario.cluster);
+    calibration_named(scenario.calibration, scenario.cluster, serves(sweep_.scenario));
   }
   try {
     answer(sweep_.values(0));
@@ -135,7 +132,7 @@ Asked& asked_of(Memo& memo, const std::string& key, const Json& json, const std:
   asked->scenario.model = read_model_of(json, origin);
   const Cluster& cluster = asked->scenario.cluster;
   const auto [fits, fresh] = memo.calibrations.try_emplace(calibration_key(calibration, cluster));
-  if (fresh) fits->second = read_calibration(calibration, cluster);
+  if (fresh) fits->second = calibration_named(calibration, cluster, serves(json));
   asked->calibration = &fits->second;
   if (std::holds_alternative<Gpu>(cluster.device)) asked->steps.emplace(cluster, asked->scenario.model, fits->second);
   return *memo.asked.emplace(key, std::move(asked)).first->second;

@@ -106,7 +106,7 @@ class Search {
         ++result.feasible;
         const TrainEvaluation& step = std::get<TrainEvaluation>(*answer);
         keep(result.best,
-             {scenario_.cluster.devices, layout, step.step, step.tokens_per_second_per_device, step.mfu,
+             {scenario_.cluster.devices, scenario_.recipe.name, layout, step.step, step.tokens_per_second_per_device, step.mfu,
               step.memory.total(), step.memory_available, bill(scenario_, step)},
              settings_);
       }

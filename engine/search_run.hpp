@@ -27,6 +27,7 @@ struct SearchSettings {
 
 struct FoundLayout {
   std::int64_t devices = 1;
+  std::string recipe;
   Layout layout;
   Range step;
   double tokens_per_second_per_device = 0, mfu = 0;
@@ -44,7 +45,7 @@ struct SearchResult {
 // By cost or energy, the machine must state its price or power: SpecError.
 std::variant<SearchResult, Infeasible> search(const Scenario& scenario, const Calibration& calibration,
                                               const SearchSettings& settings, const std::string& origin);
-// Two searches, such as on two numbers of devices, as one.
+// Two searches, such as on two numbers of devices or in two recipes, as one.
 SearchResult merged(SearchResult all, SearchResult more, const SearchSettings& settings);
 
 }  // namespace moeline

@@ -17,7 +17,7 @@ namespace {
 
 std::string evaluated(const std::string& scenario) {
   const Answer answer = answer_to(parse_json(scenario, "scenario"), "scenario");
-  if (const Infeasible* why = std::get_if<Infeasible>(&answer.outcome)) return render_infeasible_json(*why);
+  if (const Infeasible* why = std::get_if<Infeasible>(&answer.outcome)) return infeasible_json(*why).dump(2) + "\n";
   return render(std::get<Evaluation>(answer.outcome), *answer.scenario, Format::json, {});
 }
 

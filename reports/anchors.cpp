@@ -20,8 +20,7 @@ std::string number(double value) { return fmt::format("{:.4g}", value); }
 AnchorMachine::AnchorMachine(const std::string& profile) {
   const Document document = find_hardware(profile, "anchors");
   cluster_ = read_cluster(document.json, document.origin);
-  std::string note;
-  calibration_ = calibration_for(cluster_, note);
+  calibration_ = calibration_named("auto", cluster_);
 }
 
 void AnchorMachine::scale_peaks(double factor) {

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 namespace moeline {
@@ -32,6 +34,10 @@ Json family_json(const CheckedFile& file, const Checked& checked) {
             {"bias", checked.errors.bias},
             {"coverage_p10_p90", checked.coverage},
             {"skipped", checked.skipped}};
+  if (!checked.remarkable.empty()) {
+    json["beyond_15_percent"] = Json::array();
+    for (const RemarkableRow& row : checked.remarkable) json["beyond_15_percent"].push_back({{"row", row.label}, {"error", row.error}});
+  }
   json["source"] = !checked.page ? "none" : checked.page->own && lender(checked).empty() ? "fitted" : "extrapolated";
   if (!lender(checked).empty()) json["borrowed_from"] = lender(checked);
   json["by_size"] = Json::array();
@@ -53,7 +59,7 @@ std::string check_text(const std::vector<CheckedFile>& files) {
   for (const CheckedFile& file : files) {
     if (!file.refusal.empty()) out += file.refusal + "\n";
     for (const Checked& c : file.families) {
-      if (c.page && c.errors.n > 0) {
+      if (c.errors.n > 0) {
         out += fmt::format("{:<13}{:<34}{:<20}{:<11}{:>6}{:>7.1f} %{:>7.1f} %{:>7.1f} %{:>+7.1f} %{:>7.0f} %  {}\n",
                            c.key.device, c.key.operation, c.key.library, c.key.dtype, c.errors.n, 100 * c.errors.mean,
                            100 * c.errors.median, 100 * c.errors.p90, 100 * c.errors.bias, 100 * c.coverage, lender(c));
@@ -62,6 +68,7 @@ std::string check_text(const std::vector<CheckedFile>& files) {
       }
       for (const auto& [reason, rows] : c.skipped)
         out += fmt::format("{:<13}  {} rows left out: {}\n", "", rows, reason);
+      for (const RemarkableRow& row : c.remarkable) out += fmt::format("{:<13}  {:+.1f} %  {}\n", "", 100 * row.error, row.label);
     }
   }
   return out;
@@ -72,6 +79,36 @@ Json check_json(const std::vector<CheckedFile>& files) {
   for (const CheckedFile& file : files) {
     if (!file.refusal.empty()) json["unread"].push_back({{"file", file.path}, {"reason", file.refusal}});
     for (const Checked& checked : file.families) json["groups"].push_back(family_json(file, checked));
+  }
+  return json;
+}
+
+namespace {
+
+// Seconds, to the digits that a picture shows.
+double shown(double us) { return std::stod(fmt::format("{:.4g}", us * 1e-6)); }
+
+Json points_json(const Checked& checked) {
+  constexpr std::size_t kMost = 1200;
+  Json predicted = Json::array(), measured = Json::array(), bands = Json::array();
+  const std::size_t rows = std::min(checked.predicted_us.size(), checked.ratios.size()), step = 1 + rows / kMost;
+  for (std::size_t i = 0; i < rows; i += step) {
+    predicted.push_back(shown(checked.predicted_us[i]));
+    measured.push_back(shown(checked.predicted_us[i] * std::exp(-checked.ratios[i])));
+  }
+  for (const SizeClass& c : checked.classes)
+    bands.push_back({{"above_seconds", c.above_us * 1e-6}, {"p10", std::exp(c.spread.low)}, {"p90", std::exp(c.spread.high)}});
+  return {{"predicted_seconds", predicted}, {"measured_seconds", measured}, {"measured_over_predicted", bands}};
+}
+
+}  // namespace
+
+Json check_page(const std::vector<CheckedFile>& files) {
+  Json json{{"kind", "check"}};
+  json.update(check_json(files));
+  std::size_t group = 0;
+  for (const CheckedFile& file : files) {
+    for (const Checked& checked : file.families) json["groups"][group++]["points"] = points_json(checked);
   }
   return json;
 }

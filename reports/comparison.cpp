@@ -131,7 +131,7 @@ std::string comparison_text(const Comparison& c, const std::string& a, const std
   return out + line("what changes less", rest_first, rest_second);
 }
 
-std::string comparison_json(const Comparison& c) {
+Json comparison_json(const Comparison& c) {
   Json out{{"kind", "compare"},
            {"first_seconds", c.first_seconds},
            {"second_seconds", c.second_seconds},
@@ -149,7 +149,7 @@ std::string comparison_json(const Comparison& c) {
     out["changes"].push_back(Json{{"pointer", field.pointer}, {"first", field.first}, {"second", field.second}});
   out["first"] = c.first;
   out["second"] = c.second;
-  return out.dump(2) + "\n";
+  return out;
 }
 
 }  // namespace moeline

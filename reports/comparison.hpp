@@ -34,6 +34,6 @@ bool is_result(const Json& json);  // of train or layer -o json, rather than a s
 Comparison compared(Json before, Json after, const std::string& a, const std::string& b);
 
 std::string comparison_text(const Comparison& comparison, const std::string& a, const std::string& b);
-std::string comparison_json(const Comparison& comparison);
+Json comparison_json(const Comparison& comparison);
 
 }  // namespace moeline

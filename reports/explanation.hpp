@@ -25,6 +25,6 @@ std::vector<std::string> best_changes(const std::vector<Elasticity>& elasticitie
                                       const std::vector<LayoutNeighbour>& neighbours);
 
 std::string explanation_text(const Explanation& explanation);
-std::string explanation_json(const Explanation& explanation);
+Json explanation_json(const Explanation& explanation);
 
 }  // namespace moeline

@@ -75,6 +75,8 @@ Json ops_json(const std::vector<OpExplanation>& ops) {
               {"seconds", op.cost.time.in(second)},
               {"times", op.times},
               {"total_seconds", op.total().in(second)},
+              {"flops", op.cost.flops.in(flop)},
+              {"bytes", op.cost.bytes.in(byte)},
               {"bound_by", op.cost.bound_by},
               {"source", name(op.cost.source)},
               {"formula", op.formula}};
@@ -86,7 +88,7 @@ Json ops_json(const std::vector<OpExplanation>& ops) {
 
 }  // namespace
 
-std::string explanation_json(const Explanation& e) {
+Json explanation_json(const Explanation& e) {
   Json out{{"kind", "explain"}, {"feasible", true}};
   out["time_seconds"] = answer_time(e.evaluation).in(second);
   if (const TrainEvaluation* train = std::get_if<TrainEvaluation>(&e.evaluation.answer)) {
@@ -106,7 +108,7 @@ std::string explanation_json(const Explanation& e) {
   out["ops"] = ops_json(e.ops);
   out["assumptions"] = e.evaluation.assumptions;
   out["scenario"] = e.scenario.resolved;
-  return out.dump(2) + "\n";
+  return out;
 }
 
 }  // namespace moeline

@@ -10,7 +10,7 @@ namespace moeline {
 
 std::string to_screen(const Evaluation& evaluation, const Scenario& scenario, const Terminal& terminal,
                       const std::vector<std::string>& help);
-std::string to_json(const Evaluation& evaluation, const Scenario& scenario);
+Json to_json(const Evaluation& evaluation, const Scenario& scenario);
 std::string to_csv(const Evaluation& evaluation);
 std::string to_markdown(const Evaluation& evaluation, const Scenario& scenario);
 

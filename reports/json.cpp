@@ -3,7 +3,9 @@
 #include <nlohmann/json.hpp>
 
 #include "plan/bill.hpp"
+#include "plan/goodput.hpp"
 #include "reports/formats.hpp"
+#include "reports/memory_table.hpp"
 
 namespace moeline {
 namespace {
@@ -30,13 +32,39 @@ Json warnings_json(const Evaluation& evaluation) {
   return list;
 }
 
-Json memory_json(const TrainEvaluation& train) {
+Json parts_json(const Footprint& memory) {
   Json parts = Json::object();
-  for (const MemoryPart& part : train.memory.parts) parts[std::string(part.name) + "_bytes"] = part.bytes.in(byte);
-  return Json{{"required_bytes", train.memory.total().in(byte)},
-              {"available_bytes", train.memory_available.in(byte)},
-              {"stage", train.memory_stage},
-              {"parts", parts}};
+  for (const MemoryPart& part : memory.parts) parts[std::string(part.name) + "_bytes"] = part.bytes.in(byte);
+  return parts;
+}
+
+Json memory_json(const TrainEvaluation& train, const Scenario& s) {
+  Json out{{"required_bytes", train.memory.total().in(byte)},
+           {"available_bytes", train.memory_available.in(byte)},
+           {"stage", train.memory_stage},
+           {"parts", parts_json(train.memory)}};
+  if (train.wafer) return out;
+  out["stages"] = Json::array();
+  for (const Bytes& stage : train.stage_memory) out["stages"].push_back(stage.in(byte));
+  out["tensors"] = Json::array();
+  for (const HeldTensor& held : held_tensors(train, s)) {
+    out["tensors"].push_back({{"layer", held.layer}, {"name", held.tensor}, {"bytes", held.each.in(byte)}, {"layers", held.layers}});
+  }
+  return out;
+}
+
+Json goodput_json(const Goodput& g) {
+  Json out{{"between_failures_seconds", g.between_failures.in(second)},
+           {"checkpoint_bytes_per_device", g.checkpoint.in(byte)},
+           {"checkpoint_seconds", g.checkpoint_time.in(second)},
+           {"checkpoint_interval_seconds", g.interval.in(second)},
+           {"effective_share", g.effective},
+           {"tokens_per_second", g.tokens_per_second}};
+  if (g.run) {
+    out["run_seconds"] = g.run->in(second);
+    out["device_hours"] = g.device_hours;
+  }
+  return out;
 }
 
 // Unknown prices are absent, not zero.
@@ -93,7 +121,8 @@ Json train_json(const TrainEvaluation& train, const Evaluation& evaluation, cons
   out["communication"] = Json{{"seconds", train.communication.in(second)},
                               {"hidden_seconds", (train.communication - shown).in(second)},
                               {"exposed_share", shown / train.step.value}};
-  out["memory"] = memory_json(train);
+  out["memory"] = memory_json(train, s);
+  if (std::get<TrainWorkload>(s.workload).run) out["goodput"] = goodput_json(goodput(s, train));
   if (train.wafer) out["wafer"] = wafer_json(*train.wafer);
   out["micro_batches"] = train.micro_batches;
   out["busiest_stage"] = train.busiest_stage;
@@ -150,21 +179,69 @@ Json layer_json(const LayerEvaluation& layer, const Evaluation& evaluation, cons
   return out;
 }
 
-}  // namespace
-
-std::string to_json(const Evaluation& evaluation, const Scenario& scenario) {
-  const Json out = std::holds_alternative<TrainEvaluation>(evaluation.answer)
-                       ? train_json(std::get<TrainEvaluation>(evaluation.answer), evaluation, scenario)
-                       : layer_json(std::get<LayerEvaluation>(evaluation.answer), evaluation, scenario);
-  return out.dump(2) + "\n";
+Json range_json(const Range& range) {
+  return Json{{"value", range.value.in(second)}, {"p10", range.p10.in(second)}, {"p90", range.p90.in(second)}};
 }
 
-std::string render_infeasible_json(const Infeasible& infeasible) {
+Json serve_json(const ServeEvaluation& serve, const Evaluation& evaluation, const Scenario& s) {
+  Json out{{"kind", "serve"},
+           {"feasible", true},
+           {"ttft_seconds", range_json(serve.ttft)},
+           {"tpot_seconds", range_json(serve.tpot)},
+           {"tokens_per_second", serve.tokens_per_second},
+           {"tokens_per_second_per_device", serve.tokens_per_second_per_device},
+           {"tokens_per_second_per_user", serve.tokens_per_second_per_user},
+           {"input_tokens_per_second", serve.input_tokens_per_second},
+           {"requests_per_second", serve.requests_per_second},
+           {"kv_cache_bytes", serve.kv_cache.in(byte)},
+           {"max_concurrency", serve.max_concurrency},
+           {"decoding", serve.decoding},
+           {"prefill_utilisation", serve.utilisation},
+           {"replicas", serve.replicas},
+           {"decode_iteration_seconds", serve.decode_iteration.in(second)},
+           {"prefill_iteration_seconds", serve.prefill_iteration.in(second)},
+           {"queue_seconds", serve.queue.in(second)},
+           {"transfer_seconds", serve.transfer.in(second)},
+           {"memory",
+            Json{{"required_bytes", serve.memory.total().in(byte)},
+                 {"available_bytes", serve.memory_available.in(byte)},
+                 {"parts", parts_json(serve.memory)}}}};
+  out["cost"] = Json::object();
+  if (serve.money_per_million_tokens) {
+    out["cost"] = Json{{"currency", s.cluster.price->currency}, {"per_million_tokens", *serve.money_per_million_tokens}};
+  }
+  out["breakdown"] = Json::array();
+  for (const BreakdownRow& row : serve.breakdown.rows()) {
+    const Seconds total = row.phase == name(Phase::decode) ? serve.tpot.value : serve.ttft.value;
+    out["breakdown"].push_back(row_json(row.name, row.phase, row.lane, row.seconds, row.exposed, total, row.flops, row.bytes,
+                                        row.bound_by, row.source));
+  }
+  out["source"] = name(evaluation.source);
+  out["assumptions"] = evaluation.assumptions;
+  out["warnings"] = warnings_json(evaluation);
+  out["scenario"] = s.resolved;
+  return out;
+}
+
+}  // namespace
+
+Json to_json(const Evaluation& evaluation, const Scenario& scenario) {
+  struct Visitor {
+    const Evaluation& evaluation;
+    const Scenario& scenario;
+    Json operator()(const TrainEvaluation& train) const { return train_json(train, evaluation, scenario); }
+    Json operator()(const LayerEvaluation& layer) const { return layer_json(layer, evaluation, scenario); }
+    Json operator()(const ServeEvaluation& serve) const { return serve_json(serve, evaluation, scenario); }
+  };
+  return std::visit(Visitor{evaluation, scenario}, evaluation.answer);
+}
+
+Json infeasible_json(const Infeasible& infeasible) {
   Json out{{"feasible", false}, {"reason", infeasible.reason}};
   if (infeasible.need) out["need_bytes"] = infeasible.need->in(byte);
   if (infeasible.have) out["have_bytes"] = infeasible.have->in(byte);
   out["advice"] = infeasible.advice;
-  return out.dump(2) + "\n";
+  return out;
 }
 
 }  // namespace moeline

@@ -1,6 +1,4 @@
-#include "reports/report.hpp"
-
-#include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include "reports/formats.hpp"
 
@@ -10,43 +8,11 @@ std::string render(const Evaluation& evaluation, const Scenario& scenario, Forma
                    const std::vector<std::string>& help) {
   switch (format) {
     case Format::table: return to_screen(evaluation, scenario, terminal, help);
-    case Format::json: return to_json(evaluation, scenario);
+    case Format::json: return to_json(evaluation, scenario).dump(2) + "\n";
     case Format::csv: return to_csv(evaluation);
     case Format::markdown: return to_markdown(evaluation, scenario);
   }
   return {};
-}
-
-// "streaming G64 x B1": how a wafer cuts its batch.
-std::string tiling(const WaferAnswer& wafer) {
-  if (wafer.mode == WaferMode::resident) return "resident";
-  return fmt::format("streaming G{:.0f} x B{}", wafer.plan.tiles(), wafer.plan.tile);
-}
-
-std::string headline(const Evaluation& evaluation, const Scenario& s) {
-  const double billions = static_cast<double>(parameters(s.model).main) / 1e9;
-  const std::string size = billions < 999.5 ? fmt::format("{:.3g}B", billions) : fmt::format("{:.3g}T", billions / 1e3);
-  std::string line = fmt::format("{} {} · {} x {} · {}", s.model.name, size, s.cluster.devices, s.cluster.name,
-                                 s.recipe.name);
-  if (const TrainEvaluation* train = std::get_if<TrainEvaluation>(&evaluation.answer)) {
-    const Parallelism& p = train->parallelism;
-    const TrainWorkload& w = std::get<TrainWorkload>(s.workload);
-    if (train->wafer) {
-      return line + fmt::format(" · {} · {} sequences x {} tokens", tiling(*train->wafer), format_count(w.global_batch),
-                                format_count(w.sequence));
-    }
-    line += fmt::format(" · tp{} pp{}", p.tp, p.pp);
-    if (p.vpp > 1) line += fmt::format(" vpp{}", p.vpp);
-    if (p.cp > 1) line += fmt::format(" cp{}", p.cp);
-    if (p.ep > 1) line += fmt::format(" ep{}", p.ep);
-    if (p.etp > 1) line += fmt::format(" etp{}", p.etp);
-    line += fmt::format(" dp{} · {} sequences x {} tokens", p.dp, format_count(w.global_batch), format_count(w.sequence));
-  } else {
-    if (std::holds_alternative<Gpu>(s.cluster.device)) line += fmt::format(" · ep{}", s.parallelism.ep);
-    line += fmt::format(" · one {}, {} tokens per device", std::get<LayerEvaluation>(evaluation.answer).kind,
-                        format_count(std::get<LayerWorkload>(s.workload).tokens));
-  }
-  return line;
 }
 
 }  // namespace moeline

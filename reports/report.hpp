@@ -18,7 +18,7 @@ struct Terminal {
 // `help`: what would help most, for the screen of a training step.
 std::string render(const Evaluation& evaluation, const Scenario& scenario, Format format, const Terminal& terminal,
                    const std::vector<std::string>& help = {});
-std::string render_infeasible_json(const Infeasible& infeasible);
+Json infeasible_json(const Infeasible& infeasible);
 
 // "DeepSeek-V3 671B · 256 x GB200 · mxfp8 · tp1 pp4 ...": what was asked, in one line.
 std::string headline(const Evaluation& evaluation, const Scenario& scenario);

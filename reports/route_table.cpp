@@ -45,7 +45,7 @@ std::string route_text(const std::vector<RouteRow>& rows, const std::string& hea
   return out;
 }
 
-std::string route_json(const std::vector<RouteRow>& rows, const std::string& heading) {
+Json route_json(const std::vector<RouteRow>& rows, const std::string& heading) {
   Json out{{"kind", "route"}, {"input", heading}, {"balancers", Json::array()}};
   for (const RouteRow& r : rows) {
     Json row{{"balancer", r.balancer},    {"max_violation", r.max_violation}, {"rank_overload", r.overload},
@@ -56,7 +56,7 @@ std::string route_json(const std::vector<RouteRow>& rows, const std::string& hea
     if (r.step) row["step_time_seconds"] = r.step->in(second);
     out["balancers"].push_back(std::move(row));
   }
-  return out.dump(2) + "\n";
+  return out;
 }
 
 }  // namespace moeline

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "spec/reader.hpp"
 #include "units.hpp"
 
 namespace moeline {
@@ -21,6 +22,6 @@ struct RouteRow {
 };
 
 std::string route_text(const std::vector<RouteRow>& rows, const std::string& heading);
-std::string route_json(const std::vector<RouteRow>& rows, const std::string& heading);
+Json route_json(const std::vector<RouteRow>& rows, const std::string& heading);
 
 }  // namespace moeline

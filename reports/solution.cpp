@@ -36,7 +36,7 @@ std::string solution_text(const Root& root, const VariedInput& input, const Want
   return out + fmt::format("  --set {}='{}'\n", input.pointer, input.text(root.found->input));
 }
 
-std::string solution_json(const Root& root, const VariedInput& input, const Wanted& wanted) {
+Json solution_json(const Root& root, const VariedInput& input, const Wanted& wanted) {
   Json out{{"kind", "solve"},        {"feasible", root.found.has_value()},
            {"vary", input.pointer},  {"want", wanted.key},
            {"wanted", wanted.value}, {"present", input.text(input.value)}};
@@ -52,7 +52,19 @@ std::string solution_json(const Root& root, const VariedInput& input, const Want
   if (root.above) out["above"] = sample_json(*root.above, input);
   out["monotone"] = root.monotone;
   out["crossings"] = root.crossings;
-  return out.dump(2) + "\n";
+  return out;
+}
+
+Json solution_page(const Root& root, const VariedInput& input, const Wanted& wanted, const Scenario& scenario) {
+  Json out = solution_json(root, input, wanted);
+  out["samples"] = Json::array();
+  for (const Sample& sample : root.samples) {
+    Json json = sample_json(sample, input);
+    json["value"] = sample.input;
+    out["samples"].push_back(json);
+  }
+  out["scenario"] = scenario.resolved;
+  return out;
 }
 
 std::string no_solution(const Root& root, const VariedInput& input, const Wanted& wanted) {

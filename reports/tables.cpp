@@ -18,10 +18,15 @@ struct Row {
 
 std::vector<Row> rows(const Evaluation& evaluation) {
   std::vector<Row> list;
-  if (const TrainEvaluation* train = std::get_if<TrainEvaluation>(&evaluation.answer)) {
-    for (const BreakdownRow& r : train->breakdown.rows()) {
+  const auto add = [&](const Breakdown& breakdown) {
+    for (const BreakdownRow& r : breakdown.rows()) {
       list.push_back({r.name, r.phase, r.lane, r.seconds, r.exposed, r.flops, r.bytes, r.bound_by, r.source});
     }
+  };
+  if (const TrainEvaluation* train = std::get_if<TrainEvaluation>(&evaluation.answer)) {
+    add(train->breakdown);
+  } else if (const ServeEvaluation* serve = std::get_if<ServeEvaluation>(&evaluation.answer)) {
+    add(serve->breakdown);
   } else {
     for (const LayerRow& r : std::get<LayerEvaluation>(evaluation.answer).rows) {
       list.push_back({r.name, r.phase, r.lane, r.cost.time, r.exposed, r.cost.flops, r.cost.bytes, r.cost.bound_by,
@@ -51,6 +56,12 @@ std::string to_markdown(const Evaluation& evaluation, const Scenario& scenario) 
                        format(train->step.value), format(train->step.p10), format(train->step.p90),
                        train->tokens_per_second_per_device, format(train->model_rate), 100 * train->mfu,
                        train->mfu_format, format(train->memory.total()), format(train->memory_available));
+  }
+  if (const ServeEvaluation* serve = std::get_if<ServeEvaluation>(&evaluation.answer)) {
+    out += fmt::format("TTFT {} ({} to {}), TPOT {} ({} to {}), {:.0f} tokens/s, {:.1f} tokens/s/device, memory {} of {}\n\n",
+                       format(serve->ttft.value), format(serve->ttft.p10), format(serve->ttft.p90), format(serve->tpot.value),
+                       format(serve->tpot.p10), format(serve->tpot.p90), serve->tokens_per_second,
+                       serve->tokens_per_second_per_device, format(serve->memory.total()), format(serve->memory_available));
   }
   out += "| part | phase | exposed | in all | bound by | source |\n| --- | --- | ---: | ---: | --- | --- |\n";
   for (const Row& r : rows(evaluation)) {

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "plan/bill.hpp"
+#include "plan/goodput.hpp"
 #include "reports/formats.hpp"
 
 namespace moeline {
@@ -161,6 +162,13 @@ std::string wafer_lines_text(const WaferAnswer& wafer) {
   return out + fmt::format("\n  bound by {}\n", wafer.binds);
 }
 
+std::string goodput_line(const Goodput& g) {
+  std::string out = fmt::format("  goodput  {:.1f} % of the time trains: a failure every {}, a checkpoint of {} every {}{}", 100 * g.effective,
+                                format(g.between_failures), format(g.checkpoint_time), format(g.interval), g.interval_given ? "" : " (best)");
+  if (g.run) out += fmt::format("; {:.1f} days, {} device hours", g.run->in(second) / 86400, format_count(std::llround(g.device_hours)));
+  return out + "\n";
+}
+
 std::string train_screen(const TrainEvaluation& train, const Scenario& scenario, const Ink& ink) {
   const bool floor = !(train.step.p10 < train.step.value);
   const std::string range = floor ? fmt::format("at least, up to {}", format(train.step.p90))
@@ -174,6 +182,7 @@ std::string train_screen(const TrainEvaluation& train, const Scenario& scenario,
   if (train.wafer) out += wafer_lines_text(*train.wafer);
   out += power_line(train);
   out += cost_line(bill(scenario, train));
+  if (std::get<TrainWorkload>(scenario.workload).run) out += goodput_line(goodput(scenario, train));
   out += fmt::format("  held by  {}\n\n", held_by(train));
   std::vector<Line> lines;
   for (const BreakdownRow& row : train.breakdown.rows()) {
@@ -182,6 +191,36 @@ std::string train_screen(const TrainEvaluation& train, const Scenario& scenario,
                      row.seconds - row.exposed, row.bound_by, row.source});
   }
   return out + lines_text(lines, train.step.value, ink, 16);
+}
+
+std::string span_of(const Range& range) {
+  const bool floor = !(range.p10 < range.value);
+  return floor ? fmt::format("at least, up to {}", format(range.p90)) : fmt::format("{} .. {}", format(range.p10), format(range.p90));
+}
+
+std::string serve_screen(const ServeEvaluation& serve, const Scenario& scenario, const Ink& ink) {
+  std::string out = fmt::format("  TTFT     {}   {}\n  TPOT     {}   {}   {:.1f} tok/s/user\n", ink.bold(format(serve.ttft.value)),
+                                span_of(serve.ttft), ink.bold(format(serve.tpot.value)), span_of(serve.tpot),
+                                serve.tokens_per_second_per_user);
+  out += fmt::format("  rate     {} tok/s out, {} in   {} tok/s/GPU   {:.4g} requests/s\n",
+                     format_count(std::llround(serve.tokens_per_second)), format_count(std::llround(serve.input_tokens_per_second)),
+                     format_count(std::llround(serve.tokens_per_second_per_device)), serve.requests_per_second);
+  std::string drawn = bar(serve.memory.total() / serve.memory_available, 20);
+  for (std::size_t i = columns(drawn); i < 20; ++i) drawn += "░";
+  out += fmt::format("  memory   {} of {}  {}  weights {}, {} a request: room for {}\n", format(serve.memory.total()),
+                     format(serve.memory_available), ink.bar(drawn), format(serve.memory.of("weights")), format(serve.kv_cache),
+                     format_count(std::llround(serve.max_concurrency)));
+  if (serve.money_per_million_tokens) {
+    out += fmt::format("  cost     {:.4g} {} per million output tokens\n", *serve.money_per_million_tokens, scenario.cluster.price->currency);
+  }
+  for (const auto& [phase, title, total] : {std::tuple{Phase::decode, "a token", serve.tpot.value}, {Phase::prefill, "the first token", serve.ttft.value}}) {
+    std::vector<Line> lines;
+    for (const BreakdownRow& row : serve.breakdown.rows()) {
+      if (row.phase == name(phase)) lines.push_back({std::string(row.name), row.exposed, row.seconds - row.exposed, row.bound_by, row.source});
+    }
+    out += fmt::format("\n  {}\n", ink.bold(title)) + lines_text(lines, total, ink, 12);
+  }
+  return out;
 }
 
 std::string label(const LayerRow& row) {
@@ -232,6 +271,8 @@ std::string to_screen(const Evaluation& evaluation, const Scenario& scenario, co
   std::string out = ink.bold(headline(evaluation, scenario)) + "\n";
   if (const TrainEvaluation* train = std::get_if<TrainEvaluation>(&evaluation.answer)) {
     out += train_screen(*train, scenario, ink);
+  } else if (const ServeEvaluation* serve = std::get_if<ServeEvaluation>(&evaluation.answer)) {
+    out += serve_screen(*serve, scenario, ink);
   } else {
     out += layer_screen(std::get<LayerEvaluation>(evaluation.answer), ink);
   }

@@ -53,6 +53,14 @@ struct ScanFit {
   Source source = Source::bound;
 };
 
+// The host issues `op` by `op` where no CUDA graph replays them: framework, autograd and launch of the few kernels that
+// one op of the list stands for.
+struct HostFit {
+  Seconds op;
+  double spread = 0.2;
+  Source source = Source::assumed;
+};
+
 // Links without a fit of their own: t = launch + hops x latency + bytes / (link BW), per tier
 struct LinkFit {
   Seconds launch;
@@ -69,17 +77,21 @@ struct MnnvlFits {
   MnnvlFit dispatch, combine;
 };
 
+struct ServingFits;
+
 struct Calibration {
   GemmFit gemm_bf16, gemm_fp8, gemm_fp8_block, gemm_fp4;
   GemmFit gemm_mxfp8;  // measured as such, its block scales in it; neutral where per-tensor FP8 has to stand for it
   GemmFit grouped_bf16, grouped_fp8_block, grouped_mxfp8;  // grouped products measured as such
   MemoryFit memory;
+  HostFit host;
   PrefillFit attention, latent_attention;
   ScanFit scan;
   LinkFit link;
   NcclFit nccl;
   DeepEpFits deepep;
   MnnvlFits mnnvl;
+  std::shared_ptr<const ServingFits> serving{};  // of questions about serving
 
   const GemmFit& gemm(DType operands) const;
   // nullptr: not measured in that format, so that the dense family has to price them.

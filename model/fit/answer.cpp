@@ -13,7 +13,7 @@ Answer answer_to(Json json, const std::string& origin) {
   if (workload.is_object() && !workload.contains("kind")) workload["kind"] = "train";
   auto scenario = std::make_unique<Scenario>(read_scenario(json, origin));
   std::string note;
-  Calibration calibration = calibration_named(scenario->calibration, scenario->cluster, note);
+  Calibration calibration = calibration_named(scenario->calibration, scenario->cluster, note, std::holds_alternative<ServeWorkload>(scenario->workload));
   scenario->assumptions.push_back(note);
   Outcome outcome = evaluate(*scenario, calibration);
   return {std::move(scenario), std::move(calibration), std::move(outcome)};

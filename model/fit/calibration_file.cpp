@@ -10,6 +10,7 @@
 #include "fit/attention_data.hpp"
 #include "fit/deepep_data.hpp"
 #include "fit/deepgemm_data.hpp"
+#include "fit/device_names.hpp"
 #include "fit/gemm_data.hpp"
 #include "fit/layer_data.hpp"
 #include "fit/lending.hpp"
@@ -17,6 +18,7 @@
 #include "fit/nccl_data.hpp"
 #include "fit/pages.hpp"
 #include "fit/records.hpp"
+#include "fit/serving_pages.hpp"
 #include "fit/training_gemm_data.hpp"
 #include "spec/catalogue.hpp"
 
@@ -31,20 +33,6 @@ struct Libraries {
 constexpr Libraries kLibraries[]{
     {"bfloat16", "trtllm", "trtllm"}, {"fp8", "trtllm", "trtllm"},
     {"fp8_block", "sglang", "deepgemm"}, {"nvfp4", "trtllm", "trtllm"}, {"mxfp8", "", ""}};
-
-template <class F>
-F marked(F fit, const Page& page) {
-  fit.source = page.own ? Source::fitted : Source::extrapolated;
-  fit.spread = spread_of(page);
-  return fit;
-}
-
-template <class F>
-F corrected(F fit, const Page& page) {
-  fit = marked(std::move(fit), page);
-  if (!page.fit.surface.empty()) fit.surface = std::make_shared<const Surface>(page.fit.surface);
-  return fit;
-}
 
 // Pages are in order of their lenders.
 const Page* nearer(const Page* a, const Page* b) {
@@ -212,11 +200,15 @@ void assemble_network(Calibration& calibration, const std::vector<Page>& pages) 
   }
 }
 
+// Host time of one op of the list in Megatron-LM without CUDA graphs.
+constexpr Seconds kHostIssue = 20 * microsecond;
+
 Calibration assemble(const std::vector<Page>& pages) {
   Calibration calibration;
   assemble_gemm(calibration, pages);
   assemble_attention(calibration, pages);
   assemble_network(calibration, pages);
+  calibration.host = {.op = kHostIssue, .source = Source::extrapolated};
   return calibration;
 }
 
@@ -244,28 +236,45 @@ void check_parameters(const FamilyFit& page, const std::string& origin) {
 
 namespace {
 
-// Products on B300 borrow B200's pages, and lose 0.45 of what those lose at the power limit (1,100 W against 1,000 W): read
-// off one figure, BF16 Fprop of Transformer Engine's gemm_profiling table, 4.196 ms for four layers (docs/theory/mxfp8.md).
-constexpr double kUltraThrottle = 0.45;
+// Products on relatives of the B200 borrow its pages; what they lose at the power limit is their own.
+//   B300, 1,100 W: 0.45 of the B200's loss; one figure, BF16 Fprop of Transformer Engine's gemm_profiling table, 4.196 ms for
+//   four layers (docs/theory/mxfp8.md)
+//   GB300, 1,400 W: none, and GB200: the B200's clock on 152 multiprocessors, whatever its datasheet peak; both from dense
+//   FP8 and MXFP8 steps of Megatron-Bridge, where GB300 runs 1.20 to 1.24 times as fast as GB200 and that 1.03 times as fast
+//   as the B200 (docs/accuracy.md, whole steps)
+constexpr double kUltraThrottle = 0.45, kUltraSuperchipThrottle = 0;
+constexpr double kSuperchipClock = 4500.0 / 5000 * 152 / 148;
+// Loops of FP4 products throttle by 0.37 to 0.40 of their rate. Half of a step's time lies between such products and lets the
+// clock recover; read off the NVFP4 steps of the same source.
+constexpr double kBetweenProducts = 0.5;
 
-void relieve_throttle(Calibration& calibration, const Cluster& cluster) {
+void set_throttle(Calibration& calibration, const Cluster& cluster) {
   const Gpu* gpu = std::get_if<Gpu>(&cluster.device);
-  if (gpu == nullptr || gpu->architecture != "sm_103") return;
+  if (gpu == nullptr || (gpu->architecture != "sm_100" && gpu->architecture != "sm_103")) return;
+  calibration.gemm_fp4.throttle *= kBetweenProducts;
+  const bool superchip = cluster.fabric[0].span.value > 8;
   for (GemmFit* fit : {&calibration.gemm_bf16, &calibration.gemm_fp8, &calibration.gemm_fp8_block, &calibration.gemm_fp4}) {
-    if (fit->source == Source::extrapolated) fit->throttle *= kUltraThrottle;
+    if (fit->source != Source::extrapolated) continue;
+    if (gpu->architecture == "sm_103") {
+      fit->throttle *= superchip ? kUltraSuperchipThrottle : kUltraThrottle;
+    } else if (superchip) {
+      fit->throttle = 1 - (1 - fit->throttle) * kSuperchipClock;
+    }
   }
 }
 
 }  // namespace
 
-Calibration calibration_for(const Cluster& cluster, std::string& note) {
+Calibration calibration_for(const Cluster& cluster, std::string& note, bool serving) {
   note = "calibration: none for this device, datasheet bounds";
   std::string taken;
-  const std::vector<Page> pages = carried_pages(cluster, taken, false);
+  std::vector<Page> pages = carried_pages(cluster, taken, serving);
+  if (serving) lend_to_strangers(pages, cluster, taken);
   if (pages.empty()) return {};
   note = "calibration: " + taken + products_note(pages);
   Calibration calibration = assemble(pages);
-  relieve_throttle(calibration, cluster);
+  if (serving) calibration.serving = serving_fits(pages);
+  set_throttle(calibration, cluster);
   return calibration;
 }
 
@@ -277,13 +286,40 @@ Calibration calibration_from(const Json& json, const std::string& origin, const 
     note = fmt::format("calibration: {}{}", origin, own ? "" : fmt::format(" (measured on {})", fit.key.device));
     pages.push_back({std::move(fit), own, kStranger});
   }
+  Calibration calibration = assemble(pages);
+  calibration.serving = serving_fits(pages);
+  return calibration;
+}
+
+namespace {
+
+// "b200-sxm:te": the carried pages of a machine, and in bf16 those of one library alone price products and attention. A
+// machine that was measured through one library only is told apart this way from others of its kind.
+std::optional<Calibration> calibration_of_library(const std::string& name, const Cluster& cluster, std::string& note) {
+  const std::size_t colon = name.find(':');
+  if (colon == std::string::npos || !has_profile(name.substr(0, colon))) return std::nullopt;
+  const std::string library = name.substr(colon + 1);
+  std::string taken;
+  std::vector<Page> pages = carried_pages(cluster, taken, false);
+  if (find_page(pages, "training_gemm", library) == nullptr) {
+    throw SpecError("calibration", fmt::format("\"{}\": no products of training were measured with \"{}\" there", name, library));
+  }
+  std::erase_if(pages, [](const Page& page) {
+    const FamilyKey& key = page.fit.key;
+    const bool other = key.operation == "gemm" && key.dtype != "fp8" && key.dtype != "fp8_block" && key.dtype != "nvfp4";
+    return other || key.operation == "prefill" || key.operation == "mla_prefill";
+  });
+  note = fmt::format("calibration: {}, products and attention as {} measured them", taken, library);
   return assemble(pages);
 }
 
-Calibration calibration_named(const std::string& name, const Cluster& cluster, std::string& note) {
+}  // namespace
+
+Calibration calibration_named(const std::string& name, const Cluster& cluster, std::string& note, bool serving) {
   note = "calibration: none, datasheet bounds";
   if (name == "none") return {};
-  if (name == "auto") return calibration_for(cluster, note);
+  if (name == "auto") return calibration_for(cluster, note, serving);
+  if (std::optional<Calibration> own = calibration_of_library(name, cluster, note)) return *std::move(own);
   return calibration_from(parse_json(read_file(name), name), name, cluster, note);
 }
 

@@ -7,6 +7,8 @@
 #include "fit/measurement.hpp"
 #include "fit/measurement_files.hpp"
 #include "fit/pages.hpp"
+#include "fit/step_check.hpp"
+#include "fit/step_data.hpp"
 
 namespace moeline {
 namespace {
@@ -30,6 +32,13 @@ std::vector<CheckedFile> check_files(const std::vector<std::string>& paths, cons
   for (const MeasurementFile& file : measurement_files(paths)) {
     CheckedFile& result = checked.emplace_back(CheckedFile{.path = file.path, .families = {}, .refusal = {}});
     try {
+      if (file.path.ends_with(".csv")) {
+        const Csv csv = Csv::read(file.path);
+        if (is_step_csv(csv) && csv.rows() > 0) {
+          result.families = check_steps(csv, calibration);
+          continue;
+        }
+      }
       for (const FamilyData& family : read_families(file.path)) {
         const std::string& device = family.key.device;
         const auto [entry, first] = pages.try_emplace(device);

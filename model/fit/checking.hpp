@@ -13,6 +13,12 @@
 
 namespace moeline {
 
+// A row that is far off, of a kind whose rows are few enough to name.
+struct RemarkableRow {
+  std::string label;
+  double error = 0;  // predicted / measured - 1
+};
+
 struct Checked {
   FamilyKey key;
   std::optional<Page> page;          // none: no carried page knows this operation and format on that generation
@@ -22,6 +28,7 @@ struct Checked {
   double coverage = 0;             // share inside the page's p10-p90 of their size class
   std::vector<SizeClass> classes;  // the same by the page's size classes; spread is the page's
   std::map<std::string, std::size_t> skipped;
+  std::vector<RemarkableRow> remarkable;
 };
 
 // The page that prices the rows: of the same operation, format and equation, the same library before another; nullptr

@@ -17,6 +17,7 @@ class Csv {
   static Csv parse(std::string text, const std::string& origin);
 
   std::size_t rows() const { return cells_.size(); }
+  const std::vector<std::string>& columns() const { return columns_; }
   bool has(std::string_view column) const { return find(column).has_value(); }
   bool has_all(const std::vector<std::string_view>& columns) const;
   std::string_view text(std::size_t row, std::string_view column) const;      // SpecError if there is no such column

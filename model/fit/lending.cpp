@@ -3,7 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 
+#include "fit/foreign.hpp"
+#include "fit/gemm_data.hpp"
 #include "fit/pages.hpp"
 #include "spec/catalogue.hpp"
 
@@ -17,6 +20,7 @@ constexpr double kSister = 1.3;
 struct Lender {
   std::string_view name;
   double widening;
+  double least = 0;
 };
 
 std::vector<Lender> lenders(const Cluster& cluster, const Gpu& gpu) {
@@ -32,6 +36,9 @@ std::vector<Lender> lenders(const Cluster& cluster, const Gpu& gpu) {
   if (gpu.architecture == "sm_100" || gpu.architecture == "sm_103") {
     list.insert(list.end(), {{"b200-sxm", kSister}, {"gb200-nvl72", kSister}});
   }
+  // AMD's borrow from those that were sold beside them.
+  if (gpu.architecture == "gfx942") list.push_back({"h200-sxm", kStranger, kStrangerLeast});
+  if (gpu.architecture == "gfx950") list.push_back({"b200-sxm", kStranger, kStrangerLeast});
   return list;
 }
 
@@ -68,13 +75,31 @@ std::vector<Page> carried_pages(const Cluster& cluster, std::string& taken, bool
       if (entry.name != lender.name) continue;
       const std::string origin = "calibration/" + std::string(entry.name) + ".json";
       const bool own = entry.name == cluster.name;
+      const std::optional<Gpu> foreign = lender.least > 0 ? std::optional(gpu_named(std::string(entry.name))) : std::nullopt;
       for (FamilyFit& fit : carried_file(entry.text, origin, all)) {
-        pages.push_back({.fit = std::move(fit), .own = own, .widening = own ? 1 : lender.widening});
+        if (foreign) fit = carried_over(std::move(fit), *foreign, cluster.name, *gpu);
+        pages.push_back({.fit = std::move(fit), .own = own, .widening = own ? 1 : lender.widening, .least = lender.least});
       }
       taken += fmt::format("{}{}{}", taken.empty() ? "" : ", ", lender.name, own ? "" : " (borrowed)");
     }
   }
   return pages;
+}
+
+void lend_to_strangers(std::vector<Page>& pages, const Cluster& cluster, std::string& taken) {
+  const Gpu* gpu = std::get_if<Gpu>(&cluster.device);
+  if (gpu == nullptr || gpu->architecture == "host") return;
+  const bool served = std::any_of(pages.begin(), pages.end(), [](const Page& page) { return page.fit.key.operation == "moe_op"; });
+  if (served) return;
+  const std::string_view name = "h200-sxm";
+  const Gpu lender = gpu_named(std::string(name));
+  for (const CatalogueEntry& entry : calibration_catalogue()) {
+    if (entry.name != name) continue;
+    for (FamilyFit& fit : carried_file(entry.text, std::string(name))) {
+      pages.push_back({.fit = carried_over(std::move(fit), lender, cluster.name, *gpu), .own = false, .widening = kStranger, .least = kStrangerLeast});
+    }
+  }
+  taken += fmt::format("{}{} (borrowed across generations)", taken.empty() ? "" : ", ", name);
 }
 
 const Page* find_page(const std::vector<Page>& pages, std::string_view operation, std::string_view library,

@@ -1,11 +1,14 @@
 // Whose pages price a device?
 //
 // Its own first; what it lacks it borrows from its nearest relative of the same generation, marked extrapolated and
-// with a wider spread. Across generations nothing is borrowed but Hopper's attention backward, from the A100's.
+// with a wider spread. Across generations nothing is borrowed but Hopper's attention backward, from the A100's; across
+// makers everything is, carried over (fit/foreign), because the alternative is a bound that no kernel reaches.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "cost/op_cost.hpp"
@@ -40,7 +43,25 @@ std::vector<Page> pages_of_strangers(const std::vector<Page>& relatives);
 const Page* find_page(const std::vector<Page>& pages, std::string_view operation, std::string_view library = "",
                       std::string_view dtype = "");
 
+// Kernels of serving stacks on a device whose generation was not measured with any: Hopper's, carried over (fit/foreign),
+// as strangers. Appended to its own pages.
+void lend_to_strangers(std::vector<Page>& pages, const Cluster& cluster, std::string& taken);
+
 // log(measured / predicted) by predicted time. Half the 10-90 band is 1.28 standard deviations.
 Spread spread_of(const Page& page);
+
+// A fit with what its page says of it: origin and spread; corrected: its surface too.
+template <class F>
+F marked(F fit, const Page& page) {
+  fit.source = page.own ? Source::fitted : Source::extrapolated;
+  fit.spread = spread_of(page);
+  return fit;
+}
+template <class F>
+F corrected(F fit, const Page& page) {
+  fit = marked(std::move(fit), page);
+  if (!page.fit.surface.empty()) fit.surface = std::make_shared<const Surface>(page.fit.surface);
+  return fit;
+}
 
 }  // namespace moeline

@@ -24,15 +24,6 @@ struct PrefillContext {
   Bytes around;                  // rotary, cache write and conversion, where they are not ops of their own
 };
 
-// Cached keys and values of one new token per sequence. Latent: keys and values are one row, shared by all heads.
-struct DecodeShape {
-  double sequences = 0, heads = 0, kv_heads = 0;
-  double keys = 0;               // cached tokens per sequence
-  double qk_dim = 0, value_dim = 0;
-  DType cache = DType::bf16, products = DType::bf16;
-  bool latent = false;
-};
-
 struct PrefillTerms {
   double tiles = 0;              // of queries (forward) or keys (backward)
   double longest = 0, mean = 0;  // steps of 128: in the longest tile, per multiprocessor

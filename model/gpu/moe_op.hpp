@@ -10,34 +10,14 @@
 // measured ones. Source: structure as fitted on 67,000 measured layers (docs/theory/moe-op.md); unit: seconds, bytes.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <span>
 
 #include "cost/moe_fit.hpp"
+#include "ops/served_work.hpp"
 #include "spec/device.hpp"
 
 namespace moeline {
-
-// The layer as one rank holds it.
-struct MoeOp {
-  double hidden = 0, inter = 0;  // inter after the tensor-parallel cut
-  bool gated = true;
-  DType activations = DType::bf16;  // as the tensor cores read them; decides their peak
-  double weight_bits = 16;          // per weight, scales included
-  double up_columns() const { return gated ? 2 * inter : inter; }
-};
-
-// What the router sends to this rank. Expected values need not be whole.
-struct MoeLoad {
-  static constexpr std::array<double, 6> kHeights{8, 16, 32, 64, 128, 256};
-  double tokens = 0;              // that enter the op (all of the group, or those that were sent here)
-  double tokens_here = 0;         // of them, with an expert on this rank
-  double rows = 0;                // pairs of token and local expert
-  double element_rows = 0;        // rows the element-wise kernels touch; some stacks touch those of other ranks too
-  double hit = 0, experts = 0;    // local experts with rows, and all
-  std::array<double, 6> tiles{};  // sum over experts of ceil(rows / height)
-};
 
 // From the rows of every local expert.
 MoeLoad moe_load(std::span<const std::int64_t> loads, double tokens, double tokens_here);

@@ -6,6 +6,7 @@
 #include "gpu/gemm.hpp"
 #include "gpu/megakernel.hpp"
 #include "gpu/quantise.hpp"
+#include "gpu/serving.hpp"
 #include "net/collectives.hpp"
 
 namespace moeline {
@@ -96,6 +97,10 @@ OpCost cost(const Work& work, const Machine& machine) {
     OpCost operator()(const Relayout& w) const { return cost(w, machine); }
     OpCost operator()(const FusedExperts& w) const { return cost(w, machine); }
     OpCost operator()(const Permute& w) const { return cost(w, machine); }
+    OpCost operator()(const DecodeAttention& w) const { return cost(w, machine); }
+    OpCost operator()(const ServedExperts& w) const { return cost(w, machine); }
+    OpCost operator()(const ServedReduce& w) const { return cost(w, machine); }
+    OpCost operator()(const LowLatencyExchange& w) const { return cost(w, machine); }
   };
   return std::visit(Visitor{machine}, work);
 }

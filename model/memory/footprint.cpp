@@ -14,7 +14,8 @@ struct Shape {
 
 Shape shape(const MemoryContext& c) {
   const double tokens = real(c.train.micro_batch * c.train.sequence) / real(c.parallelism.cp);
-  return {tokens, tokens / real(c.parallelism.tp), real(c.model.hidden), real(c.parallelism.tp)};
+  const double shard = c.train.sequence_parallel ? tokens / real(c.parallelism.tp) : tokens;
+  return {tokens, shard, real(c.model.hidden), real(c.parallelism.tp)};
 }
 
 class Saved {
@@ -48,7 +49,13 @@ void attention_tensors(Saved& saved, const MemoryContext& c, const GroupedQueryA
   saved.add("query, key, value", bf16(s.tokens * (heads * (a.output_gate ? 2 : 1) + 2 * kv) * head));
   saved.add("attention output", bf16(s.tokens * heads * head));
   if (keeps_copy(c.recipe)) saved.add("attention output, quantised", bytes(c.recipe.linear, s.tokens * heads * head));
-  saved.unless(Recompute::core_attn, "softmax statistics", bytes(DType::fp32, s.tokens * heads));
+  if (c.train.fused_attention) {
+    saved.unless(Recompute::core_attn, "softmax statistics", bytes(DType::fp32, s.tokens * heads));
+    return;
+  }
+  const double scores = s.tokens * heads * real(c.train.sequence);
+  saved.unless(Recompute::core_attn, "softmax output", bf16(scores));
+  if (c.model.dropout) saved.unless(Recompute::core_attn, "attention dropout and its mask", bf16(1.5 * scores));
 }
 
 void attention_tensors(Saved& saved, const MemoryContext& c, const LatentAttention& a) {
@@ -77,7 +84,7 @@ void ffn_tensors(Saved& saved, const MemoryContext& c, const DenseFfn& ffn) {
   saved.unless(Recompute::layernorm, "FFN norm output", product_input(c.recipe, c.recipe.linear, s.shard * s.hidden));
   if (saved.on(Recompute::mlp)) return;
   const double elements = s.tokens * real(ffn.width) / s.tp;
-  saved.add("dense gate and up", bf16(2 * elements));
+  saved.add(ffn.gated ? "dense gate and up" : "dense up", bf16((ffn.gated ? 2 : 1) * elements));
   saved.add("dense activation", product_input(c.recipe, c.recipe.linear, elements));
 }
 
@@ -100,6 +107,17 @@ void ffn_tensors(Saved& saved, const MemoryContext& c, const MoeFfn& moe) {
   const double elements = rows * real(moe.width) / real(c.parallelism.etp);
   saved.add("expert gate and up", bf16(2 * elements));
   saved.unless(Recompute::moe_act, "expert activation", product_input(c.recipe, c.recipe.expert, elements));
+}
+
+// Outputs of q, v, gate and down stay, and those of attention.
+void per_op_tensors(Saved& saved, const MemoryContext& c, const GroupedQueryAttention& a, const DenseFfn& ffn) {
+  const Shape s = shape(c);
+  const double heads = real(a.heads * a.head_dim) / s.tp, kv = real(a.kv_heads * a.head_dim) / s.tp;
+  saved.add("query and value", bf16(s.tokens * (heads + kv)));
+  saved.add("attention output", bf16(s.tokens * heads));
+  saved.add("softmax statistics", bytes(DType::fp32, s.tokens * real(a.heads) / s.tp));
+  saved.add("dense gate", bf16(s.tokens * real(ffn.width) / s.tp));
+  saved.add("dense output", bf16(s.shard * s.hidden));
 }
 
 LocalParameters layer_share(const MemoryContext& c, const LayerKind& kind) {
@@ -172,10 +190,29 @@ Bytes expert_workspace(const MemoryContext& c, const MoeFfn& moe) {
          bf16(balancer.copies * 3 * s.hidden * real(moe.width) / etp) + adapter_workspace(c, moe);
 }
 
+Bytes sum_of(const std::vector<SavedTensor>& tensors) {
+  Bytes sum;
+  for (const SavedTensor& tensor : tensors) sum += tensor.bytes;
+  return sum;
+}
+
 PartMemory layer_memory(const MemoryContext& c, const LayerKind& kind) {
-  PartMemory part{.parameters = layer_share(c, kind), .adapters = adapter_share(c, kind), .activations = {}, .workspace = {}};
-  for (const SavedTensor& tensor : saved_tensors(c, kind)) part.activations += tensor.bytes;
-  if (const MoeFfn* moe = std::get_if<MoeFfn>(&kind.ffn)) part.workspace = expert_workspace(c, *moe);
+  TrainWorkload all = c.train;
+  all.full_recompute = false;
+  all.recompute.clear();
+  PartMemory part;
+  part.parameters = layer_share(c, kind);
+  part.adapters = adapter_share(c, kind);
+  part.activations = sum_of(saved_tensors(c, kind));
+  part.recomputed = sum_of(saved_tensors({c.model, c.parallelism, c.recipe, c.routing, all}, kind)) - part.activations;
+  part.stub = part.parameters.dense;
+  if (const MoeFfn* moe = std::get_if<MoeFfn>(&kind.ffn)) {
+    part.workspace = expert_workspace(c, *moe);
+    part.stub += real(layer_parameters(c.model, kind).expert / c.parallelism.etp);
+  } else {  // gradients of gate, up and the activation
+    const DenseFfn& dense = std::get<DenseFfn>(kind.ffn);
+    part.workspace = bf16(shape(c).tokens * (dense.gated ? 3 : 2) * real(dense.width) / shape(c).tp);
+  }
   return part;
 }
 
@@ -185,6 +222,42 @@ void add(LocalParameters& sum, const LocalParameters& part, double times) {
   sum.quantised += times * part.quantised;
 }
 
+using Parts = std::array<MemoryPart, 7>;
+
+// Of one micro-batch and every layer of a stage: kept for backward; and the most that lives in one op.
+struct Activations {
+  Bytes kept, within;
+};
+
+Activations activations_of(const MemoryContext& c, const ModelMemory& memory, const StageContent& stage) {
+  Activations sum{.kept = stage.mtp_modules * memory.mtp.activations, .within = {}};
+  if (stage.head) sum.within = memory.head.workspace;
+  if (stage.mtp_modules > 0) sum.within = max(sum.within, max(memory.head.workspace, memory.mtp.workspace));
+  // Uniform recomputation in groups keeps one input a group, and makes a group again at once.
+  const bool grouped = c.train.full_recompute && c.train.recompute_method == RecomputeMethod::uniform;
+  const double group = grouped ? std::max(1.0, real(c.train.recompute_layers)) : 1;
+  for (std::size_t kind = 0; kind < stage.layers_of_kind.size(); ++kind) {
+    const PartMemory& part = memory.kinds[kind];
+    const double layers = stage.layers_of_kind[kind];
+    if (stage.layers_of_kind[kind] == 0) continue;
+    sum.kept += layers * (part.activations / group + (1 - stage.recomputed) * part.recomputed);
+    sum.within = max(sum.within, part.workspace + (stage.recomputed > 0 ? std::min(group, layers) : 0) * part.recomputed);
+  }
+  if (c.train.offload_layers > 0) {
+    sum.kept *= std::max(0.0, 1 - real(c.train.offload_layers) / std::max(1.0, real(stage.layers())));
+  }
+  return sum;
+}
+
+double largest_stub(const ModelMemory& memory, const StageContent& stage) {
+  double most = 0;
+  for (std::size_t kind = 0; kind < stage.layers_of_kind.size(); ++kind) {
+    if (stage.layers_of_kind[kind] > 0) most = std::max(most, memory.kinds[kind].stub);
+  }
+  return most;
+}
+
+
 // Matrices of layers in their resting format, embedding and head in bf16, and the adapters.
 Bytes frozen_weights(const MemoryContext& c, const ModelMemory& memory, const StageContent& stage, const LocalParameters& local,
                      const LocalParameters& adapters) {
@@ -193,12 +266,11 @@ Bytes frozen_weights(const MemoryContext& c, const ModelMemory& memory, const St
   return bytes(c.train.lora->base, local.dense + local.expert - tables) + bf16(tables + adapters.dense + adapters.expert);
 }
 
-using Parts = std::array<MemoryPart, 6>;
-
 Parts parts_of(const MemoryContext& c, const ModelMemory& memory, const StageContent& stage) {
   const LocalParameters local = local_parameters(c, memory, stage), trained = trained_parameters(c, memory, stage);
   const Parallelism& p = c.parallelism;
-  const double dense_ranks = real(p.dp * p.cp), expert_ranks = real(p.edp());
+  const double replicas = real(replica_group(p).size);
+  const double dense_ranks = real(data_group(p).size) / replicas, expert_ranks = std::max(1.0, real(expert_data_group(p).size) / replicas);
   // Parameters a device keeps of what is sharded from ZeRO stage `from_stage` on; no stage shards from 4 on.
   const auto cut = [&](const LocalParameters& all, int from_stage) {
     return p.zero >= from_stage ? all.dense / dense_ranks + all.expert / expert_ranks : all.dense + all.expert;
@@ -209,25 +281,29 @@ Parts parts_of(const MemoryContext& c, const ModelMemory& memory, const StageCon
   const double copies = c.recipe.transposed_weight ? 2 : 1;
   const bool kept = c.recipe.weights_made == Made::optimizer_step;  // else they live within their product
   const DType quantised = bits(c.recipe.expert) < 16 ? c.recipe.expert : c.recipe.linear;
-  Bytes activations = stage.mtp_modules * memory.mtp.activations;
-  Bytes workspace = max(stage.head ? memory.head.workspace : Bytes{}, stage.mtp_modules > 0 ? memory.mtp.workspace : Bytes{});
-  for (std::size_t kind = 0; kind < stage.layers_of_kind.size(); ++kind) {
-    if (stage.layers_of_kind[kind] == 0) continue;
-    activations += stage.layers_of_kind[kind] * memory.kinds[kind].activations;
-    workspace = max(workspace, memory.kinds[kind].workspace);
-  }
+  const Activations live = activations_of(c, memory, stage);
+  const double stubs = largest_stub(memory, stage);
+  // Under ZeRO 3 two layers' weights are gathered at a time, and a layer's whole gradient waits for its reduction.
+  const Bytes gathered = p.zero == 3 ? bf16(2 * stubs) : Bytes{};
   return {{
       {"weights", c.train.lora ? frozen_weights(c, memory, stage, local, trained) : in_bf16 * bf16(sharded(3))},
       {"quantised_weights",
        local.quantised > 0 && kept ? copies * bytes(quantised, local.quantised) * (sharded(3) / sharded(4)) : Bytes{}},
       {"gradients", bytes(c.train.gradient, cut(trained, 2))},
-      {"optimizer", cut(trained, 1) * optimizer_bytes_per_parameter(c.train.optimizer)},
-      {"activations", stage.micro_batches * activations},
-      {"workspace", workspace},
+      {"optimizer", (1 - c.train.offload_optimizer) * cut(trained, 1) * optimizer_bytes_per_parameter(c.train)},
+      {"activations", stage.micro_batches * live.kept},
+      {"wgrad_stubs", c.train.lora ? Bytes{} : bf16(stubs)},
+      {"workspace", live.within + gathered},
   }};
 }
 
 }  // namespace
+
+std::int64_t StageContent::layers() const {
+  std::int64_t count = mtp_modules;
+  for (const int of_kind : layers_of_kind) count += of_kind;
+  return count;
+}
 
 Bytes Footprint::total() const {
   Bytes sum;
@@ -248,7 +324,8 @@ ModelMemory model_memory(const MemoryContext& c) {
   for (const LayerKind& kind : c.model.kinds) memory.kinds.push_back(layer_memory(c, kind));
   const double logits = s.tokens * real(c.model.vocabulary) / s.tp;
   memory.head.parameters.dense = s.hidden;
-  memory.head.workspace = bf16(logits) + bytes(DType::fp32, logits);  // and their softmax in fp32
+  // Logits and their gradient, while the head's own stub lives.
+  memory.head.workspace = 2 * bf16(logits) + bf16(s.hidden * real(c.model.vocabulary) / s.tp);
   if (!c.model.mtp_layers.empty()) {
     memory.mtp = memory.kinds[static_cast<std::size_t>(c.model.mtp_layers[0])];
     memory.mtp.parameters.dense += 2 * s.hidden * s.hidden / s.tp + 3 * s.hidden;
@@ -286,14 +363,19 @@ std::vector<SavedTensor> saved_tensors(const MemoryContext& c, const LayerKind& 
   const Shape s = shape(c);
   saved.add("layer input", bf16(s.shard * s.hidden));
   if (c.train.full_recompute) return saved.take();
+  if (c.train.recompute.contains(Recompute::per_op)) {
+    per_op_tensors(saved, c, std::get<GroupedQueryAttention>(layer.attention), std::get<DenseFfn>(layer.ffn));
+    return saved.take();
+  }
   std::visit([&](const auto& attention) { attention_tensors(saved, c, attention); }, layer.attention);
   saved.add("residual", bf16(s.shard * s.hidden));
+  if (c.model.dropout) saved.add("dropout masks", s.shard * s.hidden * 2 * byte);
   std::visit([&](const auto& ffn) { ffn_tensors(saved, c, ffn); }, layer.ffn);
   return saved.take();
 }
 
-Bytes optimizer_bytes_per_parameter(Optimizer optimizer) {
-  return (optimizer == Optimizer::adam ? 4.0 + 4 + 4 : 4.0 + 2 + 2) * byte;
+Bytes optimizer_bytes_per_parameter(const TrainWorkload& train) {
+  return bytes(train.master, 1) + (train.optimizer == Optimizer::muon ? 1 : 2) * bytes(train.moment, 1);
 }
 
 Footprint footprint(const MemoryContext& c, const ModelMemory& memory, const StageContent& stage) {

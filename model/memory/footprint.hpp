@@ -3,8 +3,11 @@
 //   weights      bf16, or the quantised copies a recipe keeps between optimiser steps, or both
 //   gradients    the accumulation buffer
 //   optimizer    fp32 master weights and two moments, sharded over data-parallel ranks from ZeRO 1 on
-//   activations  what backward needs, per micro-batch in flight on the stage, less what is recomputed
-//   workspace    the largest tensor that lives only within one op: logits, or rows in flight through the experts
+//   activations  what backward needs, per micro-batch in flight on the stage, less what is recomputed or offloaded
+//   wgrad_stubs  bf16 tensors the size of one layer's weights, which the framework hands to autograd in place of gradients
+//                that its kernels have already added to the buffer
+//   workspace    the largest set that lives only within one op: logits, rows in flight through the experts, what is
+//                recomputed, or weights gathered under ZeRO 3
 // Experts are divided by ep x etp, attention and dense FFN by tp; router and norms are replicated. CUDA context, NCCL and
 // allocator slack are not counted. Tensor list after Megatron-Core's layers; docs/theory/memory.md.
 #pragma once
@@ -12,6 +15,7 @@
 #include <string_view>
 #include <vector>
 
+#include "memory/kind_counts.hpp"
 #include "routing/load.hpp"
 #include "spec/llm.hpp"
 #include "spec/parallelism.hpp"
@@ -23,10 +27,12 @@ namespace moeline {
 
 // What one pipeline stage holds.
 struct StageContent {
-  std::vector<int> layers_of_kind;  // counts, by ModelSpec::kinds
+  KindCounts layers_of_kind;
   int mtp_modules = 0;
   bool embedding = false, head = false;
   double micro_batches = 1;         // whole-stage activations alive at the peak
+  double recomputed = 1;            // share of the layers that recomputation applies to
+  std::int64_t layers() const;
 };
 
 struct MemoryPart {
@@ -65,8 +71,10 @@ struct MemoryContext {
 struct PartMemory {
   LocalParameters parameters;
   LocalParameters adapters;  // trained in their place, where there are any
-  Bytes activations;  // of one micro-batch
+  Bytes activations;   // of one micro-batch, kept from forward to backward
+  Bytes recomputed;    // of one micro-batch, made again in backward
   Bytes workspace;
+  double stub = 0;     // parameters of its distinct weights, once each
 };
 
 // The parts that stages are sums of.
@@ -86,7 +94,8 @@ Footprint footprint(const MemoryContext& context, const ModelMemory& parts, cons
 Bytes required(const MemoryContext& context, const ModelMemory& parts, const StageContent& stage);
 
 std::vector<SavedTensor> saved_tensors(const MemoryContext& context, const LayerKind& layer);
-Bytes optimizer_bytes_per_parameter(Optimizer optimizer);
+// Master weight and moments; Muon keeps one moment of the matrices, and two of embedding and head as Adam does.
+Bytes optimizer_bytes_per_parameter(const TrainWorkload& train);
 
 inline LocalParameters local_parameters(const MemoryContext& context, const StageContent& stage) {
   return local_parameters(context, model_memory(context), stage);

@@ -35,7 +35,7 @@ Widths widths(const DecoderContext& c, const GroupedQueryAttention& a) {
   Widths w{};
   w.first = (heads * (a.output_gate ? 2 : 1) + 2 * kv_heads) * head;
   w.second = heads * head;
-  w.pointwise = (heads + kv_heads) * head;
+  w.pointwise = a.rotary ? (heads + kv_heads) * head : 0;
   w.core = core_shape(c);
   w.core.heads = heads;
   w.core.kv_heads = kv_heads;
@@ -113,6 +113,26 @@ int exchange_context(StepBuilder& b, const DecoderContext& c, std::string_view w
                              context_group(c.parallelism)});
 }
 
+// Scores, softmax, dropout and context as ops of their own: products of all heads at once, passes over every score, of
+// which the causal kernel reads half. A mask is a byte.
+void core_forward_unfused(StepBuilder& b, const DecoderContext& c, const AttentionCore& a) {
+  const double rows = a.sequences * a.heads * a.queries, scores = rows * a.keys;
+  b.add(kCore, "scores", Gemm{.m = rows, .n = a.keys, .k = a.qk_dim}, Part::core_attention);
+  b.add(kCore, "softmax", Elementwise{bf16(scores / 2), bf16(scores)}, Part::core_attention);
+  if (c.model.dropout) b.add(kCore, "dropout", Elementwise{bf16(scores), bf16(1.5 * scores)}, Part::core_attention);
+  b.add(kCore, "context", Gemm{.m = rows, .n = a.value_dim, .k = a.keys}, Part::core_attention);
+}
+
+void core_backward_unfused(StepBuilder& b, const DecoderContext& c, const AttentionCore& a) {
+  const double rows = a.sequences * a.heads * a.queries, scores = rows * a.keys;
+  b.add(kCore, "context dgrad", Gemm{.m = rows, .n = a.keys, .k = a.value_dim});
+  b.add(kCore, "context dgrad", Gemm{.m = rows, .n = a.value_dim, .k = a.keys});
+  if (c.model.dropout) b.add(kCore, "dropout", Elementwise{bf16(1.5 * scores), bf16(scores)});
+  b.add(kCore, "softmax", Elementwise{bf16(2 * scores), bf16(scores)});
+  b.add(kCore, "scores dgrad", Gemm{.m = rows, .n = a.qk_dim, .k = a.keys});
+  b.add(kCore, "scores dgrad", Gemm{.m = rows, .n = a.qk_dim, .k = a.keys});
+}
+
 Part pointwise_part(const Attention& attention) {
   return std::holds_alternative<LatentAttention>(attention) ? Part::mla_up_projection : Part::other;
 }
@@ -136,19 +156,25 @@ void attention_forward(StepBuilder& b, const DecoderContext& c, const Attention&
     }
   }
   b.join(gathered);
-  b.add(kPointwise, w.is_scan ? "convolution" : "rotary embedding", pointwise(tokens * w.pointwise, false),
-        pointwise_part(attention));
+  if (w.pointwise > 0) {
+    b.add(kPointwise, w.is_scan ? "convolution" : "rotary embedding", pointwise(tokens * w.pointwise, false),
+          pointwise_part(attention));
+  }
   if (w.is_scan) {
     b.add(kCore, "delta rule scan", w.scan, Part::core_attention);
     b.add("norms", "gated norm", norm_forward(2 * tokens * w.second), Part::norm);
   } else {
     const int exchanged = exchange_context(b, c, "keys and values", w.kv_elements);
-    b.add(kCore, "attention", w.core, Part::core_attention);
+    if (c.train.fused_attention) {
+      b.add(kCore, "attention", w.core, Part::core_attention);
+    } else {
+      core_forward_unfused(b, c, w.core);
+    }
     b.join(exchanged);
   }
   b.forward({kProjection, "output", tokens, hidden, w.second, c.recipe.linear});
   scatter_tokens(b, c, hidden, false);
-  b.add("residuals", "residual", Elementwise{bf16(2 * shard * hidden), bf16(shard * hidden)});
+  b.add("residuals", "residual", residual(c, shard * hidden));
 }
 
 namespace {
@@ -163,7 +189,11 @@ void core_backward(StepBuilder& b, const DecoderContext& c, const Widths& w) {
   AttentionCore core = w.core;
   core.backward = true;
   const int exchanged = exchange_context(b, c, "keys, values and gradients", 2 * w.kv_elements);
-  b.add(kCore, "attention", core);
+  if (c.train.fused_attention) {
+    b.add(kCore, "attention", core);
+  } else {
+    core_backward_unfused(b, c, core);
+  }
   b.join(exchanged);
 }
 }  // namespace
@@ -175,7 +205,7 @@ void attention_backward(StepBuilder& b, const DecoderContext& c, const Attention
   b.backward({kProjection, "output", tokens, hidden, w.second, c.recipe.linear}, c.train.gradient);
   b.join(gradient);
   core_backward(b, c, w);
-  b.add(kPointwise, w.is_scan ? "convolution" : "rotary embedding", pointwise(tokens * w.pointwise, true));
+  if (w.pointwise > 0) b.add(kPointwise, w.is_scan ? "convolution" : "rotary embedding", pointwise(tokens * w.pointwise, true));
   std::vector<StepBuilder::Linear> projections = input_projections(c, attention, w);
   std::reverse(projections.begin(), projections.end());
   const bool latent = projections.size() > 1;

@@ -8,7 +8,7 @@
 namespace moeline {
 
 void StepBuilder::push(std::string_view group, std::string_view name, const Work& work, Part part) {
-  const bool network = std::holds_alternative<Collective>(work) || std::holds_alternative<TokenExchange>(work);
+  const bool network = std::visit([](const auto& w) { return requires { w.group; }; }, work) && !std::holds_alternative<FusedExperts>(work);
   Op op{.name = name, .group = group, .phase = phase_, .part = part, .in_moe = in_moe_,
         .lane = network ? Lane::network : Lane::compute, .work = work};
   op.after[0] = last_;
@@ -124,6 +124,9 @@ void StepBuilder::append(const Step& other) {
   last_ = static_cast<int>(step_.size()) - 1;
 }
 
+Elementwise residual(const DecoderContext& c, double elements) {
+  return {bf16(2 * elements), bf16((c.model.dropout ? 1.5 : 1) * elements)};
+}
 Elementwise norm_forward(double elements) { return {bf16(elements), bf16(elements)}; }
 Elementwise norm_backward(double elements) { return {bf16(2 * elements), bf16(elements)}; }
 
@@ -132,6 +135,9 @@ namespace {
 int tensor_exchange(StepBuilder& builder, const DecoderContext& context, CollectiveKind kind, std::string_view name,
                     double width, bool overlapped) {
   if (context.parallelism.tp == 1) return -1;
+  const bool whole = !context.train.sequence_parallel;  // every rank has all tokens: nothing to gather, sums to all
+  if (whole && kind == CollectiveKind::all_gather) return -1;
+  if (whole) kind = CollectiveKind::all_reduce;
   const Collective exchange{kind, bf16(context.tokens() * width), tensor_group(context.parallelism)};
   if (overlapped) return builder.beside("tensor-parallel exchange", name, exchange);
   builder.add("tensor-parallel exchange", name, exchange);
@@ -144,7 +150,8 @@ int gather_tokens(StepBuilder& builder, const DecoderContext& context, double wi
   return tensor_exchange(builder, context, CollectiveKind::all_gather, "all-gather", width, overlapped);
 }
 int scatter_tokens(StepBuilder& builder, const DecoderContext& context, double width, bool overlapped) {
-  return tensor_exchange(builder, context, CollectiveKind::reduce_scatter, "reduce-scatter", width, overlapped);
+  const std::string_view name = context.train.sequence_parallel ? "reduce-scatter" : "all-reduce";
+  return tensor_exchange(builder, context, CollectiveKind::reduce_scatter, name, width, overlapped);
 }
 
 }  // namespace moeline

@@ -7,8 +7,10 @@ namespace moeline {
 
 class StepBuilder {
  public:
-  StepBuilder(Phase phase, const Recipe& recipe, const std::optional<Lora>& lora = kTrained)
-      : phase_(phase), recipe_(recipe), lora_(lora ? &*lora : nullptr) {
+  // Into the memory of `reused`, whose ops are forgotten.
+  StepBuilder(Phase phase, const Recipe& recipe, const std::optional<Lora>& lora = kTrained, Step reused = {})
+      : phase_(phase), recipe_(recipe), lora_(lora ? &*lora : nullptr), step_(std::move(reused)) {
+    step_.clear();
     step_.reserve(kUsual);
   }
 
@@ -71,6 +73,8 @@ class StepBuilder {
 inline Bytes bf16(double elements) { return bytes(DType::bf16, elements); }
 
 // Norm over `elements`: forward reads and writes once, backward reads the input and the gradient and writes one.
+// Two tensors added; with dropout a mask of a byte goes out too.
+Elementwise residual(const DecoderContext& context, double elements);
 Elementwise norm_forward(double elements);
 Elementwise norm_backward(double elements);
 

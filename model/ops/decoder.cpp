@@ -9,6 +9,7 @@ double real(std::int64_t value) { return static_cast<double>(value); }
 
 bool recomputed(const TrainWorkload& train, const Op& op, bool is_moe_layer) {
   if (train.full_recompute) return true;
+  if (train.recompute.contains(Recompute::per_op)) return op.part != Part::core_attention && op.lane == Lane::compute;
   const auto on = [&](Recompute what) { return train.recompute.contains(what); };
   switch (op.part) {
     case Part::core_attention: return on(Recompute::core_attn);
@@ -23,6 +24,16 @@ bool recomputed(const TrainWorkload& train, const Op& op, bool is_moe_layer) {
   return false;
 }
 
+// Op by op every second product runs again: of q, k, v, o, gate, up, down those are k, o and up.
+double repeated_share(const Op& op, const LayerKind& layer) {
+  const bool product = std::holds_alternative<Gemm>(op.work);
+  if (!product || op.name == "output") return 1;
+  if (op.name == "gate+up") return 0.5;
+  if (op.name != "query-key-value") return 0;
+  const GroupedQueryAttention& a = std::get<GroupedQueryAttention>(layer.attention);
+  return real(a.kv_heads) / real(a.heads + 2 * a.kv_heads);
+}
+
 // The forward ops that run again, one after the other.
 Step again(const DecoderContext& c, const LayerKind& layer) {
   if (!c.train.full_recompute && c.train.recompute.empty()) return {};
@@ -31,8 +42,35 @@ Step again(const DecoderContext& c, const LayerKind& layer) {
   for (Op op : layer_forward(c, layer)) {
     if (!recomputed(c.train, op, is_moe)) continue;
     op.phase = Phase::recompute;
+    if (c.train.recompute.contains(Recompute::per_op)) {
+      const double share = repeated_share(op, layer);
+      if (share <= 0) continue;
+      if (Gemm* product = std::get_if<Gemm>(&op.work)) product->n *= share;
+    }
     op.after = {static_cast<int>(step.size()) - 1, -1, -1};
     step.push_back(op);
+  }
+  return step;
+}
+
+// Single ops of a framework read and write what one fused kernel keeps: bytes of eager PyTorch over those of the fused
+// kernel, for an RMS norm in fp32 (24 over 4 an element), a rotary embedding of complex numbers (16 over 4), SwiGLU in two
+// kernels (10 over 6), cross entropy in fp32 (30 over 6).
+double eager_bytes(std::string_view group) {
+  if (group == "norms") return 6;
+  if (group == "attention pointwise") return 4;
+  if (group == "loss") return 5;
+  return group == "dense FFN activation" ? 10.0 / 6 : 1;
+}
+
+Step as_run(const DecoderContext& c, Step step) {
+  if (c.train.fused_passes) return step;
+  for (Op& op : step) {
+    Elementwise* pass = std::get_if<Elementwise>(&op.work);
+    if (pass != nullptr && op.phase != Phase::recompute) {  // those come from a forward pass that was here before
+      pass->read *= eager_bytes(op.group);
+      pass->written *= eager_bytes(op.group);
+    }
   }
   return step;
 }
@@ -44,21 +82,21 @@ Collective vocabulary_reduction(const DecoderContext& c, double elements) {
 }  // namespace
 
 double DecoderContext::tokens() const { return sequences * sequence / real(parallelism.cp); }
-double DecoderContext::shard_tokens() const { return tokens() / real(parallelism.tp); }
+double DecoderContext::shard_tokens() const { return train.sequence_parallel ? tokens() / real(parallelism.tp) : tokens(); }
 
-Step layer_forward(const DecoderContext& c, const LayerKind& layer) {
-  StepBuilder builder(Phase::forward, c.recipe, c.train.lora);
+Step layer_forward(const DecoderContext& c, const LayerKind& layer, Step reused) {
+  StepBuilder builder(Phase::forward, c.recipe, c.train.lora, std::move(reused));
   attention_forward(builder, c, layer.attention);
   ffn_forward(builder, c, layer.ffn);
-  return builder.take();
+  return as_run(c, builder.take());
 }
 
-Step layer_backward(const DecoderContext& c, const LayerKind& layer) {
-  StepBuilder builder(Phase::backward, c.recipe, c.train.lora);
+Step layer_backward(const DecoderContext& c, const LayerKind& layer, Step reused) {
+  StepBuilder builder(Phase::backward, c.recipe, c.train.lora, std::move(reused));
   builder.append(again(c, layer));
   ffn_backward(builder, c, layer.ffn);
   attention_backward(builder, c, layer.attention);
-  return builder.take();
+  return as_run(c, builder.take());
 }
 
 Step embedding_forward(const DecoderContext& c) {
@@ -88,7 +126,7 @@ Step head_forward(const DecoderContext& c) {
   // Fused cross entropy: logits read once as bf16, gradient written over them.
   b.add("loss", "cross entropy", Elementwise{bf16(2 * c.tokens() * vocabulary), bf16(c.tokens() * vocabulary)});
   if (c.parallelism.tp > 1) b.add("loss", "reduction", vocabulary_reduction(c, 3 * c.tokens()));
-  return b.take();
+  return as_run(c, b.take());
 }
 
 Step head_backward(const DecoderContext& c) {
@@ -100,7 +138,7 @@ Step head_backward(const DecoderContext& c) {
   b.join(gathered);
   scatter_tokens(b, c, hidden, false);
   b.add("norms", "final norm", norm_backward(c.shard_tokens() * hidden));
-  return b.take();
+  return as_run(c, b.take());
 }
 
 Step mtp_forward(const DecoderContext& c) {

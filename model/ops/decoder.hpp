@@ -29,8 +29,9 @@ struct DecoderContext {
   double shard_tokens() const;   // of one rank under sequence parallelism: tokens / tp
 };
 
-Step layer_forward(const DecoderContext& context, const LayerKind& layer);
-Step layer_backward(const DecoderContext& context, const LayerKind& layer);
+// `reused`: a list that is no longer needed, whose memory the new one takes.
+Step layer_forward(const DecoderContext& context, const LayerKind& layer, Step reused = {});
+Step layer_backward(const DecoderContext& context, const LayerKind& layer, Step reused = {});
 
 Step embedding_forward(const DecoderContext& context);
 Step embedding_backward(const DecoderContext& context);

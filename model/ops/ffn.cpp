@@ -25,6 +25,9 @@ Elementwise swiglu_backward(double elements, const Recipe& r) {
   return {bf16(3 * elements), bf16(2 * elements)};
 }
 
+// An ungated activation reads one tensor and writes one, with the bias in passing.
+Elementwise gelu(double elements, bool backward) { return {bf16((backward ? 2 : 1) * elements), bf16(elements)}; }
+
 // SwiGLU, and the copies of what it writes for the product that follows.
 void activation_forward(StepBuilder& b, const Recipe& r, std::string_view group, double elements, DType type, bool in_groups,
                         Part part) {
@@ -48,26 +51,35 @@ void activation_backward(StepBuilder& b, const Recipe& r, std::string_view group
 // Adapters may be of attention alone.
 bool adapted(const DecoderContext& c) { return c.train.lora && c.train.lora->ffn; }
 
-void dense_forward(StepBuilder& b, const DecoderContext& c, double full_width, Names names, Part part) {
+void dense_forward(StepBuilder& b, const DecoderContext& c, double full_width, Names names, Part part, bool gated = true) {
   const double hidden = real(c.model.hidden), tokens = c.tokens(), width = full_width / real(c.parallelism.tp);
   const int gathered = gather_tokens(b, c, hidden, c.train.overlap.contains(Overlap::tp));
-  b.forward({names.gemm, "gate+up", tokens, 2 * width, hidden, c.recipe.linear, part, false, adapted(c)});
+  b.forward({names.gemm, gated ? "gate+up" : "up", tokens, (gated ? 2 : 1) * width, hidden, c.recipe.linear, part, false, adapted(c)});
   b.join(gathered);
-  activation_forward(b, c.recipe, names.activation, tokens * width, c.recipe.linear, false, part);
-  b.forward({names.gemm, "down", tokens, hidden, width, c.recipe.linear, part, c.recipe.fused_activation, adapted(c)});
+  if (gated) {
+    activation_forward(b, c.recipe, names.activation, tokens * width, c.recipe.linear, false, part);
+  } else {
+    b.add(names.activation, "GELU", gelu(tokens * width, false), part);
+  }
+  b.forward({names.gemm, "down", tokens, hidden, width, c.recipe.linear, part, gated && c.recipe.fused_activation, adapted(c)});
   scatter_tokens(b, c, hidden, false);
 }
 
-void dense_backward(StepBuilder& b, const DecoderContext& c, double full_width, Names names) {
+void dense_backward(StepBuilder& b, const DecoderContext& c, double full_width, Names names, bool gated = true) {
   const double hidden = real(c.model.hidden), tokens = c.tokens(), width = full_width / real(c.parallelism.tp);
   const bool overlap = c.train.overlap.contains(Overlap::tp);
   const int gradient = gather_tokens(b, c, hidden, overlap);
   b.backward({names.gemm, "down", tokens, hidden, width, c.recipe.linear, Part::other, false, adapted(c)}, c.train.gradient);
   b.join(gradient);
-  activation_backward(b, c.recipe, names.activation, tokens * width, c.recipe.linear, false);
+  if (gated) {
+    activation_backward(b, c.recipe, names.activation, tokens * width, c.recipe.linear, false);
+  } else {
+    b.add(names.activation, "GELU", gelu(tokens * width, true));
+  }
   const int input = gather_tokens(b, c, hidden, true);  // again, for wgrad, behind dgrad
-  b.backward({names.gemm, "gate+up", tokens, 2 * width, hidden, c.recipe.linear, Part::other, c.recipe.fused_activation,
-              adapted(c)}, c.train.gradient);
+  b.backward({names.gemm, gated ? "gate+up" : "up", tokens, (gated ? 2 : 1) * width, hidden, c.recipe.linear, Part::other,
+              gated && c.recipe.fused_activation, adapted(c)},
+             c.train.gradient);
   b.join(input);
   scatter_tokens(b, c, hidden, false);
 }
@@ -295,7 +307,7 @@ void moe_backward(StepBuilder& b, const DecoderContext& c, const MoeFfn& moe) {
     return;
   }
   b.add("permute", "unpermute", permutation(c, r, false));
-  if (exchanges(c)) b.add("combine", "combine backward", exchange(c, moe, DType::bf16, r.overload, Flow::to_experts));
+  if (exchanges(c)) b.add("combine", "combine backward", exchange(c, moe, c.recipe.gradient_wire, r.overload, Flow::to_experts));
   etp_collective(b, c, r, CollectiveKind::all_gather);
   experts_backward(b, c, r);
   etp_collective(b, c, r, CollectiveKind::reduce_scatter);
@@ -325,9 +337,10 @@ void ffn_forward(StepBuilder& b, const DecoderContext& c, const Ffn& ffn) {
     moe_forward(b, c, *moe);
     b.in_moe(false);
   } else {
-    dense_forward(b, c, real(std::get<DenseFfn>(ffn).width), kDense, Part::dense_ffn);
+    const DenseFfn& dense = std::get<DenseFfn>(ffn);
+    dense_forward(b, c, real(dense.width), kDense, Part::dense_ffn, dense.gated);
   }
-  b.add("residuals", "residual", Elementwise{bf16(2 * elements), bf16(elements)});
+  b.add("residuals", "residual", residual(c, elements));
 }
 
 void ffn_backward(StepBuilder& b, const DecoderContext& c, const Ffn& ffn) {
@@ -337,7 +350,8 @@ void ffn_backward(StepBuilder& b, const DecoderContext& c, const Ffn& ffn) {
     moe_backward(b, c, *moe);
     b.in_moe(false);
   } else {
-    dense_backward(b, c, real(std::get<DenseFfn>(ffn).width), kDense);
+    const DenseFfn& dense = std::get<DenseFfn>(ffn);
+    dense_backward(b, c, real(dense.width), kDense, dense.gated);
   }
   b.add("norms", "FFN norm", norm_backward(elements));
   b.add("residuals", "residual", Elementwise{bf16(2 * elements), bf16(elements)});

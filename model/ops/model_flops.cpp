@@ -34,7 +34,8 @@ double layer_macs(const ModelSpec& model, double sequence, const LayerKind& kind
   if (const MoeFfn* moe = std::get_if<MoeFfn>(&kind.ffn)) {
     return attention + 3 * hidden * (real(moe->top_k * moe->width) + real(moe->shared_width));
   }
-  return attention + 3 * hidden * real(std::get<DenseFfn>(kind.ffn).width);
+  const DenseFfn& dense = std::get<DenseFfn>(kind.ffn);
+  return attention + (dense.gated ? 3 : 2) * hidden * real(dense.width);
 }
 
 }  // namespace

@@ -10,6 +10,8 @@ std::string_view name(Phase phase) {
     case Phase::backward: return "backward";
     case Phase::recompute: return "recompute";
     case Phase::optimizer: return "optimizer";
+    case Phase::prefill: return "prefill";
+    case Phase::decode: return "decode";
   }
   return "";
 }

@@ -13,7 +13,7 @@
 namespace moeline {
 
 enum class Lane { compute, network };
-enum class Phase { forward, backward, recompute, optimizer };
+enum class Phase { forward, backward, recompute, optimizer, prefill, decode };
 
 // Which switch of selective recomputation an op belongs to.
 enum class Part { other, core_attention, norm, moe_activation, mla_up_projection, dense_ffn, moe, shared_expert };

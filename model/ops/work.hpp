@@ -5,6 +5,7 @@
 
 #include <variant>
 
+#include "ops/served_work.hpp"
 #include "spec/dtype.hpp"
 #include "spec/fabric.hpp"
 #include "spec/llm.hpp"
@@ -113,6 +114,6 @@ struct FusedExperts {
 };
 
 using Work = std::variant<Gemm, GroupedGemm, AttentionCore, StateScan, Elementwise, Quantize, Relayout, Permute, Collective,
-                          TokenExchange, FusedExperts>;
+                          TokenExchange, FusedExperts, DecodeAttention, ServedExperts, ServedReduce, LowLatencyExchange>;
 
 }  // namespace moeline

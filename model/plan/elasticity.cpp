@@ -229,13 +229,18 @@ Question varied_question(const Scenario& scenario, const Calibration& calibratio
   const TrainEvaluation* train = std::get_if<TrainEvaluation>(&evaluation.answer);
   if (train != nullptr && !train->cut->layout.empty())
     std::get<TrainWorkload>(question.scenario.workload).pipeline_layout = train->cut->layout;
-  const auto& wafer = std::visit([](const auto& answer) -> const auto& { return answer.wafer; }, evaluation.answer);
-  if (wafer) fix_cut(question, *wafer);
+  const auto fix = [&](const auto& answer) {
+    if constexpr (requires { answer.wafer; }) {
+      if (answer.wafer) fix_cut(question, *answer.wafer);
+    }
+  };
+  std::visit(fix, evaluation.answer);
   return question;
 }
 
 Seconds answer_time(const Evaluation& evaluation) {
   if (const TrainEvaluation* train = std::get_if<TrainEvaluation>(&evaluation.answer)) return train->step.value;
+  if (const ServeEvaluation* serve = std::get_if<ServeEvaluation>(&evaluation.answer)) return serve->tpot.value;
   const LayerEvaluation& layer = std::get<LayerEvaluation>(evaluation.answer);
   return layer.forward + layer.backward;
 }

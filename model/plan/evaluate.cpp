@@ -6,6 +6,7 @@
 
 #include "ops/decoder.hpp"
 #include "plan/rates.hpp"
+#include "plan/serve.hpp"
 #include "plan/train.hpp"
 #include "plan/wafer.hpp"
 
@@ -21,6 +22,10 @@ double bound_share(const Evaluation& evaluation) {
   };
   if (const TrainEvaluation* train = std::get_if<TrainEvaluation>(&evaluation.answer)) {
     for (const BreakdownRow& row : train->breakdown.rows()) count(row.exposed, row.source);
+  } else if (const ServeEvaluation* serve = std::get_if<ServeEvaluation>(&evaluation.answer)) {
+    for (const BreakdownRow& row : serve->breakdown.rows()) {
+      if (row.phase == name(Phase::decode)) count(row.exposed, row.source == Source::assumed ? Source::extrapolated : row.source);
+    }
   } else {
     for (const LayerRow& row : std::get<LayerEvaluation>(evaluation.answer).rows) count(row.exposed, row.cost.source);
   }
@@ -97,7 +102,11 @@ std::variant<Legal, Infeasible> legal(const Scenario& s) {
 
 void add_words(const Scenario& s, const Legal& legal, Evaluation& evaluation) {
   evaluation.assumptions = s.assumptions;
-  if (std::visit([](const auto& workload) { return workload.wafer_given; }, s.workload)) {
+  const auto wafer_given = [](const auto& workload) {
+    if constexpr (requires { workload.wafer_given; }) return workload.wafer_given;
+    return false;
+  };
+  if (std::visit(wafer_given, s.workload)) {
     evaluation.assumptions.push_back("workload/wafer has no meaning on GPUs and is ignored");
   }
   for (const std::string& note : legal.notes) {
@@ -143,6 +152,11 @@ StepAnswer evaluate_step(const Scenario& s, TrainingSteps& steps) {
 }
 
 Outcome evaluate(const Scenario& s, const Calibration& calibration, std::vector<std::string_view> free) {
+  if (std::holds_alternative<ServeWorkload>(s.workload)) {
+    Outcome served = evaluate_serve(s, calibration, std::move(free));
+    if (Evaluation* evaluation = std::get_if<Evaluation>(&served)) add_common_warnings(s, *evaluation);
+    return served;
+  }
   if (!std::holds_alternative<Gpu>(s.cluster.device)) return evaluate_wafer(s, std::move(free));
   auto checked = legal(s);
   if (Infeasible* why = std::get_if<Infeasible>(&checked)) return std::move(*why);

@@ -14,16 +14,11 @@
 #include "error.hpp"
 #include "memory/footprint.hpp"
 #include "plan/experts_backends.hpp"
-#include "plan/step_cost.hpp"
+#include "plan/serve_answer.hpp"
 #include "plan/wafer_answer.hpp"
 #include "spec/scenario.hpp"
 
 namespace moeline {
-
-// A range that the true value falls into in about eight of ten cases.
-struct Range {
-  Seconds value, p10, p90;
-};
 
 struct Warning {
   std::string code, message, advice;
@@ -32,7 +27,7 @@ struct Warning {
 // Which layers went where; shared by all steps that are cut alike.
 struct StageCut {
   std::string layout;                          // as Megatron writes it; empty without a pipeline
-  std::vector<std::vector<int>> stage_layers;  // per stage: layers of each kind
+  std::vector<KindCounts> stage_layers;
 };
 
 struct TrainEvaluation {
@@ -43,6 +38,7 @@ struct TrainEvaluation {
   std::string_view mfu_format;
   Footprint memory;                   // of the stage that binds
   std::int64_t memory_stage = 0;
+  std::vector<Bytes> stage_memory;    // required, by pipeline stage
   Bytes memory_available;
   Breakdown breakdown;
   std::int64_t busiest_stage = 0, micro_batches = 1;
@@ -78,7 +74,7 @@ struct LayerEvaluation {
 };
 
 struct Evaluation {
-  std::variant<TrainEvaluation, LayerEvaluation> answer;
+  std::variant<TrainEvaluation, LayerEvaluation, ServeEvaluation> answer;
   Source source = Source::bound;      // the weakest that matters
   std::vector<std::string> assumptions;
   std::vector<Warning> warnings;

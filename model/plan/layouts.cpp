@@ -8,11 +8,20 @@
 namespace moeline {
 namespace {
 
-const std::vector<std::string> kFields{"tp", "pp", "vpp", "ep", "etp", "cp", "dp", "zero", "micro_batch", "recompute"};
+const std::vector<std::string> kFields{"tp", "pp",   "vpp",      "ep",          "etp",      "cp",
+                                       "dp", "zero", "schedule", "micro_batch", "recompute"};
 constexpr std::array kRecomputations{
     Recomputation{"none"}, Recomputation{"selective", false, {Recompute::core_attn}},
     Recomputation{"light", false, {Recompute::layernorm, Recompute::moe_act, Recompute::mla_up_proj}},
     Recomputation{"full", true}};
+
+constexpr std::array kSchedules{Schedule::one_f_one_b, Schedule::interleaved, Schedule::gpipe};
+
+// As the reader of a scenario allows; a pipeline of one stage has nothing to schedule.
+bool runs(Schedule schedule, std::int64_t pp, std::int64_t vpp) {
+  if (schedule == Schedule::interleaved) return vpp > 1;
+  return vpp == 1 && (pp > 1 || schedule == Schedule::one_f_one_b);
+}
 
 std::vector<std::int64_t> divisors(std::int64_t number) {
   std::vector<std::int64_t> list;
@@ -23,6 +32,18 @@ std::vector<std::int64_t> divisors(std::int64_t number) {
   }
   std::sort(list.begin(), list.end());
   return list;
+}
+
+// What a field that is no number takes; empty for numbers.
+std::vector<std::string> words_of(const std::string& field) {
+  std::vector<std::string> words;
+  if (field == "recompute") {
+    for (const Recomputation& recompute : kRecomputations) words.emplace_back(recompute.name);
+  }
+  if (field == "schedule") {
+    for (const Schedule schedule : kSchedules) words.emplace_back(name(schedule));
+  }
+  return words;
 }
 
 }  // namespace
@@ -37,15 +58,14 @@ FixedFields read_fixed(const std::vector<std::string>& texts, const std::string&
     if (std::find(kFields.begin(), kFields.end(), name) == kFields.end()) {
       throw SpecError(where, fmt::format("unknown name \"{}\"{}", name, did_you_mean(name, kFields)));
     }
+    const std::vector<std::string> words = words_of(name);
     const bool digits =
         !value.empty() && value.size() < 10 && value.find_first_not_of("0123456789") == std::string::npos;
-    std::vector<std::string> known;
-    for (const Recomputation& recompute : kRecomputations) known.emplace_back(recompute.name);
-    if (name == "recompute" && std::find(known.begin(), known.end(), value) == known.end()) {
-      throw SpecError(where, fmt::format("recompute: unknown value \"{}\"{}", value, did_you_mean(value, known)));
-    }
-    if (name != "recompute" && (!digits || value[0] == '0') && !(name == "zero" && value == "0")) {
+    if (words.empty() && (!digits || value[0] == '0') && !(name == "zero" && value == "0")) {
       throw SpecError(where, fmt::format("{}: \"{}\" is not a whole number above 0", name, value));
+    }
+    if (!words.empty() && std::find(words.begin(), words.end(), value) == words.end()) {
+      throw SpecError(where, fmt::format("{}: unknown value \"{}\"{}", name, value, did_you_mean(value, words)));
     }
     if (!fixed.emplace(name, value).second) throw SpecError(where, fmt::format("\"{}\" is given twice", name));
   }
@@ -71,6 +91,14 @@ std::vector<std::int64_t> LayoutSpace::interleavings(std::int64_t pp) const {
   for (std::int64_t v = 1; pp * v <= layers_ + 2; ++v) {
     const bool even = layers_ % (pp * v) == 0 || (layers_ + 2) % (pp * v) == 0;
     if ((v == 1 || (pp > 1 && even)) && free("vpp", v)) list.push_back(v);
+  }
+  return list;
+}
+
+std::vector<Schedule> LayoutSpace::schedules(std::int64_t pp, std::int64_t vpp) const {
+  std::vector<Schedule> list;
+  for (const Schedule schedule : kSchedules) {
+    if (runs(schedule, pp, vpp) && free("schedule", name(schedule))) list.push_back(schedule);
   }
   return list;
 }
@@ -114,14 +142,16 @@ std::vector<Layout> LayoutSpace::members(const LayoutFamily& f, ReasonCounts& re
     if (pp > layers_ + 2 || !free("pp", pp) || !free("dp", devices_ / f.tp / f.cp / pp)) continue;
     for (const std::int64_t vpp : interleavings(pp)) {
       Parallelism p{.tp = f.tp, .pp = pp, .vpp = vpp, .ep = f.ep, .etp = f.etp, .cp = f.cp};
-      p.schedule = vpp > 1 ? Schedule::interleaved : Schedule::one_f_one_b;
       const std::optional<std::string> why = refusal(p, f.micro_batch);
-      for (p.zero = 0; p.zero <= 3; ++p.zero) {
-        if (!free("zero", p.zero)) continue;
-        if (why) {
-          ++refused[*why];
-        } else {
-          list.push_back({p, f.micro_batch, f.recompute});
+      for (const Schedule schedule : schedules(pp, vpp)) {
+        p.schedule = schedule;
+        for (p.zero = 0; p.zero <= 3; ++p.zero) {
+          if (!free("zero", p.zero)) continue;
+          if (why) {
+            ++refused[*why];
+          } else {
+            list.push_back({p, f.micro_batch, f.recompute});
+          }
         }
       }
     }
@@ -135,7 +165,7 @@ TrainWorkload workload_of(const Scenario& scenario, const Layout& layout) {
   train.full_recompute = layout.recompute->full;
   train.recompute = layout.recompute->parts;
   train.pipeline_layout.clear();
-  if (!train.overlap_given) train.overlap = default_overlap(scenario.cluster, layout.parallelism);
+  if (!train.overlap_given) train.overlap = default_overlap(scenario.cluster, layout.parallelism, scenario.recipe);
   if (!train.transport_given) train.transport = default_transport(scenario.cluster, layout.parallelism);
   return train;
 }

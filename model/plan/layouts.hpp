@@ -3,6 +3,7 @@
 //   tp, etp   divisors of the devices, inside the innermost tier (NVLink); tp divides the heads, by `resolve`
 //   cp, pp    divisors of what is left; dp is the rest;  ep divides the experts, etp x ep the ranks of a stage
 //   vpp       where every chunk gets equally many layers, with or without embedding and loss as one each
+//   schedule  every one that runs pp stages of vpp chunks
 //   zero 0..3, micro-batch 1, 2, 4 .. 16, recompute none, selective, of light parts, full
 // A layout is legal when `resolve` says so and the micro-batches come out whole. What is not is counted by reason.
 #pragma once
@@ -29,7 +30,7 @@ struct Layout {
   const Recomputation* recompute = nullptr;  // static
 };
 
-// Layouts whose layers cost the same: members differ in pp, vpp, dp and zero.
+// Layouts whose layers cost the same: members differ in pp, vpp, dp, schedule and zero.
 struct LayoutFamily {
   std::int64_t tp = 1, cp = 1, ep = 1, etp = 1, micro_batch = 1;
   const Recomputation* recompute = nullptr;
@@ -37,7 +38,7 @@ struct LayoutFamily {
 
 using ReasonCounts = std::map<std::string, std::uint64_t>;
 
-// Only layouts with these values; keys: tp pp vpp ep etp cp dp zero micro_batch recompute.
+// Only layouts with these values; keys: tp pp vpp ep etp cp dp zero schedule micro_batch recompute.
 using FixedFields = std::map<std::string, std::string>;
 FixedFields read_fixed(const std::vector<std::string>& texts, const std::string& where);  // "pp=4"
 
@@ -54,6 +55,7 @@ class LayoutSpace {
   bool free(const std::string& field, std::int64_t value) const;
   bool free(const std::string& field, std::string_view value) const;
   std::vector<std::int64_t> interleavings(std::int64_t pp) const;
+  std::vector<Schedule> schedules(std::int64_t pp, std::int64_t vpp) const;
   std::optional<std::string> refusal(Parallelism& p, std::int64_t micro_batch) const;
 
   const Scenario& scenario_;

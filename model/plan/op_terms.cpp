@@ -115,6 +115,26 @@ struct Explain {
   void operator()(const Collective& w) const {
     network(collective_terms(w, machine.fabric), static_cast<double>(w.group.size));
   }
+  // Kernels of serving stacks, whose pages hold the rest.
+  void served(std::vector<Term> sizes) const {
+    op.formula = "fitted kernel of the serving stack";
+    op.terms = std::move(sizes);
+    op.terms.push_back(flops_term(op.cost.flops));
+    op.terms.push_back(bytes_term("bytes", op.cost.bytes));
+    op.terms.push_back(seconds("time", op.cost.time));
+  }
+  void operator()(const DecodeAttention& w) const {
+    served({count("sequences", w.shape.sequences), count("heads", w.shape.heads), count("keys", w.shape.keys)});
+  }
+  void operator()(const ServedExperts& w) const {
+    served({count("tokens", w.load.tokens), count("rows", w.load.rows), count("experts_hit", w.load.hit)});
+  }
+  void operator()(const ServedReduce& w) const {
+    served({count("ranks", static_cast<double>(w.group.size)), bytes_term("buffer", w.bytes)});
+  }
+  void operator()(const LowLatencyExchange& w) const {
+    served({count("ranks", static_cast<double>(w.group.size)), count("tokens", w.tokens)});
+  }
   void operator()(const TokenExchange& w) const {
     network(exchange_terms(w, machine.fabric), static_cast<double>(w.group.size));
   }
@@ -266,7 +286,11 @@ std::vector<Repeated> wafer_steps(const Scenario& s, const Evaluation& evaluatio
 std::vector<OpExplanation> explained_on_wafer(const Question& question, const Evaluation& evaluation,
                                               std::size_t most) {
   const Scenario& s = question.scenario;
-  const WaferConduct conduct = std::visit([](const auto& workload) { return workload.wafer.conduct; }, s.workload);
+  const auto conduct_of = [](const auto& workload) {
+    if constexpr (requires { workload.wafer; }) return workload.wafer.conduct;
+    return WaferConduct{};
+  };
+  const WaferConduct conduct = std::visit(conduct_of, s.workload);
   const CoreArray array{std::get<Wafer>(s.cluster.device), conduct};
   std::vector<OpExplanation> list;
   for (const Repeated& step : wafer_steps(s, evaluation)) {
@@ -290,7 +314,11 @@ std::vector<OpExplanation> explained_ops(const Question& question, const Evaluat
 }
 
 std::vector<PassExplanation> explained_passes(const Evaluation& evaluation) {
-  const auto& wafer = std::visit([](const auto& answer) -> const auto& { return answer.wafer; }, evaluation.answer);
+  const auto wafer_of = [](const auto& answer) {
+    if constexpr (requires { answer.wafer; }) return answer.wafer;
+    return std::optional<WaferAnswer>{};
+  };
+  const std::optional<WaferAnswer> wafer = std::visit(wafer_of, evaluation.answer);
   std::vector<PassExplanation> list;
   if (!wafer) return list;
   for (const WaferPass& pass : wafer->passes) {

@@ -21,6 +21,8 @@ inline constexpr std::array<std::string_view, 2> kExchanges{"dispatch", "combine
 struct PricedPass {
   Seconds time;      // exposed
   Seconds exchange;  // of it, dispatch and combine
+  Seconds network;   // dispatch and combine, hidden or not
+  Seconds weight;    // of it, gradients of weights, which nothing within the step waits for
   std::vector<BreakdownRow> rows;
   std::vector<std::size_t> places;  // of the rows, in StepParts::names
 };
@@ -32,6 +34,7 @@ struct PricedPart {
 
 struct StepParts {
   std::vector<PricedPart> kinds;  // by ModelSpec::kinds
+  std::vector<PricedPart> plain;  // the same without recomputation, where it does not reach all layers
   PricedPart embedding, head;
   PricedPart mtp;                 // without its layer and its head
   Breakdown forward_names, backward_names;  // rows that sums have, at no cost
@@ -45,7 +48,9 @@ StepParts step_parts(const DecoderContext& context, const Machine& machine);
 template <class Visit>
 void for_parts(const StepParts& parts, const ModelSpec& model, const StageContent& stage, Visit visit) {
   for (std::size_t k = 0; k < stage.layers_of_kind.size(); ++k) {
-    if (stage.layers_of_kind[k] > 0) visit(parts.kinds[k], stage.layers_of_kind[k]);
+    const double layers = stage.layers_of_kind[k], again = parts.plain.empty() ? layers : stage.recomputed * layers;
+    if (again > 0) visit(parts.kinds[k], again);
+    if (again < layers) visit(parts.plain[k], layers - again);
   }
   if (stage.embedding) visit(parts.embedding, 1);
   if (stage.mtp_modules > 0) {

@@ -14,6 +14,9 @@ const std::vector<std::string> kTrainFigures{
     "tokens_per_second",     "tokens_per_second_per_device", "mfu",
     "memory_required_bytes", "memory_available_bytes"};
 const std::vector<std::string> kLayerFigures{"forward_seconds", "backward_seconds"};
+const std::vector<std::string> kServeFigures{
+    "ttft_seconds",           "tpot_seconds",          "tokens_per_second",    "tokens_per_second_per_device",
+    "tokens_per_second_per_user", "max_concurrency",   "memory_required_bytes", "memory_available_bytes"};
 
 std::string one_line(std::string text) {
   for (char& c : text) {
@@ -27,7 +30,7 @@ std::string last_word(const std::string& pointer) { return pointer.substr(pointe
 }  // namespace
 
 Columns columns_of(const std::string& kind, std::vector<std::string> varied) {
-  return {std::move(varied), kind == "layer" ? kLayerFigures : kTrainFigures};
+  return {std::move(varied), kind == "layer" ? kLayerFigures : kind == "serve" ? kServeFigures : kTrainFigures};
 }
 
 std::size_t Columns::place(const std::string& name, const std::string& where) const {
@@ -51,9 +54,11 @@ namespace {
 
 Point point_of(const Infeasible& why, const Columns& columns) {
   Point point = bad_point(why.reason, columns);
-  if (why.need && why.have && point.figures.size() == kTrainFigures.size()) {
-    point.figures[6] = why.need->in(byte);
-    point.figures[7] = why.have->in(byte);
+  const auto required = std::find(columns.figures.begin(), columns.figures.end(), "memory_required_bytes");
+  if (why.need && why.have && required != columns.figures.end()) {  // what is available comes next
+    const auto at = static_cast<std::size_t>(required - columns.figures.begin());
+    point.figures[at] = why.need->in(byte);
+    point.figures[at + 1] = why.have->in(byte);
   }
   return point;
 }
@@ -61,6 +66,14 @@ Point point_of(const Infeasible& why, const Columns& columns) {
 Point point_of(const LayerEvaluation& layer, const Columns&) {
   Point point{.varied = {}, .figures = {}, .feasible = true, .reason = {}};
   point.figures = {layer.forward.in(second), layer.backward.in(second)};
+  return point;
+}
+
+Point point_of(const ServeEvaluation& serve, const Columns&) {
+  Point point{.varied = {}, .figures = {}, .feasible = true, .reason = {}};
+  point.figures = {serve.ttft.value.in(second),        serve.tpot.value.in(second),   serve.tokens_per_second,
+                   serve.tokens_per_second_per_device, serve.tokens_per_second_per_user, serve.max_concurrency,
+                   serve.memory.total().in(byte),      serve.memory_available.in(byte)};
   return point;
 }
 

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
-#include <map>
 #include <nlohmann/json.hpp>
 #include <numeric>
 
@@ -207,28 +206,6 @@ std::string unit_of(const std::string& text) {
   return problem != std::errc{} || at == std::string::npos ? "" : text.substr(at);
 }
 
-std::optional<double> plain_number(const std::string& text) {
-  double number = 0;
-  const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (problem != std::errc{} || end != text.data() + text.size() || !std::isfinite(number)) return std::nullopt;
-  return number;
-}
-
-enum class WantUnit { seconds, bytes, share, rate };
-struct WantKey {
-  WantUnit unit;
-  bool layer;
-};
-const std::map<std::string, WantKey>& want_keys() {
-  static const std::map<std::string, WantKey> keys{
-      {"step_time", {WantUnit::seconds, false}},      {"mfu", {WantUnit::share, false}},
-      {"tokens_per_second", {WantUnit::rate, false}}, {"tokens_per_second_per_device", {WantUnit::rate, false}},
-      {"memory", {WantUnit::bytes, false}},           {"memory_headroom", {WantUnit::bytes, false}},
-      {"layer_time", {WantUnit::seconds, true}},      {"forward_time", {WantUnit::seconds, true}},
-      {"backward_time", {WantUnit::seconds, true}}};
-  return keys;
-}
-
 }  // namespace
 
 Root root_of(const RootProblem& problem) { return RootSearch(problem).run(); }
@@ -280,77 +257,10 @@ VariedInput varied_input(const Json& scenario, const std::string& origin, const 
   return input;
 }
 
-Wanted read_wanted(const std::string& text, bool layer) {
-  const std::size_t equals = text.find('=');
-  const std::string key = text.substr(0, equals);
-  std::vector<std::string> names;
-  for (const auto& [name, what] : want_keys()) {
-    if (what.layer == layer) names.push_back(name);
-  }
-  const auto found = want_keys().find(key);
-  if (equals == std::string::npos || equals + 1 == text.size())
-    throw SpecError("--want " + text, fmt::format("expected KEY=VALUE; keys: {}", fmt::join(names, ", ")));
-  if (found == want_keys().end() || found->second.layer != layer)
-    throw SpecError("--want " + text, fmt::format("unknown key \"{}\"{}; keys: {}", key, did_you_mean(key, names),
-                                                  fmt::join(names, ", ")));
-  std::string value = text.substr(equals + 1);
-  if (found->second.unit == WantUnit::seconds || found->second.unit == WantUnit::bytes) {
-    const bool time = found->second.unit == WantUnit::seconds;
-    const ParsedQuantity parsed = parse_quantity(value);
-    if (!parsed.problem.empty()) throw SpecError("--want " + text, parsed.problem);
-    if (parsed.dimension != (time ? Dimension{.second = 1} : Dimension{.byte = 1}))
-      throw SpecError("--want " + text, fmt::format("wrong kind of unit, expected {}", time ? "a time" : "bytes"));
-    return {key, parsed.in_base};
-  }
-  double scale = 1;
-  if (found->second.unit == WantUnit::share && value.back() == '%') {
-    value.erase(value.find_last_not_of(" %") + 1);
-    scale = 0.01;
-  }
-  const std::optional<double> number = plain_number(value);
-  if (!number || *number <= 0)
-    throw SpecError("--want " + text, fmt::format("\"{}\" is not a number above zero", value));
-  return {key, *number * scale};
-}
-
-std::string wanted_text(const std::string& key, double value) {
-  switch (want_keys().at(key).unit) {
-    case WantUnit::seconds:
-      return format(value * second);
-    case WantUnit::bytes:
-      return fmt::format("{}{}", value < 0 ? "-" : "", format(std::abs(value) * byte));
-    case WantUnit::share:
-      return fmt::format("{:.4g} %", 100 * value);
-    case WantUnit::rate:
-      return fmt::format("{} tok/s", format_count(std::llround(value)));
-  }
-  return "";
-}
-
-std::optional<double> figure(const Outcome& outcome, const std::string& key) {
-  if (const Infeasible* why = std::get_if<Infeasible>(&outcome)) {
-    if (!why->need || !why->have) return std::nullopt;
-    if (key == "memory") return why->need->in(byte);
-    if (key == "memory_headroom") return (*why->have - *why->need).in(byte);
-    return std::nullopt;
-  }
-  const Evaluation& evaluation = std::get<Evaluation>(outcome);
-  if (const LayerEvaluation* layer = std::get_if<LayerEvaluation>(&evaluation.answer)) {
-    if (key == "forward_time") return layer->forward.in(second);
-    if (key == "backward_time") return layer->backward.in(second);
-    return (layer->forward + layer->backward).in(second);
-  }
-  const TrainEvaluation& train = std::get<TrainEvaluation>(evaluation.answer);
-  if (key == "step_time") return train.step.value.in(second);
-  if (key == "mfu") return train.mfu;
-  if (key == "tokens_per_second") return train.tokens_per_second;
-  if (key == "tokens_per_second_per_device") return train.tokens_per_second_per_device;
-  if (key == "memory") return train.memory.total().in(byte);
-  return (train.memory_available - train.memory.total()).in(byte);
-}
-
 RootProblem root_problem(const Json& scenario, const std::string& origin, const Calibration& calibration,
                          const VariedInput& input, const Wanted& wanted) {
+  if (const std::string why = missing_figure(read_scenario(scenario, origin).cluster, wanted.key); !why.empty())
+    throw SpecError("--want " + wanted.key, why);
   const auto answer = [=](double value) -> std::optional<double> {
     try {
       Json moved = scenario;
@@ -358,7 +268,7 @@ RootProblem root_problem(const Json& scenario, const std::string& origin, const 
           input.integer || input.unit.empty() ? input.text(value) : fmt::format("{:.17g} {}", value, input.unit);
       set_field(moved, input.pointer + "=" + text, origin);
       const Scenario varied = read_scenario(moved, origin);
-      return figure(evaluate(varied, calibration), wanted.key);
+      return figure(varied, evaluate(varied, calibration), wanted.key);
     } catch (const SpecError&) {
       return std::nullopt;  // out of the range that a scenario may have
     }

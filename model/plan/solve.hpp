@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "plan/evaluate.hpp"
+#include "plan/wanted.hpp"
 
 namespace moeline {
 
@@ -48,17 +48,6 @@ struct VariedInput {
   double read(const std::string& text) const;  // the same back, in any unit of the dimension; SpecError
 };
 VariedInput varied_input(const Json& scenario, const std::string& origin, const std::string& pointer);
-
-// "mfu=0.4", "mfu=40 %", "step_time=12 s", "memory=100 GB": SI.
-struct Wanted {
-  std::string key;
-  double value = 0;
-};
-Wanted read_wanted(const std::string& text, bool layer);
-std::string wanted_text(const std::string& key, double value);  // "12 s", "41.2 %"
-
-// The answer's figure of that name; memory is known for scenarios that do not fit, too.
-std::optional<double> figure(const Outcome& outcome, const std::string& key);
 
 // The problem of varying one input of a scenario, calibration held.
 RootProblem root_problem(const Json& scenario, const std::string& origin, const Calibration& calibration,

@@ -38,6 +38,8 @@ double weight(char item, const ModelSpec& model, const PartTimes& times, std::si
   return times.kind[static_cast<std::size_t>(model.layers[layer++])].in(second);
 }
 
+constexpr std::size_t kUsualRows = 36;  // chunks of most cuts
+
 // Expands "(t*4|)*14" into flat text; nullopt when it is malformed or absurdly long.
 class LayoutText {
  public:
@@ -90,37 +92,39 @@ EvenCuts::EvenCuts(const ModelSpec& model, std::int64_t mtp_modules, const PartT
     : model_(&model), items_(items_of(model, mtp_modules)), prefix_(items_.size() + 1) {
   std::size_t layer = 0;
   for (std::size_t i = 0; i < items_.size(); ++i) prefix_[i + 1] = prefix_[i] + weight(items_[i], model, times, layer);
-  best_.assign(prefix_.size(), std::numeric_limits<double>::infinity());
+  best_.assign(places(), std::numeric_limits<double>::infinity());
   best_[0] = 0;
-  cuts_.emplace_back(prefix_.size(), 0);
+  cuts_.reserve(kUsualRows * places());
+  cuts_.resize(places());
 }
 
 void EvenCuts::add_row() {
-  const std::size_t c = cuts_.size(), n = items_.size();
-  std::vector<double> best(n + 1, std::numeric_limits<double>::infinity());
-  std::vector<int> cut(n + 1);
+  const std::size_t n = items_.size(), c = cuts_.size() / places();
+  cuts_.resize(cuts_.size() + places());
+  std::swap(best_, before_);
+  best_.assign(places(), std::numeric_limits<double>::infinity());
+  const int* const earlier = row(c - 1);
+  int* const cut = cuts_.data() + c * places();
   std::size_t latest = n - 1;
   for (std::size_t i = n; i >= c; --i) {
-    const std::size_t earliest = std::max(c - 1, static_cast<std::size_t>(cuts_[c - 1][i]));
+    const std::size_t earliest = std::max(c - 1, static_cast<std::size_t>(earlier[i]));
     const std::size_t end = std::min(latest, i - 1);
     for (std::size_t j = std::min(earliest, end); j <= end; ++j) {
-      const double length = prefix_[i] - prefix_[j], sum = best_[j] + length * length;
-      if (sum < best[i]) {
-        best[i] = sum;
+      const double length = prefix_[i] - prefix_[j], sum = before_[j] + length * length;
+      if (sum < best_[i]) {
+        best_[i] = sum;
         cut[i] = static_cast<int>(j);
       }
     }
     latest = static_cast<std::size_t>(cut[i]);
   }
-  best_ = std::move(best);
-  cuts_.push_back(std::move(cut));
 }
 
 Chunks EvenCuts::chunks(std::int64_t count) {
   const std::size_t n = items_.size(), all = static_cast<std::size_t>(count);
-  while (cuts_.size() <= all) add_row();
+  while (cuts_.size() <= all * places()) add_row();
   std::vector<std::size_t> ends(all + 1, n);
-  for (std::size_t c = all; c > 0; --c) ends[c - 1] = static_cast<std::size_t>(cuts_[c][ends[c]]);
+  for (std::size_t c = all; c > 0; --c) ends[c - 1] = static_cast<std::size_t>(row(c)[ends[c]]);
   Chunks result;
   result.reserve(all);
   std::size_t layer = 0;

@@ -38,9 +38,12 @@ class EvenCuts {
 
   const ModelSpec* model_;  // outlives this
   std::string items_;
-  std::vector<double> prefix_;           // time of the first i items
-  std::vector<double> best_;             // of the last row
-  std::vector<std::vector<int>> cuts_;   // by chunks: where the last one begins
+  std::size_t places() const { return items_.size() + 1; }
+  const int* row(std::size_t chunks) const { return cuts_.data() + chunks * places(); }
+
+  std::vector<double> prefix_;        // time of the first i items
+  std::vector<double> best_, before_;  // of the last row, and of the one before it
+  std::vector<int> cuts_;             // by chunks, then by items: where the last chunk begins
 };
 
 // As Megatron-Core cuts, else evenly.

@@ -3,12 +3,16 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <deque>
 #include <limits>
 #include <unordered_map>
 
 #include "net/collectives.hpp"
+#include "plan/muon.hpp"
+#include "net/occupancy.hpp"
+#include "plan/pass_times.hpp"
 #include "plan/parts.hpp"
 #include "plan/pipeline.hpp"
 #include "plan/rates.hpp"
@@ -36,12 +40,16 @@ struct PartsKey {
 
   explicit PartsKey(const StepQuestion& q) : recipe(q.recipe), routing(q.routing), parallelism(q.parallelism), train(q.train) {
     parallelism.pp = parallelism.vpp = parallelism.dp = parallelism.zero = 1;
+    parallelism.shard = 0;
     parallelism.requested_dp.reset();
     parallelism.schedule = Schedule::one_f_one_b;
     train.global_batch = 0;
     train.pipeline_layout.clear();
     train.overlap = train.overlap & EnumSet<Overlap>{Overlap::tp, Overlap::shared_expert};
     train.overlap_given = train.transport_given = false;
+    train.offload_layers = 0;
+    train.offload_optimizer = 0;
+    train.run.reset();
   }
   bool operator==(const PartsKey&) const = default;
 };
@@ -59,18 +67,10 @@ struct PartsHash {
   }
 };
 
-// Times of one micro-batch through a chunk, or through all chunks of a stage.
-struct PassTimes {
-  Seconds time, exchange;
-};
-struct ChunkSum {
-  PassTimes forward, backward;
-  const PassTimes& pass(bool is_forward) const { return is_forward ? forward : backward; }
-};
-
 // The model cut into pp x vpp chunks, and what they add up to.
 struct Cut {
   std::int64_t pp = 1, vpp = 1;
+  bool folded = false, both_ways = false;
   std::string layout;  // as given
   Chunks chunks;
   std::vector<StageContent> stages;
@@ -124,43 +124,52 @@ std::variant<Chunks, Infeasible> TrainingSteps::Shared::chunks(const StepQuestio
   return default_chunks(context.model, mtp, count, *even_);
 }
 
-StageContent whole_stage(const Chunks& chunks, std::int64_t stage, std::int64_t pp) {
-  StageContent whole = chunks[static_cast<std::size_t>(stage)];
-  for (std::size_t c = static_cast<std::size_t>(stage + pp); c < chunks.size(); c += static_cast<std::size_t>(pp)) {
-    for (std::size_t k = 0; k < whole.layers_of_kind.size(); ++k) whole.layers_of_kind[k] += chunks[c].layers_of_kind[k];
-    whole.mtp_modules += chunks[c].mtp_modules;
-    whole.embedding |= chunks[c].embedding;
-    whole.head |= chunks[c].head;
+// Block recomputation takes the first layers of every chunk.
+double recomputed_share(const TrainWorkload& train, const StageContent& chunk) {
+  if (train.recompute_method != RecomputeMethod::block) return 1;
+  return std::min(1.0, real(train.recompute_layers) / std::max(1.0, real(chunk.layers())));
+}
+
+StageContent whole_stage(const Chunks& chunks, const PipelineProblem& pipeline, std::int64_t stage) {
+  const auto chunk = [&](std::int64_t own) -> const StageContent& {
+    return chunks[static_cast<std::size_t>(pipeline.chunk_at(stage, own)) % chunks.size()];
+  };
+  StageContent whole = chunk(0);
+  double again = whole.recomputed * real(whole.layers());  // layers
+  for (std::int64_t own = 1; own < pipeline.chunks_per_stage; ++own) {
+    for (std::size_t k = 0; k < whole.layers_of_kind.size(); ++k) whole.layers_of_kind[k] += chunk(own).layers_of_kind[k];
+    whole.mtp_modules += chunk(own).mtp_modules;
+    whole.embedding |= chunk(own).embedding;
+    whole.head |= chunk(own).head;
+    again += chunk(own).recomputed * real(chunk(own).layers());
   }
+  if (whole.layers() > 0) whole.recomputed = again / real(whole.layers());
   return whole;
 }
 
-ChunkSum sum_of(const StepParts& parts, const ModelSpec& model, const StageContent& stage) {
-  ChunkSum sum;
-  for_parts(parts, model, stage, [&](const PricedPart& part, double times) {
-    sum.forward.time += times * part.forward.time;
-    sum.forward.exchange += times * part.forward.exchange;
-    sum.backward.time += times * part.backward.time;
-    sum.backward.exchange += times * part.backward.exchange;
-  });
-  return sum;
+PipelineProblem pipeline_of(const Parallelism& p, std::int64_t micro_batches) {
+  return {.schedule = p.schedule, .stages = p.pp, .chunks_per_stage = chunks_of(p.schedule, p.vpp), .micro_batches = micro_batches,
+          .chunks = {}, .transfer = {}};
 }
 
 std::variant<Cut*, Infeasible> TrainingSteps::Shared::cut(const StepQuestion& q) {
   const Parallelism& p = q.parallelism;
   for (Cut& known : cuts_) {
-    if (known.pp == p.pp && known.vpp == p.vpp && known.layout == q.train.pipeline_layout) return &known;
+    if (known.pp == p.pp && known.vpp == p.vpp && known.folded == is_folded(p.schedule) &&
+        known.both_ways == runs_both_ways(p.schedule) && known.layout == q.train.pipeline_layout) return &known;
   }
   auto cut_up = chunks(q);
   if (Infeasible* why = std::get_if<Infeasible>(&cut_up)) return std::move(*why);
-  Cut& made = cuts_.emplace_back(Cut{.pp = p.pp, .vpp = p.vpp, .layout = q.train.pipeline_layout,
+  Cut& made = cuts_.emplace_back(Cut{.pp = p.pp, .vpp = p.vpp, .folded = is_folded(p.schedule), .both_ways = runs_both_ways(p.schedule), .layout = q.train.pipeline_layout,
                                      .chunks = std::get<Chunks>(std::move(cut_up)), .stages = {}, .chunk_sums = {},
                                      .stage_sums = {}, .words = {}});
   StageCut words{.layout = p.pp * p.vpp > 1 ? layout_text(made.chunks) : "", .stage_layers = {}};
-  for (const StageContent& chunk : made.chunks) made.chunk_sums.push_back(sum_of(parts(), context.model, chunk));
+  for (StageContent& chunk : made.chunks) chunk.recomputed = recomputed_share(context.train, chunk);
+  for (const StageContent& chunk : made.chunks) made.chunk_sums.push_back(chunk_sum(parts(), context.model, chunk));
+  const PipelineProblem pipeline = pipeline_of(p, 1);
   for (std::int64_t stage = 0; stage < p.pp; ++stage) {
-    const StageContent& whole = made.stages.emplace_back(whole_stage(made.chunks, stage, p.pp));
-    made.stage_sums.push_back(sum_of(parts(), context.model, whole));
+    const StageContent& whole = made.stages.emplace_back(whole_stage(made.chunks, pipeline, stage));
+    made.stage_sums.push_back(chunk_sum(parts(), context.model, whole));
     words.stage_layers.push_back(whole.layers_of_kind);
   }
   made.words = std::make_shared<const StageCut>(std::move(words));
@@ -190,18 +199,20 @@ std::string memory_advice(std::string_view largest) {
   return "raise ep, tp or pp, or zero to 3";
 }
 
+// {inside one copy, across copies} of dense and of expert parameters.
+using ReductionGroups = std::array<std::pair<Group, Group>, 2>;
+
 // One question, answered from what is shared.
 class Trainer {
  public:
   Trainer(const StepQuestion& question, const ModelSpec& model, const Machine& machine, const ModelMemory& memory, const StepParts& parts,
-          Cut& cut)
+          Cut& cut, std::optional<BytesPerSecond> host_link)
       : p_(question.parallelism), train_(question.train), recipe_(question.recipe), model_(model), machine_(machine),
-        memory_context_{model, p_, recipe_, question.routing, train_}, memory_(memory), parts_(parts), cut_(cut) {
-    pipeline_.schedule = p_.schedule;
-    pipeline_.stages = p_.pp;
-    pipeline_.chunks_per_stage = p_.vpp;
-    pipeline_.micro_batches = train_.global_batch / (p_.dp * train_.micro_batch);
-    for (std::int64_t stage = 0; stage < p_.pp; ++stage) at(cut_.stages, stage).micro_batches = in_flight(stage) / real(p_.vpp);
+        memory_context_{model, p_, recipe_, question.routing, train_}, memory_(memory), parts_(parts), cut_(cut), host_link_(host_link) {
+    pipeline_ = pipeline_of(p_, train_.global_batch / (p_.dp * train_.micro_batch));
+    for (std::int64_t stage = 0; stage < p_.pp; ++stage) {
+      at(cut_.stages, stage).micro_batches = in_flight(stage) / real(pipeline_.chunks_per_stage);
+    }
   }
 
   std::optional<Infeasible> check_memory(TrainEvaluation& result) const;
@@ -210,12 +221,22 @@ class Trainer {
   void run(TrainEvaluation& result) const;
 
  private:
-  double in_flight(std::int64_t stage) const { return chunks_in_flight(pipeline_, stage); }
-  Seconds hidden(std::int64_t stage, bool forward) const;
-  Breakdown rows(std::int64_t stage, bool forward) const;
+  double in_flight(std::int64_t stage) const { return chunks_in_flight(pipeline_.shape(), stage); }
+  // Micro-batches that pass each of a stage's chunks.
+  double passes() const { return real(pipeline_.micro_batches) / (runs_both_ways(p_.schedule) ? 2 : 1); }
+  const ChunkSum& sum_at(std::int64_t chunk) const { return at(cut_.chunk_sums, chunk % static_cast<std::int64_t>(cut_.chunk_sums.size())); }
+  double taken() const { return moeline::taken(exchange_multiprocessors(train_.transport), machine_.gpu); }
+  Saving combined(std::int64_t stage) const;
+  Saving paired(std::int64_t stage) const;
+  Saving saving(std::int64_t stage) const { return is_dual() ? paired(stage) : combined(stage); }
+  bool is_dual() const { return p_.schedule == Schedule::dualpipe || p_.schedule == Schedule::dualpipe_v; }
+  Breakdown rows(std::int64_t stage) const;
   Bytes gathered_weights(double parameters, const LocalParameters& local) const;
   void add_reductions(TrainEvaluation& result, const LocalParameters& local) const;
   void add_optimizer(TrainEvaluation& result, const LocalParameters& local) const;
+  void add_offload(TrainEvaluation& result, const LocalParameters& local) const;
+  double owned(const LocalParameters& local) const;
+  ReductionGroups reduction_groups() const;
   void add_balancer(TrainEvaluation& result) const;
   void add(TrainEvaluation& result, const BreakdownRow& row) const {
     if (!is_free(machine_, row.name)) result.breakdown.add(row);
@@ -230,6 +251,7 @@ class Trainer {
   const ModelMemory& memory_;
   const StepParts& parts_;
   Cut& cut_;
+  std::optional<BytesPerSecond> host_link_;
   PipelineProblem pipeline_;
 };
 
@@ -238,6 +260,7 @@ std::optional<Infeasible> Trainer::check_memory(TrainEvaluation& result) const {
   Bytes need;
   for (std::int64_t stage = 0; stage < p_.pp; ++stage) {
     const Bytes candidate = required(memory_context_, memory_, at(cut_.stages, stage));
+    result.stage_memory.push_back(candidate);
     if (stage == 0 || candidate > need) {
       need = candidate;
       result.memory_stage = stage;
@@ -253,43 +276,64 @@ std::optional<Infeasible> Trainer::check_memory(TrainEvaluation& result) const {
                     memory_advice(largest->name), need, have};
 }
 
-// Exchanges of one micro-batch that hide where 1F1B overlap reaches: forward of one micro-batch beside backward of another,
-// the pair takes what is longer, compute or exchange; the warm-up has no partner.
-Seconds Trainer::hidden(std::int64_t stage, bool forward) const {
-  if (!train_.overlap.contains(Overlap::ep_1f1b)) return {};
+// Of the whole step, where combined 1F1B reaches: forward of one micro-batch beside backward of another; the warm-up has
+// no partner.
+Saving Trainer::combined(std::int64_t stage) const {
   const ChunkSum& sum = at(cut_.stage_sums, stage);
-  const Seconds exchange = sum.forward.exchange + sum.backward.exchange;
-  if (!(exchange > Seconds{})) return {};
-  const Seconds compute = sum.forward.time + sum.backward.time - exchange;
-  const double all = real(pipeline_.micro_batches * p_.vpp);
-  const double overlapped = std::max(0.0, (all - in_flight(stage)) / all);
-  return overlapped * min(exchange, compute) * (sum.pass(forward).exchange / exchange);
+  if (!train_.overlap.contains(Overlap::ep_1f1b) || !(sum.forward.network + sum.backward.network > Seconds{})) return {};
+  const double all = real(pipeline_.micro_batches * pipeline_.chunks_per_stage);
+  const double times = passes() * std::max(0.0, (all - in_flight(stage)) / all);
+  const Pair pair = pair_of(sum.forward, sum.backward, taken());
+  return {times * max(Seconds{}, sum.forward.exchange + sum.backward.exchange - pair.exposed), times * pair.contention};
+}
+
+// Of the whole step: the pairs that the order names.
+Saving Trainer::paired(std::int64_t stage) const {
+  Saving saving;
+  for (const std::int64_t own : {0, 1}) {
+    const PassTimes& forward = sum_at(pipeline_.chunk_at(stage, own)).forward;
+    const PassTimes& backward = sum_at(pipeline_.chunk_at(stage, 1 - own)).backward;
+    const Pair pair = pair_of(forward, backward, taken());
+    const double times = real(pairs_of(pipeline_.shape(), stage, own));
+    saving.hidden += times * (forward.exchange + backward.exchange - pair.exposed);
+    saving.contention += times * pair.contention;
+  }
+  return saving;
 }
 
 Seconds Trainer::price_stages(Seconds message_time) {
   pipeline_.transfer = message_time;
   pipeline_.transfer_occupies = !train_.overlap.contains(Overlap::pp);
-  pipeline_.chunks.resize(cut_.chunks.size());
+  pipeline_.chunks.resize(static_cast<std::size_t>(p_.pp * pipeline_.chunks_per_stage));
   Seconds busiest;
   for (std::int64_t stage = 0; stage < p_.pp; ++stage) {
-    Seconds busy;
-    for (const bool forward : {true, false}) {
-      const Seconds plain = at(cut_.stage_sums, stage).pass(forward).time, kept = plain - hidden(stage, forward);
-      busy += kept;
-      for (std::int64_t c = stage; c < p_.pp * p_.vpp; c += p_.pp) {
-        const Seconds time = plain > Seconds{} ? (kept / plain) * at(cut_.chunk_sums, c).pass(forward).time : Seconds{};
-        (forward ? at(pipeline_.chunks, c).forward : at(pipeline_.chunks, c).backward) = time;
-      }
+    const ChunkSum& sum = at(cut_.stage_sums, stage);
+    const Seconds alone = passes() * (sum.forward.time + sum.backward.time);
+    const Saving saved = saving(stage);
+    const Seconds busy = alone - saved.hidden + saved.contention;
+    busiest = max(busiest, busy);
+    // Combined 1F1B shortens all passes of a stage alike; pairs of an order shorten themselves.
+    const double kept = is_dual() || !(alone > Seconds{}) ? 1 : busy / alone;
+    for (std::int64_t own = 0; own < pipeline_.chunks_per_stage; ++own) {
+      const std::int64_t chunk = pipeline_.chunk_at(stage, own);
+      const ChunkSum& one = sum_at(chunk);
+      at(pipeline_.chunks, chunk) = {kept * one.forward.time, kept * one.backward.time, kept * one.backward.weight};
+      if (is_dual()) at(pipeline_.chunks, chunk).paired = pair_of(one.forward, sum_at(pipeline_.chunk_at(stage, 1 - own)).backward, taken()).time;
     }
-    busiest = max(busiest, real(pipeline_.micro_batches) * busy);
   }
   return busiest;
 }
 
-Breakdown Trainer::rows(std::int64_t stage, bool forward) const {
-  const double m = real(pipeline_.micro_batches);
-  Breakdown sum = stage_rows(parts_, model_, at(cut_.stages, stage), forward, m);
-  sum.hide(kExchanges, m * hidden(stage, forward));
+// Forward and backward of all micro-batches.
+Breakdown Trainer::rows(std::int64_t stage) const {
+  Breakdown sum = stage_rows(parts_, model_, at(cut_.stages, stage), true, passes());
+  sum.append(stage_rows(parts_, model_, at(cut_.stages, stage), false, passes()));
+  const Saving saved = saving(stage);
+  sum.hide(kExchanges, saved.hidden);
+  if (saved.contention > Seconds{}) {
+    sum.add({.name = "contention", .phase = "pipeline", .seconds = saved.contention, .exposed = saved.contention,
+             .bound_by = "multiprocessors", .source = sum.source(), .largest = saved.contention});
+  }
   return sum;
 }
 
@@ -299,43 +343,96 @@ Bytes Trainer::gathered_weights(double parameters, const LocalParameters& local)
   return bytes(DType::bf16, (1 - share) * parameters) + bytes(recipe_.weight, share * parameters);
 }
 
+// Who reduces the gradients of dense and of expert parameters: inside one copy of a shard group, and across its replicas.
+ReductionGroups Trainer::reduction_groups() const {
+  const Group replicas = replica_group(p_), experts = expert_data_group(p_);
+  const std::int64_t expert_shard = std::max<std::int64_t>(1, experts.size / replicas.size);
+  return {{{shard_group(p_), replicas},
+           {{expert_shard, experts.stride}, {experts.size / expert_shard, experts.stride * expert_shard}}}};
+}
+
 void Trainer::add_reductions(TrainEvaluation& result, const LocalParameters& local) const {
   const auto exposed = [&](bool forward) {
-    return at(cut_.stage_sums, result.busiest_stage).pass(forward).time - hidden(result.busiest_stage, forward);
+    Seconds sum;
+    for (std::int64_t own = 0; own < pipeline_.chunks_per_stage; ++own) {
+      const ChunkTimes& chunk = at(pipeline_.chunks, pipeline_.chunk_at(result.busiest_stage, own));
+      sum += forward ? chunk.forward : chunk.backward;
+    }
+    return sum;
   };
   const Seconds forward = exposed(true), backward = exposed(false);
   const double m = real(pipeline_.micro_batches);
-  const Calibration& fit = machine_.calibration;
   const bool reduce_hidden = train_.overlap.contains(Overlap::dp_reduce);
   const bool gather_hidden = train_.overlap.contains(Overlap::param_gather);
   const double reductions = p_.zero >= 2 ? m : 1, gathers = p_.zero == 3 ? 2 * m : 1;
   Seconds cover_reduce = p_.zero >= 2 ? m * backward : backward, cover_gather = p_.zero == 3 ? m * (forward + backward) : forward;
-  for (const auto& [parameters, group] : {std::pair{local.dense, data_group(p_)}, std::pair{local.expert, expert_data_group(p_)}}) {
-    if (group.size <= 1 || parameters <= 0) continue;
-    const double buckets = parameters / kBucket;
-    const auto kind = p_.zero == 0 ? CollectiveKind::all_reduce : CollectiveKind::reduce_scatter;
-    const OpCost reduce = cost(Collective{kind, bytes(train_.gradient, parameters), group}, machine_.fabric, fit);
-    const BreakdownRow reduction = behind("gradient reduction", "backward", reduce, reductions, cover_reduce, reduce_hidden, buckets);
-    add(result, reduction);
-    cover_reduce = max(Seconds{}, cover_reduce - (reduction.seconds - reduction.exposed));
-    if (p_.zero == 0) continue;
-    const OpCost gather = cost(Collective{CollectiveKind::all_gather, gathered_weights(parameters, local), group}, machine_.fabric, fit);
-    const BreakdownRow row = behind("parameter gather", "forward", gather, gathers, cover_gather, gather_hidden, buckets);
+  const auto reduce = [&](CollectiveKind kind, double parameters, Group group) {
+    if (group.size <= 1) return;
+    const OpCost cost = moeline::cost(Collective{kind, bytes(train_.gradient, parameters), group}, machine_.fabric, machine_.calibration);
+    const BreakdownRow row = behind("gradient reduction", "backward", cost, reductions, cover_reduce, reduce_hidden, parameters / kBucket);
+    add(result, row);
+    cover_reduce = max(Seconds{}, cover_reduce - (row.seconds - row.exposed));
+  };
+  const ReductionGroups groups = reduction_groups();
+  for (const auto& [parameters, group] : {std::pair{local.dense, groups[0]}, std::pair{local.expert, groups[1]}}) {
+    if (parameters <= 0) continue;
+    const auto [shard, replicas] = group;
+    reduce(p_.zero == 0 ? CollectiveKind::all_reduce : CollectiveKind::reduce_scatter, parameters, shard);
+    reduce(CollectiveKind::all_reduce, parameters / real(shard.size), replicas);
+    if (p_.zero == 0 || shard.size <= 1) continue;
+    const OpCost gather = cost(Collective{CollectiveKind::all_gather, gathered_weights(parameters, local), shard}, machine_.fabric,
+                               machine_.calibration);
+    const BreakdownRow row = behind("parameter gather", "forward", gather, gathers, cover_gather, gather_hidden, parameters / kBucket);
     add(result, row);
     cover_gather = max(Seconds{}, cover_gather - (row.seconds - row.exposed));
   }
 }
 
+double Trainer::owned(const LocalParameters& local) const {
+  if (p_.zero == 0) return local.dense + local.expert;
+  const ReductionGroups groups = reduction_groups();
+  return local.dense / real(groups[0].first.size) + local.expert / real(groups[1].first.size);
+}
+
 void Trainer::add_optimizer(TrainEvaluation& result, const LocalParameters& local) const {
-  const double owned = p_.zero >= 1 ? local.dense / real(p_.dp * p_.cp) + local.expert / real(p_.edp())
-                                    : local.dense + local.expert;
   // States are read and written, the gradient read twice (norm, update), the weight written.
-  const Bytes states = owned * optimizer_bytes_per_parameter(train_.optimizer);
-  add(result, once("optimizer", cost(Elementwise{states + 2 * bytes(train_.gradient, owned), states + bytes(DType::bf16, owned)}, machine_)));
+  const double here = (1 - train_.offload_optimizer) * owned(local);
+  const Bytes states = here * optimizer_bytes_per_parameter(train_);
+  add(result, once("optimizer", cost(Elementwise{states + 2 * bytes(train_.gradient, here), states + bytes(DType::bf16, here)}, machine_)));
+  if (train_.optimizer == Optimizer::muon) {
+    const DecoderContext context{model_, p_, recipe_, memory_context_.routing, real(train_.micro_batch), real(train_.sequence), train_};
+    const double share = owned(local) / (local.dense + local.expert);
+    add(result, once("Newton-Schulz", newton_schulz(context, at(cut_.stages, result.busiest_stage), share, machine_)));
+  }
   if (local.quantised <= 0 || recipe_.weights_made != Made::optimizer_step) return;
   const DType type = bits(recipe_.expert) < 16 ? recipe_.expert : recipe_.linear;
   add(result, once("quantise weights", cost(Quantize{.elements = local.quantised, .to = type, .copies = recipe_.transposed_weight ? 2.0 : 1.0,
                                                      .kernels = recipe_.kernels}, machine_)));
+}
+
+// Activations leave behind their forward and come back behind the backward before theirs; of states on the host the gradient
+// goes down and the weight comes up, with nothing to hide behind.
+void Trainer::add_offload(TrainEvaluation& result, const LocalParameters& local) const {
+  const auto moved = [&](Bytes bytes) { return OpCost{.bytes = bytes, .time = bytes / *host_link_, .spread = 0.1, .bound_by = "host link", .source = Source::bound}; };
+  if (train_.offload_layers > 0) {
+    const StageContent& stage = at(cut_.stages, result.busiest_stage);
+    TrainWorkload kept = train_;
+    kept.offload_layers = 0;
+    StageContent one = stage;
+    one.micro_batches = 1;
+    const MemoryContext context{model_, p_, recipe_, memory_context_.routing, kept};
+    const double share = std::min(1.0, real(train_.offload_layers) / std::max(1.0, real(stage.layers())));
+    const OpCost one_way = moved(share * footprint(context, memory_, one).of("activations"));
+    const double m = real(pipeline_.micro_batches);
+    for (const bool forward : {true, false}) {
+      const Seconds cover = m * at(cut_.stage_sums, result.busiest_stage).pass(forward).time;
+      add(result, behind("activation offload", forward ? "forward" : "backward", one_way, m, cover, true, real(stage.layers())));
+    }
+  }
+  if (train_.offload_optimizer > 0) {
+    const double there = train_.offload_optimizer * owned(local);
+    add(result, once("optimizer offload", moved(bytes(train_.gradient, there) + bytes(DType::bf16, there))));
+  }
 }
 
 // Loads or prices of all layers of the stage, reduced in one message.
@@ -358,8 +455,7 @@ void Trainer::run(TrainEvaluation& result) const {
   const auto busiest = std::find_if(pipeline.busy.begin(), pipeline.busy.end(), [&](Seconds busy) { return busy >= (1 - 1e-9) * most; });
   result.busiest_stage = busiest - pipeline.busy.begin();
   result.micro_batches = pipeline_.micro_batches;
-  result.breakdown = rows(result.busiest_stage, true);
-  result.breakdown.append(rows(result.busiest_stage, false));
+  result.breakdown = rows(result.busiest_stage);
   const auto waiting = [&](std::string_view name, Seconds time, Lane lane) {
     if (!(time > 1e-9 * pipeline.makespan)) return;  // rounding is no waiting
     add(result, {.name = name, .phase = "pipeline", .lane = lane, .seconds = time, .exposed = time,
@@ -371,6 +467,7 @@ void Trainer::run(TrainEvaluation& result) const {
   const LocalParameters local = trained_parameters(memory_context_, memory_, at(cut_.stages, result.busiest_stage));
   add_reductions(result, local);
   add_optimizer(result, local);
+  add_offload(result, local);
   add_balancer(result);
   result.step = range_of(result.breakdown);
   result.parallelism = p_;
@@ -384,9 +481,15 @@ std::optional<Infeasible> check_batch(const StepQuestion& q) {
     return Infeasible{fmt::format("dp x micro_batch = {} does not divide global_batch {}", samples, q.train.global_batch),
                       fmt::format("change global_batch to a multiple of {}", samples)};
   }
-  if (p.vpp > 1 && micro_batches % p.pp != 0) {
+  if (p.schedule == Schedule::interleaved && micro_batches % p.pp != 0) {
     return Infeasible{fmt::format("interleaved 1F1B needs micro-batches in multiples of pp; there are {} for pp={}", micro_batches, p.pp),
                       "raise global_batch, or set vpp=1"};
+  }
+  const std::int64_t least = least_micro_batches(p.schedule, p.pp), multiple = micro_batch_multiple(p.schedule, p.pp);
+  if (micro_batches < least || micro_batches % multiple != 0) {
+    return Infeasible{fmt::format("{} needs at least {} micro-batches{} for pp={}; there are {}", name(p.schedule), least,
+                                  multiple > 1 ? fmt::format(", in multiples of {},", multiple) : "", p.pp, micro_batches),
+                      "change global_batch, pp or the schedule"};
   }
   if (p.vpp > 1 && p.pp == 1) return Infeasible{"vpp > 1 needs pp > 1", "set vpp=1"};
   if (micro_batches * p.pp * p.vpp > (1 << 24)) {
@@ -429,7 +532,8 @@ TrainingSteps::Shared& TrainingSteps::shared(const StepQuestion& question) {
 }
 
 Bytes TrainingSteps::least_memory(const StepQuestion& q) {
-  StageContent whole{.layers_of_kind = std::vector<int>(model_.kinds.size(), 0), .mtp_modules = 0, .embedding = false, .head = false, .micro_batches = 0};
+  StageContent whole{.micro_batches = 0};
+  whole.layers_of_kind.assign(model_.kinds.size(), 0);
   for (const int kind : model_.layers) ++whole.layers_of_kind[static_cast<std::size_t>(kind)];
   const Footprint all = footprint({model_, q.parallelism, q.recipe, q.routing, q.train}, shared(q).memory, whole);
   return (all.of("weights") + all.of("gradients") + all.of("optimizer")) / real(q.parallelism.pp);
@@ -444,7 +548,12 @@ std::optional<StepAnswer> TrainingSteps::evaluate(const StepQuestion& q, Seconds
   Shared& known = shared(q);
   auto cut = known.cut(q);
   if (Infeasible* why = std::get_if<Infeasible>(&cut)) return std::move(*why);
-  Trainer trainer(q, model_, machine_, known.memory, known.parts(), *std::get<Cut*>(cut));
+  std::optional<BytesPerSecond> host_link;
+  if (cluster_.node) host_link = cluster_.node->host_link.value;
+  if (!host_link && (q.train.offload_layers > 0 || q.train.offload_optimizer > 0)) {
+    return StepAnswer(Infeasible{"offloading, and the hardware profile names no link to the host", "give node/host_link, or offload nothing"});
+  }
+  Trainer trainer(q, model_, machine_, known.memory, known.parts(), *std::get<Cut*>(cut), host_link);
   TrainEvaluation result;
   if (auto why = trainer.check_memory(result)) return *std::move(why);
   Seconds message;

@@ -144,7 +144,7 @@ std::optional<Infeasible> check_cluster(const Scenario& s, const TrainWorkload& 
   // fp32 master weights and moments, a 16-bit copy to stream, the sum of gradients.
   const double all = real(parameters(s.model).main);
   const Bytes need =
-      all * optimizer_bytes_per_parameter(train.optimizer) + bytes(DType::bf16, all) + bytes(DType::fp32, all);
+      all * optimizer_bytes_per_parameter(train) + bytes(DType::bf16, all) + bytes(DType::fp32, all);
   const Bytes have = s.cluster.external_memory->capacity->value;
   if (need <= have) return std::nullopt;
   return Infeasible{fmt::format("the model and its optimiser states take {} of external memory, which holds {}",
@@ -249,7 +249,7 @@ std::variant<TrainEvaluation, Infeasible> resident(const Scenario& s, const Trai
                       "set workload/wafer/mode to streaming, or devices to 1"};
   }
   TrainEvaluation result = common(s);
-  result.memory = resident_sram(step.memory(), train.optimizer);
+  result.memory = resident_sram(step.memory(), train);
   if (result.memory.total() > result.memory_available) {
     return Infeasible{fmt::format("out of SRAM: resident, the model takes {} of {}", format(result.memory.total()),
                                   format(result.memory_available)),

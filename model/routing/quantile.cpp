@@ -4,8 +4,10 @@
 #include <cmath>
 #include <limits>
 #include <numeric>
+#include <optional>
 
 #include "error.hpp"
+#include "routing/top_choices.hpp"
 
 namespace moeline {
 namespace {
@@ -28,26 +30,38 @@ float largest(std::span<float> values, std::size_t place) {
   return values[place];
 }
 
+// Runs work(j) for every expert, in blocks.
+void for_experts(const RouterScores& scores, const ForBlocks& blocks, const std::function<void(std::size_t)>& work) {
+  blocks(kTokenBlocks, [&](std::size_t block) {
+    const std::size_t end = scores.experts * (block + 1) / kTokenBlocks;
+    for (std::size_t j = scores.experts * block / kTokenBlocks; j < end; ++j) work(j);
+  });
+}
+
 // Brackets that hold every quantile but by the rarest accident.
-Brackets sampled_brackets(const RouterScores& scores, std::span<const float> prices, double deviations) {
+Brackets sampled_brackets(const RouterScores& scores, std::span<const float> prices, double deviations,
+                          const ForBlocks& blocks) {
   Brackets brackets{std::vector<float>(scores.experts, -kInfinity), std::vector<float>(scores.experts, kInfinity)};
   if (scores.tokens() <= 2 * kSampled) return brackets;
   std::vector<float> columns(kSampled * scores.experts);
-  TopChoices top(scores);
-  for (std::size_t i = 0; i < kSampled; ++i) {
-    const std::span<const float> row = scores.of(i * scores.tokens() / kSampled);
-    top.find(row, prices);
-    for (std::size_t j = 0; j < scores.experts; ++j) columns[j * kSampled + i] = row[j] - top.cut_off();
-  }
+  blocks(kTokenBlocks, [&](std::size_t block) {
+    TopChoices top(scores.experts, scores.top_k);
+    const std::size_t end = kSampled * (block + 1) / kTokenBlocks;
+    for (std::size_t i = kSampled * block / kTokenBlocks; i < end; ++i) {
+      const std::span<const float> row = scores.of(i * scores.tokens() / kSampled);
+      top.find(row, prices);
+      for (std::size_t j = 0; j < scores.experts; ++j) columns[j * kSampled + i] = row[j] - top.cut_off();
+    }
+  });
   const double share = static_cast<double>(quota_of(scores)) / static_cast<double>(scores.tokens());
   const double rank = share * kSampled, width = deviations * std::sqrt(rank * (1 - share)) + 2;
   const auto above = static_cast<std::size_t>(std::max(0.0, rank - width));
   const auto below = static_cast<std::size_t>(std::min(kSampled - 1.0, rank + width));
-  for (std::size_t j = 0; j < scores.experts; ++j) {
+  for_experts(scores, blocks, [&](std::size_t j) {
     const std::span<float> column(&columns[j * kSampled], kSampled);
     if (rank > width) brackets.high[j] = largest(column, above);
     if (rank + width < kSampled - 1) brackets.low[j] = largest(column, below);
-  }
+  });
   return brackets;
 }
 
@@ -59,7 +73,7 @@ struct Counted {
 
 Counted count(const RouterScores& scores, std::span<const float> prices, const Brackets& brackets, TokenRange range) {
   Counted counted{std::vector<std::uint32_t>(scores.experts), std::vector<std::vector<float>>(scores.experts)};
-  TopChoices top(scores);
+  TopChoices top(scores.experts, scores.top_k);
   std::vector<float> kept(scores.experts);
   constexpr std::size_t kStride = 16;  // compared at once; most hold nothing inside
   for (std::size_t i = range.first; i < range.last; ++i) {
@@ -83,34 +97,33 @@ Counted count(const RouterScores& scores, std::span<const float> prices, const B
   return counted;
 }
 
-// The quantile of column j; false where the bracket missed it.
-bool quantile(const std::vector<Counted>& blocks, std::size_t j, std::size_t place, std::vector<float>& inside,
-              float& price) {
+// The quantile of column j; nullopt where the bracket missed it.
+std::optional<float> quantile(const std::vector<Counted>& blocks, std::size_t j, std::size_t place) {
   std::size_t above = 0;
-  inside.clear();
+  std::vector<float> inside;
   for (const Counted& block : blocks) {
     above += block.above[j];
     inside.insert(inside.end(), block.inside[j].begin(), block.inside[j].end());
   }
-  if (place < above || place - above >= inside.size()) return false;
-  price = largest(inside, place - above);
-  return true;
+  if (place < above || place - above >= inside.size()) return std::nullopt;
+  return largest(inside, place - above);
 }
 
 }  // namespace
 
 std::vector<float> next_prices(const RouterScores& scores, std::span<const float> prices, const ForBlocks& blocks) {
   MOELINE_EXPECT(scores.tokens() > 0 && scores.top_k < scores.experts);
-  std::vector<float> next(scores.experts), inside;
   for (double deviations = kDeviations;; deviations *= 4) {  // a bracket that missed is widened
-    const Brackets brackets = sampled_brackets(scores, prices, deviations);
+    const Brackets brackets = sampled_brackets(scores, prices, deviations, blocks);
     std::vector<Counted> counted(kTokenBlocks);
     blocks(kTokenBlocks,
            [&](std::size_t block) { counted[block] = count(scores, prices, brackets, token_block(scores, block)); });
-    bool found = true;
-    for (std::size_t j = 0; j < scores.experts && found; ++j)
-      found = quantile(counted, j, quota_of(scores), inside, next[j]);
-    if (found) return next;
+    std::vector<std::optional<float>> found(scores.experts);
+    for_experts(scores, blocks, [&](std::size_t j) { found[j] = quantile(counted, j, quota_of(scores)); });
+    if (std::find(found.begin(), found.end(), std::nullopt) != found.end()) continue;
+    std::vector<float> next;
+    for (const std::optional<float>& price : found) next.push_back(*price);
+    return next;
   }
 }
 
@@ -123,7 +136,7 @@ std::vector<float> next_prices(const RouterScores& scores, std::span<const float
   std::vector<Counts> parts(kTokenBlocks);
   blocks(kTokenBlocks, [&](std::size_t block) {
     Counts& counts = parts[block] = Counts(scores.experts * bins.bins);
-    TopChoices top(scores);
+    TopChoices top(scores.experts, scores.top_k);
     const TokenRange range = token_block(scores, block);
     for (std::size_t i = range.first; i < range.last; ++i) {
       const std::span<const float> row = scores.of(i);

@@ -3,47 +3,18 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 
-#include "error.hpp"
+#include "routing/top_choices.hpp"
 
 namespace moeline {
-
-TopChoices::TopChoices(const RouterScores& scores)
-    : priced_(scores.experts), value_(scores.top_k + 1), expert_(scores.top_k + 1) {
-  MOELINE_EXPECT(scores.top_k >= 1 && scores.top_k <= scores.experts);
-}
-
-void TopChoices::find(std::span<const float> row, std::span<const float> prices) {
-  const std::size_t experts = row.size(), last = value_.size() - 1;
-  for (std::size_t j = 0; j < experts; ++j) priced_[j] = row[j] - prices[j];
-  std::fill(value_.begin(), value_.end(), -std::numeric_limits<float>::infinity());
-  constexpr std::size_t kStride = 16;  // compared at once; few rows of values hold one of the best
-  for (std::size_t first = 0; first < experts; first += kStride) {
-    const std::size_t end = std::min(first + kStride, experts);
-    const float least = value_[last];
-    int any = 0;
-    for (std::size_t j = first; j < end; ++j) any |= priced_[j] > least;
-    if (any == 0) continue;
-    for (std::size_t j = first; j < end; ++j) {
-      const float value = priced_[j];
-      if (!(value > value_[last])) continue;
-      std::size_t place = last;
-      for (; place > 0 && value > value_[place - 1]; --place) {
-        value_[place] = value_[place - 1];
-        expert_[place] = expert_[place - 1];
-      }
-      value_[place] = value;
-      expert_[place] = static_cast<std::int32_t>(j);
-    }
-  }
-}
 
 RoutedScores route(const RouterScores& scores, std::span<const float> prices, const ForBlocks& blocks) {
   std::vector<RoutedScores> parts(kTokenBlocks);
   blocks(kTokenBlocks, [&](std::size_t block) {
     RoutedScores& part = parts[block];
     part.loads.assign(scores.experts, 0);
-    TopChoices top(scores);
+    TopChoices top(scores.experts, scores.top_k);
     const TokenRange range = token_block(scores, block);
     for (std::size_t i = range.first; i < range.last; ++i) {
       const std::span<const float> row = scores.of(i);
@@ -84,7 +55,7 @@ struct Choices {
 Choices choices(const RouterScores& scores, std::span<const float> prices, const ForBlocks& blocks) {
   Choices chosen{std::vector<std::int32_t>(scores.tokens() * scores.top_k), std::vector<float>(scores.tokens())};
   blocks(kTokenBlocks, [&](std::size_t block) {
-    TopChoices top(scores);
+    TopChoices top(scores.experts, scores.top_k);
     const TokenRange range = token_block(scores, block);
     for (std::size_t i = range.first; i < range.last; ++i) {
       top.find(scores.of(i), prices);
@@ -171,10 +142,13 @@ double balanced_score(const RouterScores& scores, std::span<const float> prices,
       ++to;
     }
   }
-  double score = 0;
-  for (std::size_t place = 0; place < chosen.experts.size(); ++place)
-    score += scores.of(place / scores.top_k)[static_cast<std::size_t>(chosen.experts[place])];
-  return score;
+  std::vector<double> sums(kTokenBlocks);
+  blocks(kTokenBlocks, [&](std::size_t block) {
+    const TokenRange range = token_block(scores, block);
+    for (std::size_t place = range.first * scores.top_k; place < range.last * scores.top_k; ++place)
+      sums[block] += scores.of(place / scores.top_k)[static_cast<std::size_t>(chosen.experts[place])];
+  });
+  return std::accumulate(sums.begin(), sums.end(), 0.0);
 }
 
 }  // namespace moeline

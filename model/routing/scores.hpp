@@ -38,20 +38,6 @@ inline TokenRange token_block(const RouterScores& scores, std::size_t block) {
   return {scores.tokens() * block / kTokenBlocks, scores.tokens() * (block + 1) / kTokenBlocks};
 }
 
-// The k + 1 best of one token, found without allocating.
-class TopChoices {
- public:
-  explicit TopChoices(const RouterScores& scores);
-  void find(std::span<const float> row, std::span<const float> prices);
-  std::span<const std::int32_t> chosen() const { return {expert_.data(), expert_.size() - 1}; }  // the best first
-  float cut_off() const { return value_.back(); }  // alpha; -infinity where k = n
-  float value(std::size_t place) const { return value_[place]; }
-
- private:
-  std::vector<float> priced_, value_;
-  std::vector<std::int32_t> expert_;
-};
-
 struct RoutedScores {
   std::vector<double> loads;  // rows of every expert
   double score = 0;           // sum of the chosen scores

@@ -86,7 +86,10 @@ std::vector<Matrix> swiglu(std::int64_t hidden, std::int64_t width, std::int64_t
 }
 
 std::vector<Matrix> ffn_matrices(const Ffn& ffn, std::int64_t hidden) {
-  if (const auto* dense = std::get_if<DenseFfn>(&ffn)) return swiglu(hidden, dense->width);
+  if (const auto* dense = std::get_if<DenseFfn>(&ffn)) {
+    if (!dense->gated) return {{dense->width, hidden}, {hidden, dense->width}};
+    return swiglu(hidden, dense->width);
+  }
   const MoeFfn& moe = std::get<MoeFfn>(ffn);
   std::vector<Matrix> matrices = swiglu(hidden, moe.width, moe.experts);
   const std::vector<Matrix> shared = swiglu(hidden, moe.shared_width);
@@ -168,7 +171,8 @@ LayerParameters layer_parameters(const ModelSpec& model, const LayerKind& kind) 
   if (const auto* moe = std::get_if<MoeFfn>(&kind.ffn)) {
     count_moe(*moe, model.hidden, layer);
   } else {
-    layer.dense_ffn = elements(ffn_matrices(kind.ffn, model.hidden));
+    const DenseFfn& dense = std::get<DenseFfn>(kind.ffn);
+    layer.dense_ffn = elements(ffn_matrices(kind.ffn, model.hidden)) + (dense.gated ? 0 : dense.width + model.hidden);
   }
   return layer;
 }
@@ -181,10 +185,10 @@ ModelParameters parameters(const ModelSpec& model) {
     scales.push_back(layer_scales(model, kind));
   }
   ModelParameters count;
-  const std::int64_t final_norm = model.hidden;
+  const std::int64_t final_norm = (model.positions > 0 ? 2 : 1) * model.hidden;  // LayerNorm has biases
   count.embedding = model.vocabulary * model.hidden;
   count.head = model.tied_embedding ? 0 : count.embedding;
-  count.main = count.active = count.embedding + count.head + final_norm;
+  count.main = count.active = count.embedding + count.head + final_norm + model.positions * model.hidden;
   for (const int index : model.layers) {
     const auto kind = static_cast<std::size_t>(index);
     count.main += layers[kind].total();

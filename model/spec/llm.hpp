@@ -21,6 +21,7 @@ struct GroupedQueryAttention {
   std::int64_t heads = 0, kv_heads = 0, head_dim = 0;
   bool output_gate = false;             // Qwen3-Next: q projection is doubled, half of it gates the output
   bool qkv_bias = false, output_bias = false, sinks = false;
+  bool rotary = true;                   // false: positions are learned (GPT-2)
   std::int64_t norm_parameters = 0;     // weights of q/k norms
   std::optional<std::int64_t> window{};  // keys a query sees at most, if limited
   bool chunked = false;                  // the window is a chunk that all its queries share (Llama 4), not a sliding one
@@ -43,6 +44,7 @@ using Attention = std::variant<GroupedQueryAttention, LatentAttention, GatedDelt
 
 struct DenseFfn {
   std::int64_t width = 0;  // SwiGLU: gate, up, down
+  bool gated = true;       // false: up, activation, down, with biases (GPT-2)
 };
 
 struct MoeFfn {
@@ -68,6 +70,8 @@ struct ModelSpec {
   std::string family;                   // model_type of the config
   std::int64_t hidden = 0, vocabulary = 0;
   bool tied_embedding = false;
+  bool dropout = false;                 // of attention, residuals and embedding, in training
+  std::int64_t positions = 0;           // rows of a learned table of positions; 0: rotary
   std::vector<LayerKind> kinds;         // distinct layer shapes
   std::vector<int> layers;              // index into kinds, in order
   std::vector<int> mtp_layers;          // multi-token-prediction modules: the kind of each one's decoder layer

@@ -488,7 +488,7 @@ const std::vector<Family>& families() {
       {"hunyuan_v1_moe", read_hunyuan}, {"dbrx", read_dbrx},
       {"granitemoe", read_granite},     {"llama", read_llama},
       {"mistral", read_mistral},        {"qwen2", read_dense_qwen},
-      {"qwen3", read_dense_qwen},
+      {"qwen3", read_dense_qwen},       {"gpt2", read_gpt2},
   };
   return all;
 }

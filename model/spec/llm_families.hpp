@@ -18,5 +18,6 @@ struct Family {
 };
 
 const std::vector<Family>& families();
+void read_gpt2(ObjectReader& config, ModelSpec& model);
 
 }  // namespace moeline

@@ -2,15 +2,15 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
-#include <map>
 #include <nlohmann/json.hpp>
 
 namespace moeline {
 namespace {
 
 constexpr IntegerRange kDegree{1, 1 << 20};  // tp x cp x pp stays below 2^63
-const std::vector<std::string> kKeys{"tp", "pp", "vpp", "ep", "etp", "cp", "dp", "zero", "schedule"};
+const std::vector<std::string> kKeys{"tp", "pp", "vpp", "ep", "etp", "cp", "dp", "zero", "shard", "schedule"};
 
 std::optional<std::int64_t> whole_number(std::string_view text) {
   std::int64_t value = 0;
@@ -66,6 +66,8 @@ Parallelism read_parallelism(ObjectReader reader) {
   p.etp = reader.integer_or("etp", kDegree, 1);
   p.cp = reader.integer_or("cp", kDegree, 1);
   p.zero = static_cast<int>(reader.integer_or("zero", {0, 3}, 1));
+  p.shard = reader.integer_or("shard", kDegree, 0);
+  if (p.shard > 0 && p.zero != 3) reader.fail("shard", "shards weights, gradients and optimiser states: set zero to 3");
   reader.skip("dp");
   if (reader.has("dp")) {
     const Json& dp = reader.any("dp");
@@ -74,25 +76,22 @@ Parallelism read_parallelism(ObjectReader reader) {
     }
     if (!dp.is_string()) p.requested_dp = reader.integer("dp", kDegree);
   }
-  const std::map<std::string, Schedule> schedules{
-      {"gpipe", Schedule::gpipe}, {"1f1b", Schedule::one_f_one_b}, {"interleaved_1f1b", Schedule::interleaved}};
-  const std::vector<std::string> later{"zb_h1", "zb_h2", "zb_v", "dualpipe", "dualpipe_v"};
   p.schedule = p.vpp > 1 ? Schedule::interleaved : Schedule::one_f_one_b;
   reader.skip("schedule");
   if (reader.has("schedule")) {
-    std::vector<std::string> names = later;
-    for (const auto& [name, schedule] : schedules) names.push_back(name);
-    const std::string name = reader.one_of("schedule", names);
-    const auto found = schedules.find(name);
-    if (found == schedules.end()) {
-      reader.fail("schedule", fmt::format("\"{}\" is not modelled yet; gpipe, 1f1b and interleaved_1f1b are", name));
-    }
-    p.schedule = found->second;
+    std::vector<std::string> names;
+    for (const Schedule schedule : all_schedules()) names.emplace_back(name(schedule));
+    const std::string given = reader.one_of("schedule", names);
+    p.schedule = *std::find_if(all_schedules().begin(), all_schedules().end(), [&](Schedule s) { return name(s) == given; });
     if (p.schedule == Schedule::one_f_one_b && p.vpp > 1) p.schedule = Schedule::interleaved;
     if (p.schedule == Schedule::interleaved && p.vpp == 1) {
       reader.fail("schedule", "interleaved_1f1b needs vpp of at least 2");
     }
-    if (p.schedule == Schedule::gpipe && p.vpp > 1) reader.fail("schedule", "gpipe runs with vpp=1 only");
+    if (is_folded(p.schedule) && !reader.has("vpp")) p.vpp = 2;
+    if (is_folded(p.schedule) && p.vpp != 2) reader.fail("schedule", fmt::format("{} runs with vpp=2 only", given));
+    if (p.schedule != Schedule::interleaved && !is_folded(p.schedule) && p.vpp > 1) {
+      reader.fail("schedule", fmt::format("{} runs with vpp=1 only", given));
+    }
   }
   reader.finish();
   return p;
@@ -135,20 +134,29 @@ std::optional<Infeasible> resolve(Parallelism& p, std::int64_t devices, const Mo
     return Infeasible{fmt::format("tp x cp x pp x dp = {} uses {} devices of {}", cut * p.dp, cut * p.dp, devices),
                       fmt::format("set dp=auto, which is {} here, or change devices", devices / cut)};
   }
+  if (p.shard > 0 && (p.dp * p.cp) % p.shard != 0) {
+    return Infeasible{fmt::format("shard={} does not divide the {} data-parallel ranks (dp x cp)", p.shard, p.dp * p.cp),
+                      "choose a shard that divides them"};
+  }
   if (p.ranks_per_stage() % (p.etp * p.ep) != 0) {
     return Infeasible{fmt::format("etp x ep = {} does not divide the {} ranks of a pipeline stage (tp x cp x dp)",
                                   p.etp * p.ep, p.ranks_per_stage()),
                       "lower ep or pp, or use more devices"};
+  }
+  if (runs_both_ways(p.schedule) && p.pp % 2 != 0) {
+    return Infeasible{fmt::format("{} pairs stages, pp={} is odd", name(p.schedule), p.pp), "set an even pp"};
   }
   return check_model(p, model);
 }
 
 Group tensor_group(const Parallelism& p) { return {p.tp, 1}; }
 Group context_group(const Parallelism& p) { return {p.cp, p.tp}; }
-Group data_group(const Parallelism& p) { return {p.dp * p.cp, p.tp}; }
+Group data_group(const Parallelism& p) { return {p.copies() * p.dp * p.cp, p.tp}; }
+Group shard_group(const Parallelism& p) { return {p.shard > 0 ? p.shard : data_group(p).size, p.tp}; }
+Group replica_group(const Parallelism& p) { return {data_group(p).size / shard_group(p).size, p.tp * shard_group(p).size}; }
 Group expert_tensor_group(const Parallelism& p) { return {p.etp, 1}; }
 Group expert_group(const Parallelism& p) { return {p.ep, p.etp}; }
-Group expert_data_group(const Parallelism& p) { return {p.edp(), p.etp * p.ep}; }
+Group expert_data_group(const Parallelism& p) { return {p.copies() * p.edp(), p.etp * p.ep}; }
 Group pipeline_group(const Parallelism& p) { return {p.pp, p.ranks_per_stage()}; }
 
 std::string_view name(Schedule schedule) {
@@ -156,8 +164,19 @@ std::string_view name(Schedule schedule) {
     case Schedule::gpipe: return "gpipe";
     case Schedule::one_f_one_b: return "1f1b";
     case Schedule::interleaved: return "interleaved_1f1b";
+    case Schedule::zb_h1: return "zb_h1";
+    case Schedule::zb_h2: return "zb_h2";
+    case Schedule::zb_v: return "zb_v";
+    case Schedule::dualpipe: return "dualpipe";
+    case Schedule::dualpipe_v: return "dualpipe_v";
   }
   return "";
+}
+
+const std::vector<Schedule>& all_schedules() {
+  static const std::vector<Schedule> list{Schedule::gpipe, Schedule::one_f_one_b, Schedule::interleaved, Schedule::zb_h1,
+                                          Schedule::zb_h2, Schedule::zb_v,        Schedule::dualpipe,    Schedule::dualpipe_v};
+  return list;
 }
 
 }  // namespace moeline

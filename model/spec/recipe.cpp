@@ -62,6 +62,8 @@ std::vector<Recipe> recipes() {
   list.back().dequantised = true;
   list.push_back(quantised("mxfp8_per32", DType::mxfp8, DType::bf16, false));
   list.back().software_block = 32;
+  // As gpt-oss is published: experts alone are quantised.
+  list.push_back({.name = "mxfp4", .expert = DType::mxfp4, .weight = DType::mxfp4});
   // Two levels of scales: the tensor's largest value first.
   Recipe nvfp4 = quantised("nvfp4", DType::nvfp4, DType::bf16, true);
   nvfp4.scales = ScaleLayout::relayout;
@@ -166,6 +168,7 @@ Recipe read_recipe(const Json& json, const std::string& where) {
   read_dtype(reader, "head", recipe.head);
   read_dtype(reader, "dispatch_wire", recipe.dispatch_wire);
   read_dtype(reader, "combine_wire", recipe.combine_wire);
+  read_dtype(reader, "gradient_wire", recipe.gradient_wire);
   read_dtype(reader, "weight", recipe.weight);
   recipe.transposed_weight = reader.boolean_or("transposed_weight", recipe.transposed_weight);
   read_enum(reader, "kernels", recipe.kernels, {Kernels::te, Kernels::torchao, Kernels::fused, Kernels::megablocks});

@@ -38,6 +38,7 @@ struct Recipe {
   DType head = DType::bf16;
   DType dispatch_wire = DType::bf16;
   DType combine_wire = DType::bf16;
+  DType gradient_wire = DType::bf16;  // gradients of expert outputs on their way to the experts, in backward
   DType weight = DType::bf16;      // of parameters whose GEMM is quantised: bf16 beside the copies, or those alone
   bool transposed_weight = false;  // a second quantised copy of every weight, for dgrad
 

@@ -30,6 +30,7 @@ bool on_wafer(const Scenario& s) { return std::holds_alternative<Wafer>(s.cluste
 
 bool crosses_nodes(const Cluster& cluster, const Parallelism& p) { return tier_of(expert_group(p), cluster.fabric) > 0; }
 
+void fill_transport(Scenario&, ServeWorkload&) {}
 template <class W>
 void fill_transport(Scenario& s, W& workload) {
   if (workload.transport_given || s.parallelism.ep == 1 || on_wafer(s)) return;
@@ -53,6 +54,21 @@ void fill_parallelism(Scenario& s) {
 constexpr std::int64_t kWaferBatchTokens = 1 << 20;
 
 // What Megatron-Core's published performance recipes switch on, when the scenario does not say.
+// Switches that mean nothing for a model, or that its framework refuses.
+void check_switches(const Scenario& s, const TrainWorkload& train, const std::string& origin) {
+  const auto refuse = [&](const char* key, const std::string& why) { throw SpecError(origin + "#/workload/" + key, why); };
+  const bool experts = experts_of(s.model) > 0;
+  if (!train.sequence_parallel && s.parallelism.tp > 1 && experts) {
+    refuse("sequence_parallel", "experts under tensor parallelism need it, as in Megatron-Core");
+  }
+  const auto plain = [](const LayerKind& kind) { return std::holds_alternative<GroupedQueryAttention>(kind.attention); };
+  const bool all_plain = std::all_of(s.model.kinds.begin(), s.model.kinds.end(), plain);
+  if (!train.fused_attention && !all_plain) refuse("fused_attention", "only grouped-query attention runs unfused here");
+  if (train.recompute.contains(Recompute::per_op) && (experts || !all_plain)) {
+    refuse("recompute", "\"per_op\" is written down for dense layers with grouped-query attention");
+  }
+}
+
 void fill_train_defaults(Scenario& s, TrainWorkload& train, const std::string& origin) {
   const Parallelism& p = s.parallelism;
   if (on_wafer(s) && train.global_batch == 0) {
@@ -60,7 +76,7 @@ void fill_train_defaults(Scenario& s, TrainWorkload& train, const std::string& o
     s.assumptions.push_back(fmt::format("global_batch: {} (a million tokens on every system)", train.global_batch));
   }
   if (!train.overlap_given && !on_wafer(s)) {
-    train.overlap = default_overlap(s.cluster, p);
+    train.overlap = default_overlap(s.cluster, p, s.recipe);
     std::string list;
     for (const Overlap overlap : train.overlap) list += fmt::format("{}{}", list.empty() ? "" : " ", name(overlap));
     s.assumptions.push_back("overlap: " + list + " (Megatron-Core recipe default for this layout)");
@@ -69,11 +85,96 @@ void fill_train_defaults(Scenario& s, TrainWorkload& train, const std::string& o
     train.global_batch = 16 * train.micro_batch * std::max<std::int64_t>(1, s.cluster.devices / (p.tp * p.cp * p.pp));
     s.assumptions.push_back(fmt::format("global_batch: {} (16 micro-batches on every rank)", train.global_batch));
   }
+  check_switches(s, train, origin);
   if (train.mtp_layers < 0) train.mtp_layers = static_cast<std::int64_t>(s.model.mtp_layers.size());
   if (train.mtp_layers > static_cast<std::int64_t>(s.model.mtp_layers.size())) {
     throw SpecError(origin + "#/workload/mtp_layers", fmt::format("{} has {} MTP modules", s.model.name,
                                                          s.model.mtp_layers.size()));
   }
+}
+
+// The software that published deployments of this kind run; bf16 checkpoints apart, the checkpoint's own formats.
+void fill_stack(Scenario& s, ServeWorkload& serve, bool recipe_given) {
+  if (!serve.stack_given) {
+    const Gpu* gpu = std::get_if<Gpu>(&s.cluster.device);
+    serve.stack = gpu != nullptr && gpu->architecture.starts_with("sm_10") ? Stack::trtllm : Stack::vllm;
+    s.assumptions.push_back(fmt::format("stack: {} (none given)", name(serve.stack)));
+  }
+  if (recipe_given) return;
+  const std::string recipe = s.model.stored == DType::mxfp4 ? "mxfp4" : s.model.stored == DType::bf16 ? "bf16" : "fp8_block";
+  s.recipe = read_recipe(recipe, "recipe");
+  s.assumptions.push_back(fmt::format("recipe: {} (as the checkpoint is stored)", recipe));
+}
+
+// No cut given: as few devices of a node as hold the weights in two thirds of their memory, all cutting the same layers.
+std::int64_t least_tp(const Scenario& s) {
+  const ModelParameters p = parameters(s.model);
+  const Bytes weights = bytes(s.recipe.expert, static_cast<double>(p.main));
+  std::int64_t tp = 1;
+  const std::int64_t near = s.cluster.fabric.empty() ? 1 : s.cluster.fabric[0].span.value;
+  while (2 * tp <= near && weights / static_cast<double>(tp) > 0.67 * memory_capacity(s.cluster.device)) tp *= 2;
+  return tp;
+}
+
+LayoutRequest laid_over(const LayoutRequest& whole, const LayoutRequest& pool) {
+  LayoutRequest r = pool;
+  const bool own = pool.tp || pool.ep || pool.pp || pool.etp || pool.dp;
+  if (own) return r;
+  const std::optional<bool> attention_dp = pool.attention_dp ? pool.attention_dp : whole.attention_dp;
+  r = whole;
+  r.attention_dp = attention_dp;
+  return r;
+}
+
+void fill_serve_defaults(Scenario& s, ServeWorkload& serve, const Json& json, const std::string& origin) {
+  fill_stack(s, serve, json.contains("recipe") && !json["recipe"].is_null());
+  LayoutRequest request;
+  if (json.contains("parallelism")) {
+    ObjectReader reader(json["parallelism"], origin + "#/parallelism");
+    request = read_layout_request(reader);
+    reader.finish();
+  } else {
+    request.tp = least_tp(s);
+    if (serve.mode == ServeMode::aggregated) s.assumptions.push_back(fmt::format("parallelism: tp={} (none given)", *request.tp));
+  }
+  request.attention_dp = serve.attention_dp;
+  const std::int64_t experts = experts_of(s.model);
+  if (experts == 0 && request.ep.value_or(1) > 1) s.assumptions.push_back("ep has no meaning in a dense model and is ignored");
+  const bool apart = serve.mode == ServeMode::disaggregated;
+  for (Pool* pool : {&serve.prefill, &serve.decode}) {
+    pool->layout = layout_of(apart ? laid_over(request, pool->asked) : request, experts);
+  }
+  if (!json.contains("devices")) {
+    s.cluster.devices = apart ? serve.prefill.devices() + serve.decode.devices() : serve.decode.devices();
+    s.assumptions.push_back(fmt::format("devices: {} (what the workers take)", s.cluster.devices));
+  }
+  const ServeLayout& l = serve.decode.layout;
+  s.parallelism = {.tp = l.tp, .pp = l.pp, .ep = l.ep, .etp = l.etp, .dp = l.dp};
+  if (!json.contains("routing") && experts > 0) {
+    s.routing.popularity = Popularity::uniform;
+    s.assumptions.push_back("routing: uniform, every choice by chance (no load given)");
+  }
+}
+
+void echo_serve(const Scenario& s, const ServeWorkload& serve, Json& out) {
+  out["parallelism"] = to_json(serve.decode.layout);
+  Json& workload = out["workload"];
+  workload["input"] = serve.input;
+  workload["output"] = serve.output;
+  if (serve.concurrency > 0) workload["concurrency"] = serve.concurrency;
+  workload["mode"] = name(serve.mode);
+  workload["stack"] = name(serve.stack);
+  workload["attention_dp"] = serve.decode.layout.dp > 1;
+  workload["prefix_hit_rate"] = serve.prefix_hit_rate;
+  workload["memory_fraction"] = serve.memory_fraction;
+  if (serve.mode == ServeMode::disaggregated) {
+    for (const auto& [key, pool] : {std::pair{"prefill", &serve.prefill}, std::pair{"decode", &serve.decode}}) {
+      workload[key] = to_json(pool->layout);
+      workload[key]["workers"] = pool->workers;
+      workload[key]["attention_dp"] = pool->layout.dp > 1;
+    }
+  }
+  out["recipe"] = out.value("recipe", Json(s.recipe.name));
 }
 
 // Hugging Face's backends and adapters are code for GPUs; the first take experts, too.
@@ -95,6 +196,7 @@ Json echo(const Scenario& s, const Json& given) {
   const Parallelism& p = s.parallelism;
   out["parallelism"] = Json{{"tp", p.tp},   {"pp", p.pp}, {"vpp", p.vpp}, {"ep", p.ep},     {"etp", p.etp},
                             {"cp", p.cp},   {"dp", p.dp}, {"zero", p.zero}, {"schedule", name(p.schedule)}};
+  if (p.shard > 0) out["parallelism"]["shard"] = p.shard;
   if (!out.contains("recipe")) out["recipe"] = s.recipe.name;
   Json& workload = out["workload"];
   if (const TrainWorkload* t = std::get_if<TrainWorkload>(&s.workload)) {
@@ -107,22 +209,37 @@ Json echo(const Scenario& s, const Json& given) {
       workload["recompute"] = Json::array();
       for (const Recompute part : t->recompute) workload["recompute"].push_back(name(part));
     }
+    if (t->full_recompute) {
+      workload["recompute_method"] = name(t->recompute_method);
+      if (t->recompute_layers > 0) workload["recompute_layers"] = t->recompute_layers;
+    }
     workload["optimizer"] = name(t->optimizer);
+    workload["master_dtype"] = name(t->master);
+    workload["moment_dtype"] = name(t->moment);
+    workload["offload_optimizer"] = t->offload_optimizer;
+    if (t->offload_layers > 0) workload["offload_layers"] = t->offload_layers;
     workload["gradient_dtype"] = name(t->gradient);
     workload["mtp_layers"] = t->mtp_layers;
     workload["overlap"] = Json::array();
     for (const Overlap overlap : t->overlap) workload["overlap"].push_back(name(overlap));
     workload["transport"] = name(t->transport);
     workload["cuda_graph"] = t->cuda_graph;
+    workload["fused_attention"] = t->fused_attention;
+    workload["fused_passes"] = t->fused_passes;
+    workload["sequence_parallel"] = t->sequence_parallel;
+    if (t->run) workload["run"] = to_json(*t->run);
     if (t->lora) workload["lora"] = to_json(*t->lora);
+  } else if (const ServeWorkload* serve = std::get_if<ServeWorkload>(&s.workload)) {
+    echo_serve(s, *serve, out);
   } else {
     workload["tokens"] = std::get<LayerWorkload>(s.workload).tokens;
     workload["sequence"] = std::get<LayerWorkload>(s.workload).sequence;
     workload["transport"] = name(std::get<LayerWorkload>(s.workload).transport);
   }
-  if (on_wafer(s)) {
-    workload["wafer"] = std::visit([](const auto& w) { return to_json(w.wafer); }, s.workload);
-  }
+  const auto cut = [&](const auto& w) {
+    if constexpr (requires { w.wafer; }) workload["wafer"] = to_json(w.wafer);
+  };
+  if (on_wafer(s)) std::visit(cut, s.workload);
   out["routing"] = to_json(s.routing, given.value("routing", Json::object()));
   out["calibration"] = s.calibration;
   return out;
@@ -148,11 +265,13 @@ Transport default_transport(const Cluster& cluster, const Parallelism& p) {
   return rack ? Transport::hybridep : crosses_nodes(cluster, p) ? Transport::deepep : Transport::nccl;
 }
 
-EnumSet<Overlap> default_overlap(const Cluster& cluster, const Parallelism& p) {
+EnumSet<Overlap> default_overlap(const Cluster& cluster, const Parallelism& p, const Recipe& recipe) {
   EnumSet<Overlap> overlap{Overlap::dp_reduce, Overlap::param_gather};
-  if (p.tp > 1) overlap.insert(Overlap::tp);
-  if (p.vpp > 1) overlap.insert(Overlap::pp);
-  if (p.ep > 1 && crosses_nodes(cluster, p) && (p.pp == 1 || p.vpp > 1)) overlap.insert(Overlap::ep_1f1b);
+  if (p.tp > 1 && recipe.linear != DType::nvfp4) overlap.insert(Overlap::tp);  // switched off for NVFP4 there
+  const bool plain = p.schedule == Schedule::gpipe || p.schedule == Schedule::one_f_one_b;  // the others send beside compute
+  if (!plain) overlap.insert(Overlap::pp);
+  const bool combines = p.schedule == Schedule::interleaved || (p.schedule == Schedule::one_f_one_b && p.pp == 1);
+  if (p.ep > 1 && crosses_nodes(cluster, p) && combines) overlap.insert(Overlap::ep_1f1b);
   return overlap;
 }
 
@@ -187,23 +306,20 @@ void read_rest(Scenario& s, const Json& json, const std::string& origin) {
   s.speculation = {};
   const bool has_node = s.cluster.node.has_value();
   s.cluster.devices = reader.integer_or("devices", {1, 1 << 24}, has_node ? s.cluster.node->devices.value : 1);
-  if (!reader.has("devices")) s.assumptions.push_back(fmt::format("devices: {} (one node)", s.cluster.devices));
-  if (reader.has("recipe")) {
-    s.recipe = read_recipe(reader.any("recipe"), reader.where("recipe"));
-  } else {
-    s.recipe = read_recipe("bf16", reader.where("recipe"));
-    s.assumptions.push_back("recipe: bf16 (none given)");
-  }
-  if (reader.has("parallelism")) {
-    s.parallelism = read_parallelism(reader.object("parallelism"));
-  } else {
-    fill_parallelism(s);
-  }
   if (!reader.has("workload")) reader.fail("workload", "missing: {\"kind\": \"train\", ...} or {\"kind\": \"layer\", ...}");
   s.workload = read_workload(reader.object("workload"));
+  ServeWorkload* serve = std::get_if<ServeWorkload>(&s.workload);
+  if (!reader.has("devices") && serve == nullptr) s.assumptions.push_back(fmt::format("devices: {} (one node)", s.cluster.devices));
+  s.recipe = read_recipe(reader.has("recipe") ? reader.any("recipe") : Json("bf16"), reader.where("recipe"));
+  if (!reader.has("recipe") && serve == nullptr) s.assumptions.push_back("recipe: bf16 (none given)");
+  if (serve == nullptr && reader.has("parallelism")) {
+    s.parallelism = read_parallelism(reader.object("parallelism"));
+  } else if (serve == nullptr) {
+    fill_parallelism(s);
+  }
   if (reader.has("routing")) {
     s.routing = read_routing(reader.object("routing"), experts_of(s.model));
-  } else {
+  } else if (serve == nullptr) {
     s.assumptions.push_back("routing: balanced (no load given)");
   }
   if (reader.has("speculation")) {
@@ -217,6 +333,7 @@ void read_rest(Scenario& s, const Json& json, const std::string& origin) {
   check_backends(s, origin);
   std::visit([&](auto& workload) { fill_transport(s, workload); }, s.workload);
   if (TrainWorkload* train = std::get_if<TrainWorkload>(&s.workload)) fill_train_defaults(s, *train, origin);
+  if (serve != nullptr) fill_serve_defaults(s, *serve, json, origin);
 }
 
 void set_field(Json& scenario, const std::string& pointer_and_value, const std::string& origin) {

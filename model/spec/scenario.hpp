@@ -37,7 +37,7 @@ Scenario read_scenario(const Json& json, const std::string& origin);
 
 // What Megatron-Core's published performance recipes switch on for a layout, when the scenario does not say.
 Transport default_transport(const Cluster& cluster, const Parallelism& parallelism);
-EnumSet<Overlap> default_overlap(const Cluster& cluster, const Parallelism& parallelism);
+EnumSet<Overlap> default_overlap(const Cluster& cluster, const Parallelism& parallelism, const Recipe& recipe);
 
 // The same in steps, for many scenarios about one model on one machine: these two, then the rest of each. The rest leaves
 // `resolved` alone.

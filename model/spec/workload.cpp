@@ -21,7 +21,7 @@ constexpr std::array kRecompute{
     Named{"moe_act", Recompute::moe_act},     Named{"mla_up_proj", Recompute::mla_up_proj},
     Named{"mlp", Recompute::mlp},             Named{"moe", Recompute::moe},
     Named{"shared_experts", Recompute::shared_experts}, Named{"norm", Recompute::layernorm},
-    Named{"act", Recompute::moe_act},
+    Named{"act", Recompute::moe_act},         Named{"per_op", Recompute::per_op},
 };
 constexpr std::array kOverlap{
     Named{"dp_reduce", Overlap::dp_reduce}, Named{"param_gather", Overlap::param_gather},
@@ -29,7 +29,11 @@ constexpr std::array kOverlap{
     Named{"two_batch", Overlap::two_batch}, Named{"shared_expert", Overlap::shared_expert},
     Named{"delayed_wgrad", Overlap::delayed_wgrad}, Named{"pp", Overlap::pp},
 };
-constexpr std::array kOptimizer{Named{"adam", Optimizer::adam}, Named{"adam_bf16_states", Optimizer::adam_bf16_states}};
+constexpr std::array kOptimizer{Named{"adam", Optimizer::adam}, Named{"adam_bf16_states", Optimizer::adam_bf16_states},
+                              Named{"muon", Optimizer::muon}};
+constexpr std::array kMethod{Named{"uniform", RecomputeMethod::uniform}, Named{"block", RecomputeMethod::block}};
+constexpr std::array kMaster{Named{"fp32", DType::fp32}, Named{"bf16", DType::bf16}};
+constexpr std::array kMoment{Named{"fp32", DType::fp32}, Named{"bf16", DType::bf16}, Named{"fp8", DType::fp8}};
 constexpr std::array kTransport{Named{"nccl", Transport::nccl}, Named{"deepep", Transport::deepep},
                                 Named{"hybridep", Transport::hybridep}, Named{"allreduce", Transport::allreduce}};
 
@@ -51,18 +55,38 @@ E value_of(const ObjectReader& reader, std::string_view key, const std::string& 
   reader.fail(key, fmt::format("unknown value \"{}\"{}", text, did_you_mean(text, names)));
 }
 
+// The value named, or `usual` where the key is missing.
+template <class E>
+E named_or(ObjectReader& reader, std::string_view key, std::span<const Named<E>> table, E usual) {
+  reader.skip(key);
+  return reader.has(key) ? value_of<E>(reader, key, reader.string(key), table) : usual;
+}
+
 void read_recompute(ObjectReader& reader, TrainWorkload& train) {
-  reader.skip("recompute");
-  if (!reader.has("recompute")) return;
-  if (reader.any("recompute").is_string()) {
-    const std::string mode = reader.one_of("recompute", {"none", "selective", "full"});
+  reader.skip_all({"recompute", "recompute_method", "recompute_layers"});
+  if (reader.has("recompute") && reader.any("recompute").is_string()) {
+    const std::string mode = reader.one_of("recompute", {"none", "selective", "full", "per_op"});
     train.full_recompute = mode == "full";
     if (mode == "selective") train.recompute = {Recompute::core_attn};
-    return;
+    if (mode == "per_op") train.recompute = {Recompute::per_op};
+  } else if (reader.has("recompute")) {
+    for (const std::string& part : reader.strings("recompute")) {
+      train.recompute.insert(value_of<Recompute>(reader, "recompute", part, kRecompute));
+    }
   }
-  for (const std::string& part : reader.strings("recompute")) {
-    train.recompute.insert(value_of<Recompute>(reader, "recompute", part, kRecompute));
+  for (const char* key : {"recompute_method", "recompute_layers"}) {
+    if (reader.has(key) && !train.full_recompute) reader.fail(key, "spreads full recomputation: set \"recompute\": \"full\"");
   }
+  train.recompute_method = named_or<RecomputeMethod>(reader, "recompute_method", kMethod, RecomputeMethod::uniform);
+  train.recompute_layers = reader.integer_or("recompute_layers", {1, 10000}, 0);
+}
+
+void read_optimizer(ObjectReader& reader, TrainWorkload& train) {
+  train.optimizer = named_or<Optimizer>(reader, "optimizer", kOptimizer, Optimizer::adam);
+  train.master = named_or<DType>(reader, "master_dtype", kMaster, DType::fp32);
+  const bool short_moments = train.optimizer == Optimizer::adam_bf16_states;
+  train.moment = named_or<DType>(reader, "moment_dtype", kMoment, short_moments ? DType::bf16 : DType::fp32);
+  train.offload_optimizer = reader.number_or("offload_optimizer", 0, 1, 0);
 }
 
 template <class W>
@@ -86,10 +110,9 @@ TrainWorkload read_train(ObjectReader& reader) {
   train.micro_batch = reader.integer_or("micro_batch", {1, 1 << 20}, 1);
   train.global_batch = reader.integer_or("global_batch", {1, 1 << 28}, 0);
   read_recompute(reader, train);
-  for (const char* key : {"optimizer", "gradient_dtype", "overlap"}) reader.skip(key);
-  if (reader.has("optimizer")) {
-    train.optimizer = value_of<Optimizer>(reader, "optimizer", reader.string("optimizer"), kOptimizer);
-  }
+  read_optimizer(reader, train);
+  train.offload_layers = reader.integer_or("offload_layers", {1, 10000}, 0);
+  for (const char* key : {"gradient_dtype", "overlap"}) reader.skip(key);
   if (reader.has("gradient_dtype")) {
     train.gradient = reader.one_of("gradient_dtype", {"fp32", "bf16"}) == "fp32" ? DType::fp32 : DType::bf16;
   }
@@ -106,6 +129,11 @@ TrainWorkload read_train(ObjectReader& reader) {
   train.pipeline_layout = reader.string_or("pipeline_layout", "");
   train.mtp_layers = reader.integer_or("mtp_layers", {0, 64}, -1);
   train.cuda_graph = reader.boolean_or("cuda_graph", true);
+  train.fused_attention = reader.boolean_or("fused_attention", true);
+  train.fused_passes = reader.boolean_or("fused_passes", true);
+  train.sequence_parallel = reader.boolean_or("sequence_parallel", true);
+  reader.skip("run");
+  if (reader.has("run")) train.run = read_long_run(reader.object("run"));
   reader.skip("lora");
   if (reader.has("lora")) train.lora = read_lora(reader.object("lora"));
   read_wafer(reader, train);
@@ -128,13 +156,14 @@ Workload read_workload(ObjectReader reader) {
     read_wafer(reader, layer);
     workload = layer;
   } else {
-    reader.fail("kind", "\"serve\" is not modelled yet; train and layer are");
+    workload = read_serve(reader);
   }
   reader.finish();
   return workload;
 }
 
 std::string_view name(Recompute what) { return name_in<Recompute>(kRecompute, what); }
+std::string_view name(RecomputeMethod what) { return name_in<RecomputeMethod>(kMethod, what); }
 std::string_view name(Overlap what) { return name_in<Overlap>(kOverlap, what); }
 std::string_view name(Optimizer what) { return name_in<Optimizer>(kOptimizer, what); }
 std::string_view name(Transport what) { return name_in<Transport>(kTransport, what); }

@@ -48,7 +48,8 @@ Bytes expert_buffers(const Ffn& ffn, double hidden, double tokens) {
     const double routed = tokens * share * (2 * hidden + 3 * real(moe->width));
     return 2 * bf16(std::max(routed, tokens * 3 * real(moe->shared_width) / kSlices));
   }
-  return 2 * bf16(tokens * 3 * real(std::get<DenseFfn>(ffn).width) / kSlices);
+  const DenseFfn& dense = std::get<DenseFfn>(ffn);
+  return 2 * bf16(tokens * (dense.gated ? 3 : 2) * real(dense.width) / kSlices);
 }
 
 double largest_matrix(const ModelSpec& model, const LayerKind& kind) {

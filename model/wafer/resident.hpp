@@ -19,6 +19,6 @@ struct ResidentTerms {
 ResidentTerms resident_terms(Seconds micro_batch, double micro_batches, double layers);
 
 // One sequence a micro-batch; forward of one, backward of another: layer i keeps 2 (L - i) + 1 inputs, L^2 in all.
-Footprint resident_sram(const SramContext& context, Optimizer optimizer);
+Footprint resident_sram(const SramContext& context, const TrainWorkload& train);
 
 }  // namespace moeline

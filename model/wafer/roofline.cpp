@@ -66,6 +66,17 @@ struct Visitor {
   }
   OpCost operator()(const Collective&) const { return nothing(); }
   OpCost operator()(const TokenExchange&) const { return nothing(); }
+  OpCost operator()(const ServedReduce&) const { return nothing(); }
+  OpCost operator()(const LowLatencyExchange&) const { return nothing(); }
+  OpCost operator()(const DecodeAttention& w) const {
+    const DecodeShape& s = w.shape;
+    const double elements = s.sequences * s.keys * s.kv_heads * (s.latent ? s.qk_dim : s.qk_dim + s.value_dim);
+    return product(2 * s.sequences * w.queries * s.heads * s.keys * (s.qk_dim + s.value_dim) * flop, bytes(s.cache, elements));
+  }
+  OpCost operator()(const ServedExperts& w) const {
+    const double weights = (w.op.up_columns() + w.op.inter) * w.op.hidden;
+    return product(2 * w.load.rows * weights * flop, w.load.hit * weights * w.op.weight_bits / 8 * byte);
+  }
   OpCost nothing() const {
     MOELINE_EXPECT(!"a layer lives on one wafer");
     return {};

@@ -22,10 +22,7 @@ Scenario step(const std::string& model, const std::string& hardware, std::int64_
                        "benchmark");
 }
 
-Calibration calibration(const Scenario& scenario) {
-  std::string note;
-  return calibration_for(scenario.cluster, note);
-}
+Calibration calibration(const Scenario& scenario) { return calibration_named("auto", scenario.cluster); }
 
 void dense_product(benchmark::State& state) {
   const Scenario scenario = step("qwen3-235b-a22b", "h100-sxm", 256, 2048);

@@ -48,8 +48,7 @@ void over_shapes(benchmark::State& state, const std::vector<Gemm>& list, Price p
 
 void product_searched(benchmark::State& state, const char* device, DType operands) {
   const Cluster machine = cluster(device);
-  std::string note;
-  const Calibration fits = calibration_for(machine, note);
+  const Calibration fits = calibration_named("auto", machine);
   const Gpu& gpu = std::get<Gpu>(machine.device);
   over_shapes(state, shapes(operands), [&](const Gemm& gemm) { return cost(gemm, gpu, fits.gemm(operands)); });
 }
@@ -60,8 +59,7 @@ BENCHMARK_CAPTURE(product_searched, h200_fp8_block, "h200-sxm", DType::fp8_block
 
 void product_remembered(benchmark::State& state) {
   const Cluster machine = cluster("h200-sxm");
-  std::string note;
-  const Calibration fits = calibration_for(machine, note);
+  const Calibration fits = calibration_named("auto", machine);
   ProductMemo memo;
   const auto search = [&](const Gemm& gemm) { return cost(gemm, std::get<Gpu>(machine.device), fits.gemm_bf16); };
   over_shapes(state, shapes(DType::bf16), [&](const Gemm& gemm) { return memo.cost(gemm, search); });

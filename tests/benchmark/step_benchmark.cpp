@@ -21,10 +21,7 @@ Scenario scenario(const Json& model, std::int64_t devices, std::int64_t global_b
                        "benchmark");
 }
 
-Calibration calibration(const Scenario& s) {
-  std::string note;
-  return calibration_for(s.cluster, note);
-}
+Calibration calibration(const Scenario& s) { return calibration_named("auto", s.cluster); }
 
 // All layouts that fit, in the order of a search; every 17th family, so that one round takes seconds.
 void layouts_of_deepseek_v3(benchmark::State& state) {

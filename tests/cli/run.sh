@@ -635,6 +635,23 @@ case_search_shows_layouts_that_train_confirms_and_counts_the_others() {
   holds "($(number value) / $time - 1) ^ 2 < 1e-16" "search $time, train $(number value)"
 }
 
+case_search_tries_recipes_and_schedules() {
+  local few=(--fix cp=1 --fix etp=1 --fix zero=1 --fix micro_batch=1 --fix recompute=none)
+  answers search "${small[@]}" "${few[@]}" --try-recipes bf16,fp8_tensor --top 1 -o json
+  says '"recipe": "fp8_tensor"'
+  local both
+  both=$(number legal)
+  answers search "${small[@]}" "${few[@]}" --try-recipes bf16 --top 1 -o json
+  says '"recipe": "bf16"'
+  holds "2 * $(number legal) == $both" "layouts of two recipes: $both"
+  answers search "${small[@]}" "${few[@]}" --fix schedule=gpipe --top 1 -o json
+  says '"schedule": "gpipe"'
+  answers search "${small[@]}" "${few[@]}" --try-recipes all --top 20 -o json
+  ! grep -q '"recipe": "mxfp8"' out || problem "mxfp8 without block-scaled tensor cores"
+  refuses 2 '--fix: schedule: unknown value "gpip", did you mean "gpipe"\?' search "${small[@]}" --fix schedule=gpip
+  refuses 2 'unknown recipe "bf61", did you mean "bf16"\?' search "${small[@]}" --try-recipes bf61
+}
+
 case_search_keeps_to_the_memory_it_is_given() {
   answers search "${small[@]}" --fix cp=1 --fix etp=1 --objective memory --top 1 -o json
   local least
@@ -865,7 +882,7 @@ case_what_is_missing_is_named() {
 }
 
 case_what_is_not_modelled_is_refused() {
-  refuses 2 '"zb_v" is not modelled yet' train "${small[@]}" --parallel schedule=zb_v
+  refuses 2 'zb_v runs with vpp=2 only' train "${small[@]}" --parallel vpp=3,schedule=zb_v
   refuses 2 '"two_batch" is not modelled yet' train "${small[@]}" --set '/workload/overlap=["two_batch"]'
   refuses 2 '#/routing/alpha: missing' train "${small[@]}" --routing zipf
   refuses 2 '#/routing/alpha: ' train "${small[@]}" --routing uniform:1.2

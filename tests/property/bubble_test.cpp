@@ -147,8 +147,8 @@ TEST_CASE("chunks in flight follow the warm-up of the schedule and never exceed 
     for (const std::int64_t m : {1, 4, 8, 32}) {
       for (std::int64_t stage = 0; stage < p; ++stage) {
         const double left = static_cast<double>(p - stage), all = static_cast<double>(m);
-        CHECK(chunks_in_flight(equal(Schedule::one_f_one_b, p, 1, m), stage) == std::min(all, left));
-        CHECK(chunks_in_flight(equal(Schedule::gpipe, p, 1, m), stage) == all);
+        CHECK(chunks_in_flight(equal(Schedule::one_f_one_b, p, 1, m).shape(), stage) == std::min(all, left));
+        CHECK(chunks_in_flight(equal(Schedule::gpipe, p, 1, m).shape(), stage) == all);
       }
     }
     for (std::int64_t v = 2; v <= 4 && p > 1; ++v) {
@@ -156,7 +156,7 @@ TEST_CASE("chunks in flight follow the warm-up of the schedule and never exceed 
         const std::int64_t m = 4 * p;
         // 2 (p - s - 1) + (v - 1) p forwards run before the first backward, and one more with it.
         const double expected = static_cast<double>(std::min(m * v, 2 * (p - stage - 1) + (v - 1) * p + 1));
-        CHECK(chunks_in_flight(equal(Schedule::interleaved, p, v, m), stage) == expected);
+        CHECK(chunks_in_flight(equal(Schedule::interleaved, p, v, m).shape(), stage) == expected);
       }
     }
   }

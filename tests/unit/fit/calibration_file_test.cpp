@@ -28,8 +28,8 @@ TEST_CASE("a device with pages of its own is fitted, its sister extrapolated and
   CHECK(sister.gemm_bf16.source == Source::extrapolated);
   CHECK(sister.gemm_bf16.spread.sigma[0] > own.gemm_bf16.spread.sigma[0]);
   CHECK(sister.gemm_bf16.tensor == own.gemm_bf16.tensor);
-  CHECK(calibration_for(cluster("mi300x"), note).gemm_bf16.source == Source::bound);
-  CHECK(note == "calibration: none for this device, datasheet bounds");
+  CHECK(calibration_for(cluster("mi300x"), note).gemm_bf16.source == Source::extrapolated);
+  CHECK(note == "calibration: h200-sxm (borrowed); products as trtllm runs bfloat16, fp8, sglang runs fp8_block");
 }
 
 TEST_CASE("nothing is borrowed across generations", "[unit]") {

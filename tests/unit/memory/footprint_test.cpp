@@ -98,8 +98,10 @@ TEST_CASE("every part recomputed saves less", "[unit]") {
 }
 
 TEST_CASE("Adam keeps a master weight and two moments", "[unit]") {
-  CHECK(optimizer_bytes_per_parameter(Optimizer::adam).in(byte) == 12);
-  CHECK(optimizer_bytes_per_parameter(Optimizer::adam_bf16_states).in(byte) == 8);
+  CHECK(optimizer_bytes_per_parameter({}).in(byte) == 4 + 4 + 4);
+  CHECK(optimizer_bytes_per_parameter({.moment = DType::bf16}).in(byte) == 4 + 2 + 2);
+  CHECK(optimizer_bytes_per_parameter({.master = DType::bf16, .moment = DType::fp8}).in(byte) == 2 + 1 + 1);
+  CHECK(optimizer_bytes_per_parameter({.optimizer = Optimizer::muon}).in(byte) == 4 + 4);  // one moment
 }
 
 TEST_CASE("weights, gradients and states of one layer are 2, 4 and 12 bytes of every parameter", "[unit]") {

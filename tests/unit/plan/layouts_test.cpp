@@ -38,7 +38,8 @@ Json written(const Layout& layout) {
   const Parallelism& p = layout.parallelism;
   Json json = question();
   json["parallelism"] =
-      Json{{"tp", p.tp}, {"pp", p.pp}, {"vpp", p.vpp}, {"ep", p.ep}, {"etp", p.etp}, {"cp", p.cp}, {"zero", p.zero}};
+      Json{{"tp", p.tp}, {"pp", p.pp}, {"vpp", p.vpp}, {"ep", p.ep}, {"etp", p.etp}, {"cp", p.cp}, {"zero", p.zero},
+           {"schedule", name(p.schedule)}};
   json["workload"]["micro_batch"] = layout.micro_batch;
   json["workload"]["recompute"] = std::string(layout.recompute->name);
   if (layout.recompute->name == "light") json["workload"]["recompute"] = Json{"layernorm", "moe_act", "mla_up_proj"};
@@ -80,6 +81,7 @@ TEST_CASE("every layout of a search is legal, listed once, and its answer is the
     CHECK_FALSE(steps.evaluate(asked, Seconds{}).has_value());  // runs, and takes longer than nothing
   }
   CHECK(feasible > 100);
+  CHECK(std::count_if(list.begin(), list.end(), [](const Layout& l) { return l.parallelism.schedule == Schedule::gpipe; }) > 10);
   CHECK(refused.contains("etp x ep = N does not divide the N ranks of a pipeline stage (tp x cp x dp)"));
 }
 
@@ -129,6 +131,7 @@ TEST_CASE("a fixed field that means nothing is refused in one line") {
   CHECK_THAT(wrong("pp=0"), Catch::Contains("not a whole number above 0"));
   CHECK_THAT(wrong("pp=four"), Catch::Contains("not a whole number above 0"));
   CHECK_THAT(wrong("recompute=ful"), Catch::Contains("did you mean \"full\"?"));
+  CHECK_THAT(wrong("schedule=1f1f"), Catch::Contains("did you mean \"1f1b\"?"));
   CHECK(wrong("zero=0") == "no error");
 }
 

@@ -63,14 +63,14 @@ TEST_CASE("chunks of one stage hand over without a transfer", "[unit]") {
 
 TEST_CASE("the first stage of 1F1B holds as many micro-batches as there are stages, the last one", "[unit]") {
   const PipelineProblem p = problem(4, 16, std::vector<ChunkTimes>(4, seconds(1, 2)));
-  CHECK(chunks_in_flight(p, 0) == 4);
-  CHECK(chunks_in_flight(p, 3) == 1);
+  CHECK(chunks_in_flight(p.shape(), 0) == 4);
+  CHECK(chunks_in_flight(p.shape(), 3) == 1);
 }
 
 TEST_CASE("interleaving holds more: its warm-up runs ahead", "[unit]") {
   const PipelineProblem p = problem(4, 16, std::vector<ChunkTimes>(8, seconds(1, 2)));
-  CHECK(chunks_in_flight(p, 0) == 2 * 3 + 4 + 1);  // of half a stage each: 5.5 stages' worth where 1F1B holds 4
-  CHECK(chunks_in_flight(p, 3) == 4 + 1);
+  CHECK(chunks_in_flight(p.shape(), 0) == 2 * 3 + 4 + 1);  // of half a stage each: 5.5 stages' worth where 1F1B holds 4
+  CHECK(chunks_in_flight(p.shape(), 3) == 4 + 1);
 }
 
 TEST_CASE("as many chunks as stages and chunks per stage say, or the caller is wrong", "[unit]") {

@@ -101,6 +101,25 @@ TEST_CASE("memory is solved for across what does not fit") {
   CHECK(root.above->answer < 0);  // the next one overflows
 }
 
+TEST_CASE("money and energy are solved for where the machine states its price and power") {
+  const auto solve = [](Json json, const char* pointer, const std::string& want) {
+    const VariedInput input = varied_input(json, "trial.json", pointer);
+    return root_of(root_problem(json, "trial.json", Calibration{}, input, read_wanted(want, false)));
+  };
+  // Money is the rate times the time: a third less of one is a third less of the other.
+  Json priced = trial_json();
+  set_field(priced, R"(/hardware/price={"per_device_hour": 3.0, "currency": "USD", "source": "test"})", "trial.json");
+  const double now = 3.0 * 16 * small().seconds() / 3600 / (64 * 4096.0) * 1e6;
+  const Root cheaper = solve(priced, "/hardware/price/per_device_hour", fmt::format("cost_per_million_tokens={:.17g}", 2.0 / 3 * now));
+  REQUIRE(cheaper.found);
+  CHECK_THAT(cheaper.found->input, WithinRel(2.0, 1e-6));
+  const Root frugal = solve(trial_json(), "/hardware/node/power_per_device", "kilowatt_hours_per_million_tokens=0.02");
+  REQUIRE(frugal.found);
+  CHECK_THAT(frugal.found->answer, WithinRel(0.02, 1e-6));
+  CHECK_THAT(error_of([&] { solve(trial_json(), "/hardware/device/hbm_bandwidth", "cost_per_million_tokens=1"); }),
+             Contains("states no price"));
+}
+
 TEST_CASE("a whole batch gives the nearest throughput") {
   VariedInput input;
   const Root root = solved("/workload/global_batch",

@@ -106,7 +106,7 @@ TEST_CASE("the published layout of DeepSeek-V3 is read", "[unit]") {
   for (std::size_t c = 0; c < 15; ++c) CHECK(layers_of(chunks[c]) == 4);  // 4 + 14 x 4 + 1 = 61
   CHECK(layers_of(chunks[15]) == 1);
   CHECK(chunks[15].mtp_modules == 1);
-  CHECK(chunks[0].layers_of_kind == std::vector<int>{3, 1});  // three dense layers, then experts
+  CHECK(chunks[0].layers_of_kind == KindCounts{3, 1});  // three dense layers, then experts
 }
 
 TEST_CASE("equal layouts may be written differently", "[unit]") {

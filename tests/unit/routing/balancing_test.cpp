@@ -8,6 +8,7 @@
 #include "routing/imbalance.hpp"
 #include "routing/placement.hpp"
 #include "routing/quantile.hpp"
+#include "routing/top_choices.hpp"
 #include "spec/popularity.hpp"
 
 using namespace moeline;
@@ -97,7 +98,7 @@ TEST_CASE("counts in bins, a mean over devices and one exact quantile price alik
   }
   // 65,536 tokens are bracketed by a sample; the exact quantile of one column says the same.
   std::vector<float> column;
-  TopChoices top(scores);
+  TopChoices top(16, 2);
   for (std::size_t i = 0; i < scores.tokens(); ++i) {
     top.find(scores.of(i), from);
     column.push_back(scores.of(i)[3] - top.cut_off());

@@ -143,7 +143,10 @@ TEST_CASE("schedules follow vpp and contradictions are refused", "[unit]") {
   CHECK(read("pp=4,schedule=gpipe").schedule == Schedule::gpipe);
   CHECK_THAT(read_error_of("pp=4,schedule=interleaved_1f1b"), Contains("needs vpp of at least 2"));
   CHECK_THAT(read_error_of("pp=4,vpp=2,schedule=gpipe"), Contains("vpp=1 only"));
-  CHECK_THAT(read_error_of("pp=4,schedule=dualpipe"), Contains("not modelled yet"));
+  CHECK(read("pp=4,schedule=dualpipe").schedule == Schedule::dualpipe);
+  CHECK(read("pp=4,schedule=zb_v").vpp == 2);  // folded: two chunks a stage
+  CHECK_THAT(read_error_of("pp=4,vpp=3,schedule=dualpipe_v"), Contains("dualpipe_v runs with vpp=2 only"));
+  CHECK_THAT(read_error_of("pp=4,vpp=2,schedule=zb_h1"), Contains("zb_h1 runs with vpp=1 only"));
   CHECK_THAT(read_error_of("pp=4,schedule=1f1c"), Contains("did you mean \"1f1b\""));
 }
 

@@ -1,0 +1,55 @@
+// `moeline report`: saved results as a page, several side by side.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "cli/commands.hpp"
+#include "cli/reporting.hpp"
+#include "cli/whole_file.hpp"
+#include "reports/sweep_page.hpp"
+
+namespace moeline {
+namespace {
+
+// An object of -o json, or the rows of a sweep as CSV or JSON lines.
+Json saved_answer(const std::string& path) {
+  std::string text = whole_text(path);
+  const std::size_t first = text.find_first_not_of(" \t\r\n");
+  if (first == std::string::npos) throw SpecError(path, "is empty");
+  const bool object = text[first] == '{', rows = !object || text.find("\n{") != std::string::npos;
+  Json answer = rows ? sweep_page(std::move(text), path) : parse_json(text, path);
+  if (answer.contains("groups") && !answer.contains("kind")) answer["kind"] = "check";
+  if (answer.contains("feasible") && answer["feasible"] == false && !answer.contains("kind")) answer["kind"] = "train";
+  if (!answer.contains("kind") || !answer["kind"].is_string())
+    throw SpecError(path, "is no result: expected what `-o json` or a sweep writes");
+  answer["file"] = path;
+  return answer;
+}
+
+struct Request {
+  std::vector<std::string> files;
+  std::string out;
+};
+
+int report(const Request& request) {
+  Json answers = Json::array();
+  for (const std::string& file : request.files) answers.push_back(saved_answer(file));
+  write_page(request.out, answers);
+  fmt::print("{}\n", request.out);
+  return kAnswered;
+}
+
+}  // namespace
+
+void add_report(CLI::App& app, Action& action) {
+  CLI::App* command = app.add_subcommand("report", "saved results as a page to look at, several side by side");
+  command->footer("Example: moeline report a.json b.json rows.csv --report out.html");
+  auto request = std::make_shared<Request>();
+  command->add_option("files", request->files, "results of -o json, rows of a sweep (CSV or JSON lines)")->required();
+  command->add_option("--report", request->out, "the page to write: --report out.html")->required();
+  command->callback([=, &action] { action = [=] { return report(*request); }; });
+}
+
+}  // namespace moeline

@@ -1,0 +1,117 @@
+#include "plan/serve_steady.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace moeline {
+namespace {
+
+// Prompts as the stack feeds them to iterations.
+struct Feeding {
+  double at_once = 1;  // prompts of one iteration
+  double chunks = 1;   // iterations of one prompt
+  double tokens = 0;   // of one prompt in one iteration
+};
+
+Feeding feeding(const ServingSteps& steps, const RequestShape& r, double decoding, double arriving) {
+  const bool chunked = std::get<ServeWorkload>(steps.scenario().workload).chunked_prefill;
+  const double groups = static_cast<double>(steps.context().layout.dp);
+  const double room = std::max(64.0, steps.conduct().token_budget - (steps.conduct().mixes ? decoding / groups : 0));
+  Feeding f;
+  f.chunks = chunked ? std::ceil(r.prompt() / room - 1e-9) : 1;
+  f.tokens = r.prompt() / f.chunks;
+  f.at_once = std::clamp(arriving, 1.0, std::max(1.0, groups * std::floor(room / f.tokens + 1e-9)));
+  return f;
+}
+
+// Time of the iterations that take one feeding of prompts in, beyond those that decode anyway.
+struct PromptWork {
+  Seconds span;  // from the first chunk's start to the first token
+  Seconds each;  // what one prompt adds
+};
+
+PromptWork prompt_work(const ServingSteps& steps, const RequestShape& r, const Feeding& f, const Iteration& decoding, Seconds decode) {
+  const bool mixes = steps.conduct().mixes;
+  const double before = r.cached + f.tokens * (f.chunks - 1) / 2;
+  const Iteration it = steps.with_prompts(mixes ? decoding : Iteration{}, f.at_once, f.tokens, before, true);
+  const Seconds one = steps.time(it);
+  const double stages = static_cast<double>(steps.context().layout.pp);
+  PromptWork work;
+  work.span = f.chunks * one;
+  work.each = f.chunks * max(Seconds{}, mixes && decoding.decoding > 0 ? one - decode : one) / f.at_once / stages;
+  return work;
+}
+
+constexpr double kMostWaiting = 0.98;  // of rho: beyond it a queue is as long as the loop allows
+
+double mean_context(const RequestShape& r) { return r.input + r.output / 2; }
+
+// All of the state for n sequences that decode; X from the cycle, the rest by Little. `others`: share of the prompts
+// that are not a sequence's own, and so delay it.
+SteadyState state_at(const ServingSteps& steps, const RequestShape& r, double n, double arriving, double others) {
+  SteadyState s;
+  s.decoding = n;
+  const Iteration decoding = steps.decoding(std::max(1.0, n), mean_context(r));
+  s.decode = steps.time(decoding);
+  const Feeding f = feeding(steps, r, n, arriving);
+  const PromptWork work = prompt_work(steps, r, f, decoding, s.decode);
+  s.prompts_at_once = f.at_once;
+  s.chunks = f.chunks;
+  s.prompt_work = work.each;
+  const double tokens = std::max(1.0, r.output - 1);
+  s.requests_per_second = 1 / (others * work.each + tokens / n * s.decode).in(second);
+  s.tpot = n / (s.requests_per_second * tokens) * second;
+  s.utilisation = s.requests_per_second * others * work.each.in(second);
+  const double rho = std::min(s.utilisation, kMostWaiting);
+  s.queue = work.each * (rho / (2 * (1 - rho)));
+  s.ttft = steps.conduct().request + 0.5 * s.decode + s.queue + work.span;
+  return s;
+}
+
+}  // namespace
+
+SteadyState static_batch(const ServingSteps& steps, const RequestShape& r, double requests) {
+  SteadyState s;
+  const Feeding f = feeding(steps, r, 0, requests);
+  const PromptWork work = prompt_work(steps, r, f, {}, {});
+  s.decoding = requests;
+  s.prompts_at_once = f.at_once;
+  s.chunks = f.chunks;
+  s.prompt_work = work.each;
+  s.decode = s.tpot = steps.decode(requests, mean_context(r));
+  s.ttft = steps.conduct().request + work.span * std::ceil(requests / f.at_once - 1e-9);
+  s.requests_per_second = requests / (s.ttft + (r.output - 1) * s.tpot).in(second);
+  return s;
+}
+
+SteadyState closed_loop(const ServingSteps& steps, const RequestShape& r, double requests, double most) {
+  const double running = std::max(1.0, std::min(requests, most));
+  // More in decode means fewer in prefill: the excess falls with n, so halving finds its zero.
+  double low = std::min(0.05, running / 2), high = running;
+  const double others = 1 - 1 / running;
+  SteadyState s = state_at(steps, r, high, 1, others);
+  for (int i = 0; i < 12 && high - low > 0.01 * high; ++i) {
+    const double prompts = s.requests_per_second * (s.decode + s.chunks * s.prompt_work).in(second);
+    const double n = i == 0 ? std::clamp(running - s.requests_per_second * (s.ttft - steps.conduct().request).in(second), low, high) : (low + high) / 2;
+    s = state_at(steps, r, n, prompts, others);
+    const double in_flight = n + s.requests_per_second * s.ttft.in(second);
+    (in_flight > running ? high : low) = n;
+  }
+  if (requests > most) s.ttft += (requests - most) / s.requests_per_second * second;
+  return s;
+}
+
+std::optional<SteadyState> open_loop(const ServingSteps& steps, const RequestShape& r, double rate, double most, double& limit) {
+  limit = state_at(steps, r, most, 1, 1).requests_per_second;
+  if (rate >= limit) return std::nullopt;
+  double low = 0, high = most;
+  SteadyState s;
+  for (int i = 0; i < 20 && high - low > 0.005 * high; ++i) {
+    const double n = (low + high) / 2;
+    s = state_at(steps, r, n, 1, 1);
+    (s.requests_per_second > rate ? high : low) = n;
+  }
+  return s;
+}
+
+}  // namespace moeline

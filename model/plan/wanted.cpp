@@ -1,0 +1,118 @@
+#include "plan/wanted.hpp"
+
+#include <fmt/format.h>
+
+#include <charconv>
+#include <cmath>
+#include <map>
+
+#include "plan/bill.hpp"
+
+namespace moeline {
+namespace {
+
+enum class Unit { seconds, bytes, share, rate, amount };
+
+using OfStep = std::optional<double> (*)(const Scenario&, const TrainEvaluation&);
+using OfLayer = double (*)(const LayerEvaluation&);
+struct Figure {
+  Unit unit;
+  OfStep step = nullptr;  // one of the two
+  OfLayer layer = nullptr;
+};
+
+const std::map<std::string, Figure>& figures() {
+  using S = const Scenario&;
+  using T = const TrainEvaluation&;
+  using L = const LayerEvaluation&;
+  using Answer = std::optional<double>;
+  static const std::map<std::string, Figure> all{
+      {"step_time", {Unit::seconds, [](S, T t) -> Answer { return t.step.value.in(second); }}},
+      {"mfu", {Unit::share, [](S, T t) -> Answer { return t.mfu; }}},
+      {"tokens_per_second", {Unit::rate, [](S, T t) -> Answer { return t.tokens_per_second; }}},
+      {"tokens_per_second_per_device", {Unit::rate, [](S, T t) -> Answer { return t.tokens_per_second_per_device; }}},
+      {"memory", {Unit::bytes, [](S, T t) -> Answer { return t.memory.total().in(byte); }}},
+      {"memory_headroom", {Unit::bytes, [](S, T t) -> Answer { return (t.memory_available - t.memory.total()).in(byte); }}},
+      {"cost_per_million_tokens", {Unit::amount, [](S s, T t) -> Answer { return bill(s, t).money_per_million_tokens(); }}},
+      {"kilowatt_hours_per_million_tokens",
+       {Unit::amount, [](S s, T t) -> Answer { return bill(s, t).kilowatt_hours_per_million_tokens(); }}},
+      {"layer_time", {Unit::seconds, nullptr, [](L l) { return (l.forward + l.backward).in(second); }}},
+      {"forward_time", {Unit::seconds, nullptr, [](L l) { return l.forward.in(second); }}},
+      {"backward_time", {Unit::seconds, nullptr, [](L l) { return l.backward.in(second); }}}};
+  return all;
+}
+
+// "12 s" for a time, "100 GB" for memory.
+double quantity(const std::string& value, const Dimension& dimension, const char* kind, const std::string& where) {
+  const ParsedQuantity parsed = parse_quantity(value);
+  if (!parsed.problem.empty()) throw SpecError(where, parsed.problem);
+  if (parsed.dimension != dimension) throw SpecError(where, fmt::format("wrong kind of unit, expected {}", kind));
+  return parsed.in_base;
+}
+
+}  // namespace
+
+std::optional<double> plain_number(const std::string& text) {
+  double number = 0;
+  const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (problem != std::errc{} || end != text.data() + text.size() || !std::isfinite(number)) return std::nullopt;
+  return number;
+}
+
+Wanted read_wanted(const std::string& text, bool layer) {
+  const std::string where = "--want " + text;
+  const std::size_t equals = text.find('=');
+  const std::string key = text.substr(0, equals);
+  std::vector<std::string> names;
+  for (const auto& [name, figure] : figures()) {
+    if ((figure.layer != nullptr) == layer) names.push_back(name);
+  }
+  if (equals == std::string::npos || equals + 1 == text.size())
+    throw SpecError(where, fmt::format("expected KEY=VALUE; keys: {}", fmt::join(names, ", ")));
+  if (std::find(names.begin(), names.end(), key) == names.end())
+    throw SpecError(where, fmt::format("unknown key \"{}\"{}; keys: {}", key, did_you_mean(key, names), fmt::join(names, ", ")));
+  std::string value = text.substr(equals + 1);
+  const Unit unit = figures().at(key).unit;
+  if (unit == Unit::seconds) return {key, quantity(value, {.second = 1}, "a time", where)};
+  if (unit == Unit::bytes) return {key, quantity(value, {.byte = 1}, "bytes", where)};
+  double scale = 1;
+  if (unit == Unit::share && value.back() == '%') {
+    value.erase(value.find_last_not_of(" %") + 1);
+    scale = 0.01;
+  }
+  const std::optional<double> number = plain_number(value);
+  if (!number || *number <= 0) throw SpecError(where, fmt::format("\"{}\" is not a number above zero", value));
+  return {key, *number * scale};
+}
+
+std::string wanted_text(const std::string& key, double value) {
+  switch (figures().at(key).unit) {
+    case Unit::seconds: return format(value * second);
+    case Unit::bytes: return fmt::format("{}{}", value < 0 ? "-" : "", format(std::abs(value) * byte));
+    case Unit::share: return fmt::format("{:.4g} %", 100 * value);
+    case Unit::rate: return fmt::format("{} tok/s", format_count(std::llround(value)));
+    case Unit::amount: return fmt::format("{:.6g}", value);
+  }
+  return "";
+}
+
+std::optional<double> figure(const Scenario& scenario, const Outcome& outcome, const std::string& key) {
+  if (const Infeasible* why = std::get_if<Infeasible>(&outcome)) {
+    if (!why->need || !why->have) return std::nullopt;
+    if (key == "memory") return why->need->in(byte);
+    if (key == "memory_headroom") return (*why->have - *why->need).in(byte);
+    return std::nullopt;
+  }
+  const Figure& wanted = figures().at(key);
+  const auto& answer = std::get<Evaluation>(outcome).answer;
+  if (const LayerEvaluation* layer = std::get_if<LayerEvaluation>(&answer)) return wanted.layer(*layer);
+  return wanted.step(scenario, std::get<TrainEvaluation>(answer));
+}
+
+std::string missing_figure(const Cluster& cluster, const std::string& key) {
+  if (key == "cost_per_million_tokens") return missing_price(cluster);
+  if (key == "kilowatt_hours_per_million_tokens") return missing_power(cluster);
+  return "";
+}
+
+}  // namespace moeline

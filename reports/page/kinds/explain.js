@@ -1,0 +1,12 @@
+// What `explain -o json` saved: no breakdown, but ops and what would help.
+import { h } from '../dom.js';
+import { seconds } from '../format.js';
+import { operations } from '../parts/breakdown.js';
+import { again, provenance } from '../parts/provenance.js';
+import { helps } from '../parts/tornado.js';
+import { question_of } from './train.js';
+
+export const render = (answer, context) => ({
+  kicker: 'What holds it back', title: ['It takes ', h('b', {}, seconds(answer.time_seconds)), '.'], question: question_of(answer), figures: [], warnings: [],
+  sections: [helps(answer), operations(answer), provenance(answer), again(answer, context.command)],
+});

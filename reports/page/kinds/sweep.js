@@ -1,0 +1,180 @@
+// The rows of a sweep: a table to sort and filter, a heat map over two axes, a Pareto front, and the rows as CSV.
+import { axis, draw_all, figure, narrow, tip } from '../charts.js';
+import { download, h, named } from '../dom.js';
+import { by_key, count, digits, title_of } from '../format.js';
+import { again } from '../parts/provenance.js';
+import { condition_of } from '../parts/filter.js';
+
+const kRow = 27;
+
+function columns_of(answer) {
+  return answer.columns.map(column => {
+    const values = column.values ?? column.at.map(place => column.distinct[place]);
+    const numeric = values.some(value => typeof value === 'number') && values.every(value => typeof value === 'number' || value === null || value === '');
+    const distinct = column.distinct ?? null;
+    return { name: column.name, title: title_of(column.name), values, numeric, distinct };
+  });
+}
+
+const better_is_more = name => /tokens|mfu|tflops|throughput|speed/.test(name);
+const varied = columns => columns.filter(c => c.name.startsWith('/'));
+const figures = columns => columns.filter(c => c.numeric && !c.name.startsWith('/'));
+
+// Only the rows in view exist as elements.
+function row_table(columns, state) {
+  const body = h('tbody'), top = h('tr', { 'aria-hidden': 'true' }, h('td', { colspan: columns.length })), bottom = h('tr', { 'aria-hidden': 'true' }, h('td', { colspan: columns.length }));
+  const heads = columns.map((c, i) => h('th', { class: c.numeric && 'number', scope: 'col', title: c.name }, h('button', { type: 'button', onclick: () => {
+    state.down = state.sort === i ? !state.down : c.numeric;
+    state.sort = i;
+    state.order();
+  } }, c.title)));
+  const table = h('table', { 'aria-label': 'Rows', 'aria-rowcount': columns[0].values.length }, h('thead', {}, h('tr', {}, heads)), body);
+  const box = h('div', { class: 'rows', tabindex: 0, role: 'region', 'aria-label': 'Rows of the sweep' }, table);
+  const paint = () => {
+    const first = Math.max(0, Math.floor(box.scrollTop / kRow) - 12), last = Math.min(state.rows.length, first + 50);
+    top.firstChild.style.cssText = `height:${first * kRow}px;padding:0;border:0`;
+    bottom.firstChild.style.cssText = `height:${(state.rows.length - last) * kRow}px;padding:0;border:0`;
+    const list = [];
+    for (let i = first; i < last; ++i) {
+      const row = state.rows[i];
+      list.push(h('tr', { 'aria-rowindex': i + 2 }, columns.map(c => h('td', { class: c.numeric && 'number', title: typeof c.values[row] === 'string' && c.values[row].length > 30 ? c.values[row].slice(0, 500) : null },
+        c.numeric ? (c.values[row] === null || c.values[row] === '' ? '–' : by_key(c.name, c.values[row])) : named(c.values[row] === null ? '–' : typeof c.values[row] === 'object' ? JSON.stringify(c.values[row]) : c.values[row])))));
+    }
+    body.replaceChildren(top, ...list, bottom);
+    heads.forEach((head, i) => head.setAttribute('aria-sort', i !== state.sort ? 'none' : state.down ? 'descending' : 'ascending'));
+  };
+  box.addEventListener('scroll', () => requestAnimationFrame(paint));
+  return { box, paint: () => { box.style.height = `${Math.min(560, 40 + kRow * Math.max(2, state.rows.length + 0.5))}px`; paint(); } };
+}
+
+const select = (label, columns, now, changed) => h('label', {}, label, h('select', { onchange: event => changed(columns[event.target.selectedIndex]) },
+  columns.map(c => h('option', { selected: c === now }, c.title))));
+
+const levels = (column, rows) => {
+  const set = new Set(rows.map(row => column.values[row]));
+  return [...set].sort((a, b) => typeof a === 'number' && typeof b === 'number' ? a - b : String(a).localeCompare(String(b), undefined, { numeric: true }));
+};
+const label_of = value => typeof value === 'number' ? digits(value, 6) : value === null ? '–' : typeof value === 'object' ? JSON.stringify(value) : String(value);
+
+function heat_option(c, state, x, y, z) {
+  const rows = state.rows.filter(row => typeof z.values[row] === 'number');
+  const xs = levels(x, rows).slice(0, 60), ys = levels(y, rows).slice(0, 60), more = better_is_more(z.name), best = new Map();
+  const at_x = new Map(xs.map((v, i) => [v, i])), at_y = new Map(ys.map((v, i) => [v, i]));
+  for (const row of rows) {
+    const i = at_x.get(x.values[row]), j = at_y.get(y.values[row]);
+    if (i === undefined || j === undefined) continue;
+    const key = j * xs.length + i, value = z.values[row];
+    if (!best.has(key) || (more ? value > best.get(key) : value < best.get(key))) best.set(key, value);
+  }
+  const data = [...best].map(([key, value]) => [key % xs.length, Math.floor(key / xs.length), value]);
+  const values = data.map(d => d[2]);
+  return {
+    grid: { left: 8, right: 8, top: 8, bottom: 66, containLabel: true },
+    xAxis: axis(c, { type: 'category', data: xs.map(label_of), name: x.title, nameLocation: 'middle', nameGap: 28, splitLine: { show: false }, axisLabel: { width: 90, overflow: 'truncate' } }),
+    yAxis: axis(c, { type: 'category', data: ys.map(label_of), name: narrow() ? '' : y.title, nameTextStyle: { align: 'left', color: c.soft }, splitLine: { show: false }, axisLabel: { width: narrow() ? 70 : 130, overflow: 'truncate' } }),
+    visualMap: { min: Math.min(...values), max: Math.max(...values), orient: 'horizontal', left: 'center', bottom: 0, itemHeight: 180, itemWidth: 10, textStyle: { color: c.soft, fontSize: 12 }, formatter: v => by_key(z.name, v), calculable: false,
+      inRange: { color: more ? [c.faint, c.forward, c.backward] : [c.backward, c.forward, c.faint] }, text: [by_key(z.name, Math.max(...values)), by_key(z.name, Math.min(...values))] },
+    tooltip: { formatter: p => tip(by_key(z.name, p.data[2]), [[x.title, label_of(xs[p.data[0]])], [y.title, label_of(ys[p.data[1]])], ['shown', more ? 'the most here' : 'the least here']]) },
+    series: [{ type: 'heatmap', data, itemStyle: { borderColor: c.paper, borderWidth: 2 }, label: { show: xs.length * ys.length <= 120 && xs.length <= (narrow() ? 5 : 12), fontSize: 11, formatter: p => by_key(z.name, p.data[2]) } }],
+  };
+}
+
+// Rows that no other beats in both, in the order of x.
+function front_of(rows, x, y) {
+  const sign_x = better_is_more(x.name) ? -1 : 1, sign_y = better_is_more(y.name) ? -1 : 1;
+  const ordered = [...rows].sort((a, b) => sign_x * (x.values[a] - x.values[b]) || sign_y * (y.values[a] - y.values[b]));
+  const front = [];
+  let best = Infinity;
+  for (const row of ordered) {
+    if (sign_y * y.values[row] < best) { best = sign_y * y.values[row]; front.push(row); }
+  }
+  return front;
+}
+
+function pareto_option(c, state, columns, x, y) {
+  const rows = state.rows.filter(row => typeof x.values[row] === 'number' && typeof y.values[row] === 'number');
+  const front = front_of(rows, x, y), keys = varied(columns);
+  const about = row => tip(by_key(y.name, y.values[row]), [[x.title, by_key(x.name, x.values[row])], ...keys.map(k => [k.title, label_of(k.values[row])])]);
+  const value = row => [x.values[row], y.values[row], row];
+  const thin = rows.length > 20000 ? rows.filter((_, i) => i % Math.ceil(rows.length / 20000) === 0) : rows;
+  return {
+    grid: { left: 8, right: 24, top: 28, bottom: 34, containLabel: true },
+    xAxis: axis(c, { type: 'value', scale: true, name: x.title, nameLocation: 'middle', nameGap: 30, axisLabel: { formatter: v => by_key(x.name, v) } }),
+    yAxis: axis(c, { type: 'value', scale: true, name: y.title, nameTextStyle: { align: 'left', color: c.soft }, axisLabel: { formatter: v => by_key(y.name, v) } }),
+    tooltip: { formatter: p => about(p.data[2]) },
+    series: [{ type: 'scatter', data: thin.map(value), symbolSize: thin.length > 2000 ? 3 : 6, itemStyle: { color: c.waiting, opacity: 0.55 }, large: thin.length > 4000 },
+      { type: 'line', data: front.map(value), step: false, symbol: 'circle', symbolSize: 8, showSymbol: true, lineStyle: { color: c.backward, width: 1.5 }, itemStyle: { color: c.backward } }],
+  };
+}
+
+export function csv_of(columns, rows) {
+  const cell = value => {
+    const text = value === null ? '' : typeof value === 'object' ? JSON.stringify(value) : String(value);
+    return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  };
+  const lines = [columns.map(c => cell(c.name)).join(',')];
+  for (const row of rows) lines.push(columns.map(c => cell(c.values[row])).join(','));
+  return lines.join('\n') + '\n';
+}
+
+export function render(answer, context) {
+  const columns = columns_of(answer), all = Array.from({ length: answer.rows }, (_, i) => i);
+  const numbers = figures(columns), axes = [...varied(columns), ...columns.filter(c => !c.name.startsWith('/') && c.distinct && c.distinct.length > 1 && c.distinct.length <= 60)].filter(c => new Set(c.values).size > 1);
+  const find = name => columns.findIndex(c => c.name === name);
+  const main = numbers.find(c => /tokens_per_second_per_device/.test(c.name)) ?? numbers.find(c => /step_time|forward_seconds/.test(c.name)) ?? numbers[0];
+  const feasible = columns[find('feasible')];
+  const state = { rows: all, kept: all, sort: main ? columns.indexOf(main) : 0, down: main ? better_is_more(main.name) : true };
+  const view = row_table(columns, state), said = h('span', { role: 'status', 'aria-live': 'polite' });
+  const charts = h('div');
+  state.order = () => {
+    const c = columns[state.sort], sign = state.down ? -1 : 1;
+    const rank = value => typeof value === 'number' ? value : null;
+    state.rows = c.numeric
+      ? [...state.kept].sort((a, b) => { const x = rank(c.values[a]), y = rank(c.values[b]); return x === null ? (y === null ? 0 : 1) : y === null ? -1 : sign * (x - y); })
+      : [...state.kept].sort((a, b) => sign * String(c.values[a]).localeCompare(String(c.values[b]), undefined, { numeric: true }));
+    said.textContent = `${count(state.rows.length)} of ${count(answer.rows)} rows`;
+    view.paint();
+  };
+  let waiting = null;
+  const filter = h('input', { type: 'search', placeholder: 'mfu > 0.3, ep = 16, or any word', 'aria-label': 'Filter rows', oninput: () => {
+    const begin = performance.now(), problem = condition_of(filter.value, columns);
+    state.kept = all.filter(problem.holds);
+    state.order();
+    view.box.scrollTop = 0;
+    filter.dataset.took = Math.round(performance.now() - begin);
+    clearTimeout(waiting);
+    waiting = setTimeout(draw_all, 120);
+  } });
+  const toolbar = h('div', { class: 'toolbar' }, h('label', { class: 'grow' }, 'Filter', filter), said,
+    h('button', { type: 'button', onclick: () => download('sweep.csv', 'text/csv', csv_of(columns, state.rows)) }, 'Download CSV'));
+  const sections = [{ id: 'rows', title: 'Rows', lead: 'Heads sort. The filter takes conditions on columns, joined by commas, and words; charts below show what is kept.', content: [toolbar, view.box] }];
+  if (axes.length >= 1 && numbers.length) sections.push(heat_section(state, axes, numbers, main));
+  if (numbers.length >= 2) sections.push(pareto_section(state, columns, numbers, main));
+  sections.push(again(answer, context.command));
+  requestAnimationFrame(() => state.order());
+  const runs = feasible ? all.filter(row => feasible.values[row] === true) : all;
+  const best = main && runs.filter(row => typeof main.values[row] === 'number').reduce((a, b) => a === null || (better_is_more(main.name) ? main.values[b] > main.values[a] : main.values[b] < main.values[a]) ? b : a, null);
+  return { kicker: 'Sweep', title: [`${count(answer.rows)} points, `, h('b', {}, `${count(runs.length)} run`), best !== null && best !== undefined ? h('span', { class: 'range' }, `; the best ${main.title} is ${by_key(main.name, main.values[best])}`) : '', '.'],
+    question: best !== null && best !== undefined && varied(columns).length ? named('at ' + varied(columns).map(c => `${c.title} ${label_of(c.values[best])}`).join(', '), 'span') : null, figures: [], warnings: [], sections };
+}
+
+function heat_section(state, axes, numbers, main) {
+  const spread = axes.filter(c => new Set(c.values).size > 1);
+  const pick = { x: spread[0] ?? axes[0], y: spread[1] ?? axes[0], z: main };
+  const box = h('div');
+  const fill = () => box.replaceChildren(figure('Heat map over two varied fields', narrow() ? 340 : 400, c => heat_option(c, state, pick.x, pick.y, pick.z), { canvas: true }));
+  const again_with = key => column => { pick[key] = column; fill(); draw_all(); };
+  fill();
+  return { id: 'heat', title: 'Two fields against each other', lead: 'Where several rows share a cell, the best of them.', content: [
+    h('div', { class: 'toolbar' }, select('Across', axes, pick.x, again_with('x')), select('Up', axes, pick.y, again_with('y')), select('Colour', numbers, pick.z, again_with('z'))), box] };
+}
+
+function pareto_section(state, columns, numbers, main) {
+  const memory = numbers.find(c => /memory_required/.test(c.name)) ?? numbers.find(c => c !== main);
+  const pick = { x: memory, y: main }, box = h('div');
+  const fill = () => box.replaceChildren(figure('Rows by two figures, with the Pareto front', narrow() ? 340 : 420, c => pareto_option(c, state, columns, pick.x, pick.y), { canvas: true }));
+  const again_with = key => column => { pick[key] = column; fill(); draw_all(); };
+  fill();
+  return { id: 'pareto', title: 'Pareto front', lead: 'Rows on the line are beaten by no other in both figures; more is better of throughput, less of the rest.', content: [
+    h('div', { class: 'toolbar' }, select('Across', numbers, pick.x, again_with('x')), select('Up', numbers, pick.y, again_with('y'))), box] };
+}

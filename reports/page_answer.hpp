@@ -1,0 +1,23 @@
+// One answer with all that a page about it draws: the object of -o json, and besides it
+//
+//   page: headline, asked (the scenario as given), elasticities, without, neighbours, ops and passes as `explain -o json` writes them, roofline of the device,
+//         facts of the machine with sources, fits in use with their errors
+// The same function runs in the binary and, compiled for the browser, behind the sliders of a report.
+#pragma once
+
+#include <string>
+
+#include "fit/answer.hpp"
+#include "reports/explanation.hpp"
+
+namespace moeline {
+
+// `json` is the scenario that `answer` answers; `origin` names it in messages.
+Json page_answer(const Answer& answer, const Json& json, const std::string& origin);
+
+// What `explain` says of an answer that runs: `ops` at most, the longest first. Names are views of `question`, the
+// varied one.
+Explanation explained(const Question& question, const Answer& answer, const Json& json, const std::string& origin,
+                      std::size_t ops);
+
+}  // namespace moeline
