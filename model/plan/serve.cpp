@@ -7,6 +7,7 @@
 
 #include "plan/rates.hpp"
 #include "plan/serve_steady.hpp"
+#include "plan/speculative_rounds.hpp"
 
 namespace moeline {
 namespace {
@@ -33,16 +34,21 @@ std::variant<Room, Infeasible> room_of(const Scenario& s, const ServeWorkload& w
   room.available = w.memory_fraction * memory_capacity(s.cluster.device);
   const double groups = real(c.layout.dp), budget = std::max(conduct.token_budget, w.chunked_prefill ? 0 : real(w.input));
   room.memory.parts = {{"weights", served_weights(c)}, {"workspace", served_workspace(c, budget, 256)}};
+  const DecodeRounds* rounds = steps.rounds();
+  if (rounds != nullptr && rounds->draft_weights() > Bytes{}) room.memory.parts.push_back({"draft", rounds->draft_weights()});
+  const auto cache = [&](double tokens) {
+    return served_cache(c, tokens, conduct.page) + (rounds != nullptr ? rounds->draft_cache(tokens, conduct.page) : Bytes{});
+  };
   const Bytes fixed = room.memory.total();
   const double full = real(w.input + w.output), mean = real(w.input) + real(w.output) / 2;
-  room.request = served_cache(c, full, conduct.page);
+  room.request = cache(full);
   if (fixed + room.request > room.available) {
     return Infeasible{fmt::format("weights and one request of {:.0f} tokens do not fit a device of a worker of {}", full, c.layout.devices()),
                       "cut the model further (tp, ep, pp), or store it in fewer bits", fixed + room.request, room.available};
   }
   const Bytes left = room.available - fixed;
   room.most = std::floor(left / room.request) * groups;
-  room.admitted = conduct.whole_request ? room.most : std::floor(left / served_cache(c, mean, conduct.page)) * groups;
+  room.admitted = conduct.whole_request ? room.most : std::floor(left / cache(mean)) * groups;
   if (w.max_batch > 0) room.admitted = std::min(room.admitted, real(w.max_batch));
   return room;
 }
@@ -73,9 +79,18 @@ Range range_of(const Breakdown& rows, std::string_view phase) {
 
 // One worker of an aggregated deployment, in words of the answer.
 void describe(const ServingSteps& steps, const RequestShape& shape, const SteadyState& state, ServeEvaluation& answer) {
-  const Iteration decoding = steps.decoding(std::max(1.0, state.decoding), shape.input + shape.output / 2);
-  answer.decode_iteration = state.decode;
-  add_parts(answer.breakdown, steps.cost(decoding).breakdown, name(Phase::decode), 1);
+  const double sequences = std::max(1.0, state.decoding), context = shape.input + shape.output / 2;
+  const Iteration decoding = steps.decoding(sequences, context);
+  const IterationCost iteration = steps.cost(decoding);
+  answer.decode_iteration = iteration.time;
+  if (steps.rounds() != nullptr) answer.round = steps.rounds()->at(sequences, context);
+  const double tokens_each = answer.round ? answer.round->tokens : 1;
+  add_parts(answer.breakdown, iteration.breakdown, name(Phase::decode), 1 / tokens_each);
+  const Seconds drafting = state.decode - iteration.time / tokens_each;
+  if (answer.round && drafting > Seconds{}) {
+    answer.breakdown.add({.name = "drafting", .phase = name(Phase::decode), .seconds = drafting, .exposed = drafting,
+                          .bound_by = "draft", .source = Source::extrapolated, .largest = drafting});
+  }
   add_part(answer.breakdown, "prompts of others", name(Phase::decode), state.tpot - state.decode, Source::extrapolated);
   const double tokens = shape.prompt() / state.chunks, before = shape.cached + tokens * (state.chunks - 1) / 2;
   const bool mixes = steps.conduct().mixes && state.decode > Seconds{};
@@ -136,7 +151,8 @@ std::variant<ServeEvaluation, Infeasible> aggregated(const Scenario& s, const Se
   answer.decoding = state.decoding * replicas;
   answer.utilisation = state.utilisation;
   const double loops = w.request_rate || w.static_batch ? 1 : std::min(1.0, real(w.concurrency) / replicas);
-  add_rates(s, shape, state.requests_per_second * replicas * loops, s.cluster.devices, answer);
+  const std::int64_t drafting = steps.rounds() != nullptr ? steps.rounds()->own_devices() * answer.replicas : 0;
+  add_rates(s, shape, state.requests_per_second * replicas * loops, s.cluster.devices + drafting, answer);
   return answer;
 }
 
@@ -154,6 +170,9 @@ Outcome evaluate_serve(const Scenario& s, const Calibration& calibration, std::v
                       "change devices, tp, ep or pp"};
   }
   const ServingSteps steps(s, layout, calibration, stack_conduct(w), std::move(free));
+  if (steps.rounds() != nullptr) {
+    if (auto why = steps.rounds()->why_not()) return *why;
+  }
   auto answered = aggregated(s, w, steps);
   if (Infeasible* why = std::get_if<Infeasible>(&answered)) return std::move(*why);
   Evaluation evaluation{.answer = std::get<ServeEvaluation>(std::move(answered)), .assumptions = s.assumptions, .warnings = {}};

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "memory/footprint.hpp"
+#include "plan/speculative_rounds.hpp"
 #include "plan/step_cost.hpp"
 #include "spec/serving.hpp"
 
@@ -29,6 +30,7 @@ struct ServeEvaluation {
   Seconds queue, transfer;      // within TTFT
   Breakdown breakdown;          // of TPOT and of TTFT, by phase: exposed times add up to each
   std::optional<double> money_per_million_tokens{};
+  std::optional<DecodeRound> round{};  // of speculation
 };
 
 }  // namespace moeline

@@ -52,9 +52,10 @@ SteadyState state_at(const ServingSteps& steps, const RequestShape& r, double n,
   SteadyState s;
   s.decoding = n;
   const Iteration decoding = steps.decoding(std::max(1.0, n), mean_context(r));
-  s.decode = steps.time(decoding);
+  const Seconds iteration = steps.time(decoding);
+  s.decode = steps.decode(std::max(1.0, n), mean_context(r));
   const Feeding f = feeding(steps, r, n, arriving);
-  const PromptWork work = prompt_work(steps, r, f, decoding, s.decode);
+  const PromptWork work = prompt_work(steps, r, f, decoding, iteration);
   s.prompts_at_once = f.at_once;
   s.chunks = f.chunks;
   s.prompt_work = work.each;
