@@ -22,7 +22,7 @@ std::optional<BytesPerSecond> storage_rate(const std::string& text) {
   return rate;
 }
 
-int answer(const ScenarioFlags& flags, const std::string& storage) {
+int load_answer(const ScenarioFlags& flags, const std::string& storage) {
   const Json scenario = flags.scenario("layer");
   const ModelSpec model = read_model_of(scenario, flags.origin());
   Cluster cluster = read_cluster_of(scenario, flags.origin());
@@ -49,7 +49,7 @@ void add_load(CLI::App& app, Action& action) {
   auto storage = std::make_shared<std::string>();
   flags->add_to(*command, {"table", "json"});
   command->add_option("--storage", *storage, "rate of the files' storage, such as '7 GB/s'; left out: they are in the page cache");
-  command->callback([flags, storage, &action] { action = [flags, storage] { return answer(*flags, *storage); }; });
+  command->callback([flags, storage, &action] { action = [flags, storage] { return load_answer(*flags, *storage); }; });
 }
 
 }  // namespace moeline

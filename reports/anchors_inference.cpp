@@ -122,7 +122,8 @@ Bytes adapted_memory(const std::string& model_name, const Lora& lora, std::int64
   train.mtp_layers = 0;
   train.optimizer = Optimizer::adam_bf16_states;
   train.lora = lora;
-  StageContent whole{.layers_of_kind = std::vector<int>(model.kinds.size(), 0), .embedding = true, .head = true};
+  StageContent whole{.embedding = true, .head = true};
+  whole.layers_of_kind.assign(model.kinds.size(), 0);
   for (const int kind : model.layers) ++whole.layers_of_kind[static_cast<std::size_t>(kind)];
   return footprint({model, one, bf16, balanced, train}, whole).total();
 }

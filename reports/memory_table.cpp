@@ -13,7 +13,7 @@ std::vector<HeldTensor> held_tensors(const TrainEvaluation& train, const Scenari
   std::vector<std::string> notes;
   legalise(recipe, s.cluster.device, notes);  // the answer exists, so it can be
   const MemoryContext context{s.model, train.parallelism, recipe, s.routing, std::get<TrainWorkload>(s.workload)};
-  const std::vector<int>& layers = train.cut->stage_layers[static_cast<std::size_t>(train.memory_stage)];
+  const KindCounts& layers = train.cut->stage_layers[static_cast<std::size_t>(train.memory_stage)];
   for (std::size_t kind = 0; kind < layers.size(); ++kind) {
     if (layers[kind] == 0) continue;
     const bool moe = std::holds_alternative<MoeFfn>(s.model.kinds[kind].ffn);

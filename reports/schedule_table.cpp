@@ -38,7 +38,7 @@ std::string schedules_json(const std::vector<ScheduleRow>& rows) {
   for (const ScheduleRow& row : rows) {
     Json json{{"schedule", row.name}, {"vpp", row.vpp}, {"feasible", true}};
     if (const Infeasible* why = std::get_if<Infeasible>(&row.answer)) {
-      json.update(parse_json(render_infeasible_json(*why), row.name));
+      json.update(infeasible_json(*why));
     } else {
       const TrainEvaluation& train = std::get<TrainEvaluation>(row.answer);
       json["step_time_seconds"] = Json{{"value", train.step.value.in(second)}, {"p10", train.step.p10.in(second)}, {"p90", train.step.p90.in(second)}};

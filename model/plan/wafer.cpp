@@ -216,7 +216,8 @@ TrainEvaluation common(const Scenario& s) {
   result.memory_available = memory_capacity(s.cluster.device);
   result.parallelism = Parallelism{};
   result.parallelism.dp = s.cluster.devices;
-  std::vector<int> layers(s.model.kinds.size(), 0);
+  KindCounts layers;
+  layers.assign(s.model.kinds.size(), 0);
   for (const int kind : s.model.layers) ++layers[static_cast<std::size_t>(kind)];
   result.cut = std::make_shared<const StageCut>(StageCut{"", {layers}});
   return result;

@@ -11,9 +11,12 @@ constexpr double kNothing = 1e9;  // a rate times this takes no time
 
 Wafer& wafer_of(Question& question) { return std::get<Wafer>(question.scenario.cluster.device); }
 
-WaferOptions& options_of(Question& question) {
-  return std::visit([](auto& workload) -> WaferOptions& { return workload.wafer; }, question.scenario.workload);
+// Wafers train, or run a layer; serving on them is refused before anything is asked.
+WaferOptions& options_of(Workload& workload) {
+  if (TrainWorkload* train = std::get_if<TrainWorkload>(&workload)) return train->wafer;
+  return std::get<LayerWorkload>(workload).wafer;
 }
+WaferOptions& options_of(Question& question) { return options_of(question.scenario.workload); }
 
 void add_conduct(std::vector<Input>& list, const WaferConduct& conduct) {
   const auto share = [&](const char* name, const char* key, double WaferConduct::*field) {
@@ -90,7 +93,8 @@ std::vector<Input> wafer_inputs(const Wafer& wafer, const Question& question) {
          .value = fmt::format("{:.4g} parameters/s", memory->optimizer_rate->value),
          .scale = [](Question& q, double f) { q.scenario.cluster.external_memory->optimizer_rate->value *= f; }});
   }
-  add_conduct(list, std::visit([](const auto& w) { return w.wafer.conduct; }, question.scenario.workload));
+  Workload workload = question.scenario.workload;
+  add_conduct(list, options_of(workload).conduct);
   return list;
 }
 

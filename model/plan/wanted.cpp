@@ -11,12 +11,12 @@
 namespace moeline {
 namespace {
 
-enum class Unit { seconds, bytes, share, rate, amount };
+enum class Dimensioned { seconds, bytes, share, rate, amount };
 
 using OfStep = std::optional<double> (*)(const Scenario&, const TrainEvaluation&);
 using OfLayer = double (*)(const LayerEvaluation&);
 struct Figure {
-  Unit unit;
+  Dimensioned unit;
   OfStep step = nullptr;  // one of the two
   OfLayer layer = nullptr;
 };
@@ -27,18 +27,18 @@ const std::map<std::string, Figure>& figures() {
   using L = const LayerEvaluation&;
   using Answer = std::optional<double>;
   static const std::map<std::string, Figure> all{
-      {"step_time", {Unit::seconds, [](S, T t) -> Answer { return t.step.value.in(second); }}},
-      {"mfu", {Unit::share, [](S, T t) -> Answer { return t.mfu; }}},
-      {"tokens_per_second", {Unit::rate, [](S, T t) -> Answer { return t.tokens_per_second; }}},
-      {"tokens_per_second_per_device", {Unit::rate, [](S, T t) -> Answer { return t.tokens_per_second_per_device; }}},
-      {"memory", {Unit::bytes, [](S, T t) -> Answer { return t.memory.total().in(byte); }}},
-      {"memory_headroom", {Unit::bytes, [](S, T t) -> Answer { return (t.memory_available - t.memory.total()).in(byte); }}},
-      {"cost_per_million_tokens", {Unit::amount, [](S s, T t) -> Answer { return bill(s, t).money_per_million_tokens(); }}},
+      {"step_time", {Dimensioned::seconds, [](S, T t) -> Answer { return t.step.value.in(second); }}},
+      {"mfu", {Dimensioned::share, [](S, T t) -> Answer { return t.mfu; }}},
+      {"tokens_per_second", {Dimensioned::rate, [](S, T t) -> Answer { return t.tokens_per_second; }}},
+      {"tokens_per_second_per_device", {Dimensioned::rate, [](S, T t) -> Answer { return t.tokens_per_second_per_device; }}},
+      {"memory", {Dimensioned::bytes, [](S, T t) -> Answer { return t.memory.total().in(byte); }}},
+      {"memory_headroom", {Dimensioned::bytes, [](S, T t) -> Answer { return (t.memory_available - t.memory.total()).in(byte); }}},
+      {"cost_per_million_tokens", {Dimensioned::amount, [](S s, T t) -> Answer { return bill(s, t).money_per_million_tokens(); }}},
       {"kilowatt_hours_per_million_tokens",
-       {Unit::amount, [](S s, T t) -> Answer { return bill(s, t).kilowatt_hours_per_million_tokens(); }}},
-      {"layer_time", {Unit::seconds, nullptr, [](L l) { return (l.forward + l.backward).in(second); }}},
-      {"forward_time", {Unit::seconds, nullptr, [](L l) { return l.forward.in(second); }}},
-      {"backward_time", {Unit::seconds, nullptr, [](L l) { return l.backward.in(second); }}}};
+       {Dimensioned::amount, [](S s, T t) -> Answer { return bill(s, t).kilowatt_hours_per_million_tokens(); }}},
+      {"layer_time", {Dimensioned::seconds, nullptr, [](L l) { return (l.forward + l.backward).in(second); }}},
+      {"forward_time", {Dimensioned::seconds, nullptr, [](L l) { return l.forward.in(second); }}},
+      {"backward_time", {Dimensioned::seconds, nullptr, [](L l) { return l.backward.in(second); }}}};
   return all;
 }
 
@@ -72,11 +72,11 @@ Wanted read_wanted(const std::string& text, bool layer) {
   if (std::find(names.begin(), names.end(), key) == names.end())
     throw SpecError(where, fmt::format("unknown key \"{}\"{}; keys: {}", key, did_you_mean(key, names), fmt::join(names, ", ")));
   std::string value = text.substr(equals + 1);
-  const Unit unit = figures().at(key).unit;
-  if (unit == Unit::seconds) return {key, quantity(value, {.second = 1}, "a time", where)};
-  if (unit == Unit::bytes) return {key, quantity(value, {.byte = 1}, "bytes", where)};
+  const Dimensioned unit = figures().at(key).unit;
+  if (unit == Dimensioned::seconds) return {key, quantity(value, {.second = 1}, "a time", where)};
+  if (unit == Dimensioned::bytes) return {key, quantity(value, {.byte = 1}, "bytes", where)};
   double scale = 1;
-  if (unit == Unit::share && value.back() == '%') {
+  if (unit == Dimensioned::share && value.back() == '%') {
     value.erase(value.find_last_not_of(" %") + 1);
     scale = 0.01;
   }
@@ -87,11 +87,11 @@ Wanted read_wanted(const std::string& text, bool layer) {
 
 std::string wanted_text(const std::string& key, double value) {
   switch (figures().at(key).unit) {
-    case Unit::seconds: return format(value * second);
-    case Unit::bytes: return fmt::format("{}{}", value < 0 ? "-" : "", format(std::abs(value) * byte));
-    case Unit::share: return fmt::format("{:.4g} %", 100 * value);
-    case Unit::rate: return fmt::format("{} tok/s", format_count(std::llround(value)));
-    case Unit::amount: return fmt::format("{:.6g}", value);
+    case Dimensioned::seconds: return format(value * second);
+    case Dimensioned::bytes: return fmt::format("{}{}", value < 0 ? "-" : "", format(std::abs(value) * byte));
+    case Dimensioned::share: return fmt::format("{:.4g} %", 100 * value);
+    case Dimensioned::rate: return fmt::format("{} tok/s", format_count(std::llround(value)));
+    case Dimensioned::amount: return fmt::format("{:.6g}", value);
   }
   return "";
 }
