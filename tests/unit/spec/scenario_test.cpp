@@ -231,8 +231,6 @@ TEST_CASE("more MTP modules than the model has are refused, naming the file", "[
 }
 
 TEST_CASE("what is not modelled yet is said, not approximated", "[unit]") {
-  CHECK_THAT(with_error_of("workload/kind=serve"), Contains("not modelled yet"));
-  CHECK_THAT(with_error_of("speculation/kind=sdd"), Contains("did you mean \"sd\""));
   CHECK_THAT(with_error_of("workload/overlap=[\"two_batch\"]"), Contains("not modelled yet"));
   CHECK(with_error_of("speculation/kind=none") == "no error");
 }
