@@ -43,7 +43,7 @@ Terminal terminal() {
 constexpr std::size_t kFitting = 3;  // changes named
 
 Infeasible with_what_fits(Infeasible why, const Scenario& scenario, const Calibration& calibration) {
-  if (!why.need) return why;
+  if (!why.need || !std::holds_alternative<TrainWorkload>(scenario.workload)) return why;
   std::string list;
   for (const FittingChange& change : what_fits(scenario, calibration, kFitting)) {
     list += fmt::format("{}{} ({})", list.empty() ? "fits with " : ", or ", change.change, format(change.need));

@@ -35,5 +35,6 @@ void add_te_anchors(std::vector<Anchor>& list);      // Transformer Engine's pro
 void add_layer_anchors(std::vector<Anchor>& list);   // layers: TorchAO, Cursor
 void add_decode_anchors(std::vector<Anchor>& list);  // Mega MoE, minibatch rule, warp decode
 void add_inference_anchors(std::vector<Anchor>& list);  // loading, experts backends, adapters, speculation
+void add_serving_anchors(std::vector<Anchor>& list);    // deployments as published
 
 }  // namespace moeline

@@ -37,6 +37,7 @@ std::vector<Anchor> anchors() {
   add_layer_anchors(list);
   add_decode_anchors(list);
   add_inference_anchors(list);
+  add_serving_anchors(list);
   return list;
 }
 

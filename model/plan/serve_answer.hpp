@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "memory/footprint.hpp"
+#include "plan/serve_loop.hpp"
 #include "plan/speculative_rounds.hpp"
 #include "plan/step_cost.hpp"
 #include "spec/serving.hpp"
@@ -28,6 +29,7 @@ struct ServeEvaluation {
   Bytes memory_available;
   Seconds decode_iteration, prefill_iteration;
   Seconds queue, transfer;      // within TTFT
+  std::optional<LoopTimes> distribution{};  // over requests, of a closed loop
   Breakdown breakdown;          // of TPOT and of TTFT, by phase: exposed times add up to each
   std::optional<double> money_per_million_tokens{};
   std::optional<DecodeRound> round{};  // of speculation

@@ -102,6 +102,77 @@ SteadyState closed_loop(const ServingSteps& steps, const RequestShape& r, double
   return s;
 }
 
+LoopPrices loop_prices(const ServingSteps& steps, const RequestShape& r, const SteadyState& s) {
+  const bool mixes = steps.conduct().mixes;
+  const double n = std::max(1.0, s.decoding), fewer = std::max(1.0, n / 2), groups = static_cast<double>(steps.context().layout.dp);
+  LoopPrices p{.mixes = mixes, .budget = groups * steps.conduct().token_budget};
+  const Seconds less = fewer < n ? steps.decode(fewer, mean_context(r)) : s.decode;
+  p.decode_sequence = fewer < n ? max(Seconds{}, (s.decode - less) / (n - fewer)) : Seconds{};
+  p.decode = s.decode - n * p.decode_sequence;
+  const Iteration decoding = mixes ? steps.decoding(n, mean_context(r)) : Iteration{};
+  const double chunk = r.prompt() / s.chunks, before = r.cached + chunk * (s.chunks - 1) / 2;
+  const auto first = [&](double prompts, double tokens) {
+    return max(Seconds{}, steps.time(steps.with_prompts(decoding, prompts, tokens, before, true)) - (mixes ? steps.time(decoding) : Seconds{}));
+  };
+  const bool several = 2 * chunk <= p.budget;
+  const Seconds one = first(1, chunk), other = several ? first(2, chunk) : first(1, chunk / 2);
+  const double apart = several ? chunk : chunk / 2;
+  p.prompt_token = min(max(Seconds{}, several ? other - one : one - other) / apart, one / chunk);
+  p.prompts = one - chunk * p.prompt_token;
+  return p;
+}
+
+namespace {
+
+// n sequences decode; the rest follows. `others` as above.
+SteadyState state_at(const Apart& a, const RequestShape& r, double n, double others) {
+  const double tokens = std::max(1.0, r.output - 1);
+  const Feeding f = feeding(a.prefill, r, 0, 1);
+  const PromptWork work = prompt_work(a.prefill, r, f, {}, {});
+  SteadyState s;
+  s.chunks = f.chunks;
+  s.prompt_work = work.each;
+  s.decoding = n;
+  s.decode = s.tpot = a.decode.decode(std::max(1.0, n / a.decode_workers), mean_context(r));
+  s.requests_per_second = n / (tokens * s.tpot.in(second));
+  s.utilisation = s.requests_per_second * others * work.each.in(second) / a.prefill_workers;
+  const double rho = std::min(s.utilisation, kMostWaiting);
+  s.queue = work.each * (rho / (2 * (1 - rho)));
+  s.ttft = a.prefill.conduct().request + s.queue + work.span + a.transfer + s.decode / 2;
+  return s;
+}
+
+}  // namespace
+
+SteadyState closed_loop(const Apart& a, const RequestShape& r, double requests, double most) {
+  const double running = std::max(1.0, std::min(requests, most)), others = 1 - 1 / requests;
+  double low = 0, high = running;
+  SteadyState s;
+  for (int i = 0; i < 20 && high - low > 0.002 * high; ++i) {
+    s = state_at(a, r, (low + high) / 2, others);
+    const double here = s.utilisation > kMostWaiting ? requests : s.decoding + s.requests_per_second * s.ttft.in(second);
+    (here >= requests ? high : low) = s.decoding;
+  }
+  // Those who do not decode wait for a prompt worker, or for room.
+  const Seconds waiting = (requests - s.decoding) / s.requests_per_second * second;
+  s.queue += max(Seconds{}, waiting - s.ttft);
+  s.ttft = max(s.ttft, waiting);
+  return s;
+}
+
+std::optional<SteadyState> open_loop(const Apart& a, const RequestShape& r, double rate, double most, double& limit) {
+  const SteadyState full = state_at(a, r, most, 1);
+  limit = std::min(full.requests_per_second, a.prefill_workers / full.prompt_work.in(second));
+  if (rate >= limit) return std::nullopt;
+  double low = 0, high = most;
+  SteadyState s;
+  for (int i = 0; i < 24 && high - low > 0.002 * high; ++i) {
+    s = state_at(a, r, (low + high) / 2, 1);
+    (s.requests_per_second > rate ? high : low) = s.decoding;
+  }
+  return s;
+}
+
 std::optional<SteadyState> open_loop(const ServingSteps& steps, const RequestShape& r, double rate, double most, double& limit) {
   limit = state_at(steps, r, most, 1, 1).requests_per_second;
   if (rate >= limit) return std::nullopt;

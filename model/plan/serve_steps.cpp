@@ -10,8 +10,11 @@ namespace {
 
 double real(std::int64_t value) { return static_cast<double>(value); }
 
-// Kernels of one decoder layer, counted in the op lists: attention, router, experts and their glue.
-constexpr double kKernels = 14;
+// Kernels that a layer launches eagerly: the fifteen or so ops of the lists, most of them two or three kernels there.
+constexpr double kKernels = 30;
+
+// Of DeepEP's normal kernels beside computation, as DeepSeek runs them.
+constexpr double kExchangeMultiprocessors = 24;
 
 }  // namespace
 
@@ -24,6 +27,7 @@ ServingSteps::ServingSteps(const Scenario& s, const ServeLayout& layout, const C
       context_{s.model, layout_, formats_, s.recipe, s.routing, std::get<ServeWorkload>(s.workload).stack,
                decode_transport(std::get<ServeWorkload>(s.workload), layout, s.cluster),
                decode_transport(std::get<ServeWorkload>(s.workload), layout, s.cluster)},
+      two_batches_(std::get<ServeWorkload>(s.workload).two_batch_overlap),
       machine_{std::get<Gpu>(s.cluster.device), s.cluster.fabric, calibration, std::move(free), &products_},
       count_(s.model.kinds.size()) {
   for (const int kind : s.model.layers) ++count_[static_cast<std::size_t>(kind)];
@@ -31,6 +35,19 @@ ServingSteps::ServingSteps(const Scenario& s, const ServeLayout& layout, const C
 }
 
 ServingSteps::~ServingSteps() = default;
+
+void ServingSteps::add_row(IterationCost& to, const Iteration& it, std::string_view what, Seconds time, std::string_view bound,
+                           Source source) const {
+  if (!(time > Seconds{}) || is_free(machine_, what)) return;
+  BreakdownRow row;
+  row.name = what;
+  row.phase = name(it.prefills() ? Phase::prefill : Phase::decode);
+  row.seconds = row.exposed = row.largest = time;
+  row.bound_by = bound;
+  row.source = source;
+  to.breakdown.add(row);
+  to.time += time;
+}
 
 Seconds ServingSteps::eager_launches(const Iteration& it) const {
   const bool graph = std::get<ServeWorkload>(scenario_.workload).cuda_graph && !it.prefills();
@@ -46,30 +63,51 @@ Collective hand_on(const ServingContext& c, const Iteration& it) {
 
 }  // namespace
 
-IterationCost ServingSteps::cost(const Iteration& it) const {
+IterationCost ServingSteps::layers(const Iteration& it) const {
   IterationCost result;
-  const auto add = [&](const Step& step, double times) {
-    const StepCost one = step_cost(step, machine_);
-    result.breakdown.add(one.breakdown, times);
-    result.time += times * one.makespan;
-  };
   for (std::size_t k = 0; k < count_.size(); ++k) {
-    if (count_[k] > 0) add(served_layer(context_, context_.model.kinds[k], it), count_[k]);
+    if (!(count_[k] > 0)) continue;
+    const StepCost one = step_cost(served_layer(context_, context_.model.kinds[k], it), machine_);
+    result.breakdown.add(one.breakdown, count_[k]);
+    result.time += count_[k] * one.makespan;
   }
-  add(served_ends(context_, it), 1);
-  const std::string_view phase = name(it.prefills() ? Phase::prefill : Phase::decode);
-  const auto beside = [&](std::string_view what, Seconds time, std::string_view bound) {
-    if (!(time > Seconds{}) || is_free(machine_, what)) return;
-    result.breakdown.add({.name = what, .phase = phase, .seconds = time, .exposed = time, .bound_by = bound,
-                          .source = Source::assumed, .largest = time});
-    result.time += time;
-  };
+  return result;
+}
+
+IterationCost ServingSteps::overlapped_layers(const Iteration& it) const {
+  Iteration half = it;
+  half.decoding /= 2;
+  half.prompts /= 2;
+  const IterationCost one = layers(half);
+  IterationCost result;
+  result.breakdown.add(one.breakdown, 2);
+  Seconds network;
+  std::vector<std::string_view> travels;
+  for (const BreakdownRow& row : result.breakdown.rows()) {
+    if (row.lane != Lane::network) continue;
+    network += row.exposed;
+    travels.push_back(row.name);
+  }
+  const Seconds compute = 2 * one.time - network, hidden = min(network, compute);
+  result.breakdown.hide(travels, hidden);
+  const bool takes = it.prefills() && context_.prefill_transport == ExpertTransport::deepep;
+  const Seconds taken = takes ? hidden * (kExchangeMultiprocessors / real(machine_.gpu.multiprocessors.value)) : Seconds{};
+  add_row(result, it, "multiprocessors lent to the exchange", taken, "tensor", Source::assumed);
+  result.time += 2 * one.time - hidden;
+  return result;
+}
+
+IterationCost ServingSteps::cost(const Iteration& it) const {
+  IterationCost result = two_batches_ ? overlapped_layers(it) : layers(it);
+  const StepCost ends = step_cost(served_ends(context_, it), machine_);
+  result.breakdown.add(ends.breakdown);
+  result.time += ends.makespan;
   if (layout_.pp > 1) {
     const OpCost hop = moeline::cost(Work{hand_on(context_, it)}, machine_);
-    beside("pipeline exchange", (real(layout_.pp) - 1) * hop.time, hop.bound_by);
+    add_row(result, it, "pipeline exchange", (real(layout_.pp) - 1) * hop.time, hop.bound_by, hop.source);
   }
-  beside("launch gaps", max(Seconds{}, eager_launches(it) - result.time), "host");
-  beside("host", conduct_.host + (it.decoding + it.prompts) * conduct_.host_sequence, "host");
+  add_row(result, it, "launch gaps", max(Seconds{}, eager_launches(it) - result.time), "host", Source::assumed);
+  add_row(result, it, "host", conduct_.host + (it.decoding + it.prompts) * conduct_.host_sequence, "host", Source::assumed);
   return result;
 }
 

@@ -2,7 +2,8 @@
 //
 //   iteration = max( sum over layers of their ops, launches of an eager iteration ) + host
 // With pp stages the worker's sequences are as many micro-batches; a token passes all of them, so an iteration is all
-// layers at a micro-batch's size, and the stages work on different micro-batches meanwhile. Prices are remembered.
+// layers at a micro-batch's size, and the stages work on different micro-batches meanwhile. Two-batch overlap hides
+// exchanges behind the other half's computation. Prices of products are remembered.
 #pragma once
 
 #include <map>
@@ -51,6 +52,11 @@ class ServingSteps {
 
  private:
   Seconds eager_launches(const Iteration& iteration) const;
+  IterationCost layers(const Iteration& iteration) const;
+  // Two halves of the batch, each computing while the other's rows travel.
+  IterationCost overlapped_layers(const Iteration& iteration) const;
+  void add_row(IterationCost& to, const Iteration& iteration, std::string_view what, Seconds time, std::string_view bound,
+               Source source) const;
 
   const Scenario& scenario_;
   std::vector<std::string> notes_;
@@ -58,6 +64,7 @@ class ServingSteps {
   ServeLayout layout_;
   StackConduct conduct_;
   ServingContext context_;
+  bool two_batches_;
   mutable ProductMemo products_;
   Machine machine_;
   std::vector<double> count_;  // layers of each kind
