@@ -1,12 +1,10 @@
 // `moeline calibrate`: measure, fit, check on shapes that the fit never saw, report.
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <filesystem>
-#include <memory>
 #include <nlohmann/json.hpp>
 
-#include "cli/commands.hpp"
+#include "cli/subcommand.hpp"
 #include "cli/measuring.hpp"
 #include "cli/reporting.hpp"
 #include "cli/whole_file.hpp"
@@ -82,14 +80,13 @@ int calibrate(const Request& request) {
 }  // namespace
 
 void add_calibrate(CLI::App& app, Action& action) {
-  CLI::App* command = app.add_subcommand("calibrate", "measure, fit and check this machine; ends with a report");
-  command->footer("Example: moeline calibrate --backend host --write my_machine");
-  auto request = std::make_shared<Request>();
+  const auto [command, request] =
+      subcommand(app, action, calibrate, "calibrate", "measure, fit and check this machine; ends with a report",
+                 "Example: moeline calibrate --backend host --write my_machine");
   request->flags.add_to(*command);
   command->add_option("--write", request->folder, "folder for records, calibration, hardware profile and report");
   add_report_to(*command, request->report);
   command->add_option("--source", request->source, "whose measurements these are, with licence");
-  command->callback([=, &action] { action = [=] { return calibrate(*request); }; });
 }
 
 }  // namespace moeline

@@ -3,12 +3,10 @@
 
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
-#include <memory>
 #include <nlohmann/json.hpp>
 
-#include "cli/commands.hpp"
 #include "cli/reporting.hpp"
+#include "cli/subcommand.hpp"
 
 namespace moeline {
 namespace {
@@ -33,19 +31,20 @@ int check(const Request& request) {
 }  // namespace
 
 void add_check(CLI::App& app, Action& action) {
-  CLI::App* command = app.add_subcommand("check", "predictions against measurements: error table by family, with sign");
-  command->footer("Example: moeline check aic_gemm_h200_b200.csv -o json");
-  auto request = std::make_shared<Request>();
+  const auto [command, request] =
+      subcommand(app, action, check, "check", "predictions against measurements: error table by family, with sign",
+                 "Example: moeline check aic_gemm_h200_b200.csv -o json");
   command->add_option("files", request->files, "measurement files (CSV or JSONL), or folders of them")->required();
   command->add_option("--calibration", request->calibration,
                       "auto, or a calibration file to check instead of those carried");
-  take_one_of(command->add_option("--conditions", request->conditions,
-                                  "benchmark: as the rows were timed; step: operands from HBM and sustained clocks, as predictions are made"),
-              {"benchmark", "step"});
+  take_one_of(
+      command->add_option(
+          "--conditions", request->conditions,
+          "benchmark: as the rows were timed; step: operands from HBM and sustained clocks, as predictions are made"),
+      {"benchmark", "step"});
   take_one_of(command->add_option("-o,--output", request->output, "how to write the answer; table if left out"),
               {"table", "json"});
   add_report_to(*command, request->report);
-  command->callback([=, &action] { action = [=] { return check(*request); }; });
 }
 
 }  // namespace moeline

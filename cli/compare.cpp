@@ -1,13 +1,10 @@
 // `moeline compare`: two answers side by side, the difference explained part by part.
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
-#include <memory>
-
 #include "cli/asking.hpp"
-#include "cli/commands.hpp"
 #include "cli/reporting.hpp"
 #include "cli/scenario_flags.hpp"
+#include "cli/subcommand.hpp"
 #include "fit/answer.hpp"
 #include "reports/comparison.hpp"
 
@@ -31,7 +28,13 @@ std::optional<Json> result_of(const ScenarioFlags& flags) {
   return parse_json(text, flags.origin());
 }
 
-int compare(const ScenarioFlags& flags, const std::string& other) {
+struct Request {
+  ScenarioFlags flags;
+  std::string other;
+};
+
+int compare(const Request& request) {
+  const auto& [flags, other] = request;
   ScenarioFlags first = flags, second = flags;
   std::string a = flags.origin(), b = other;
   if (other.empty()) {
@@ -62,17 +65,14 @@ int compare(const ScenarioFlags& flags, const std::string& other) {
 }  // namespace
 
 void add_compare(CLI::App& app, Action& action) {
-  CLI::App* command = app.add_subcommand("compare", "two answers side by side, the difference explained part by part");
-  command->footer(
+  const auto [command, request] = subcommand(
+      app, action, compare, "compare", "two answers side by side, the difference explained part by part",
       "Example: moeline compare examples/deepseek-v3-256-gb200.json --set /parallelism/ep=32\n"
       "With two scenarios, or results of -o json, --set and the other flags apply to both; with one, --set to the "
       "second.");
-  auto flags = std::make_shared<ScenarioFlags>();
-  flags->add_to(*command, {"table", "json"});
-  flags->add_workload_to(*command);
-  auto other = std::make_shared<std::string>();
-  command->add_option("other", *other, "the second scenario, or a result of -o json");
-  command->callback([=, &action] { action = [=] { return compare(*flags, *other); }; });
+  request->flags.add_to(*command, {"table", "json"});
+  request->flags.add_workload_to(*command);
+  command->add_option("other", request->other, "the second scenario, or a result of -o json");
 }
 
 }  // namespace moeline

@@ -2,27 +2,23 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <chrono>
 #include <filesystem>
-#include <memory>
-#include <numeric>
+#include <map>
+#include <nlohmann/json.hpp>
 #include <optional>
 
-#include "cli/commands.hpp"
+#include "cli/subcommand.hpp"
 #include "cli/whole_file.hpp"
-#include "fit/measurement_files.hpp"
-#include "fit/checking.hpp"
-#include "fit/few_points.hpp"
+#include "fit/fitted_page.hpp"
 #include "fit/measurement.hpp"
+#include "fit/measurement_files.hpp"
 #include "fit/pages.hpp"
 #include "reports/accuracy_plot.hpp"
 #include "reports/calibration_page.hpp"
 
 namespace moeline {
 namespace {
-
-constexpr std::size_t kFewest = 20;  // rows of a family worth a page; fewer can be checked
 
 struct Request {
   std::vector<std::string> files;
@@ -98,21 +94,6 @@ std::string device_file(const std::string& folder, const std::string& device, co
   return page_file_text(device, families);
 }
 
-// Rows too few for a page of their own move the scale factors of a relative's: launch, tensor, memory, load.
-std::optional<FamilyFit> scaled(const FamilyData& family, const std::string& source) {
-  constexpr std::size_t kFewestScaled = 12;  // fewer can end up worse than the relative's page as it is
-  if (family.key.operation != "gemm" || family.observations.measured.size() < kFewestScaled) return std::nullopt;
-  const std::vector<Page> pages = pages_for_device(family.key.device);
-  const Page* base = page_for(family, pages);
-  if (base == nullptr) return std::nullopt;
-  std::vector<std::size_t> rows(family.observations.measured.size());
-  std::iota(rows.begin(), rows.end(), std::size_t{0});
-  FamilyFit page = few_point_page(base->fit, family, rows);
-  const FamilyKey& from = base->fit.key;
-  page.source = fmt::format("{}; scaled from {} {} {} ({})", source, from.device, from.library, from.dtype, base->fit.source);
-  return page;
-}
-
 int fit_files(const Request& request) {
   const Sources sources(request);
   std::vector<Task> all;
@@ -132,24 +113,20 @@ int fit_files(const Request& request) {
   std::map<std::string, std::vector<FamilyFit>> by_device;
   std::map<std::string, std::vector<AccuracyPanel>> by_operation;
   for (const auto& [family, source] : all) {
-    if (family.check_only || family.observations.measured.size() < kFewest) {
+    const bool alone = fits_alone(family);
+    if (!alone) {
       fmt::print("{} · {} · {} · {}: {} rows, nothing fitted{}\n", family.key.device, family.key.operation, family.key.library,
                  family.key.dtype, family.observations.measured.size(), family.observations.measured.empty() ? "" : ": can be checked");
       for (const auto& [reason, count] : family.skipped) fmt::print("  {} rows left out: {}\n", count, reason);
-      if (const std::optional<FamilyFit> page = scaled(family, source)) {
-        fmt::print("{}", page_text(*page));
-        by_device[page->key.device].push_back(*page);
-      }
-      continue;
     }
-    progress.begin(family);
-    FamilyFit page = fit_family(family);
-    progress.end(family);
-    page.source = source;
-    fmt::print("{}", page_text(page));
-    by_device[page.key.device].push_back(page);
-    if (!request.plots.empty())
-      by_operation[page.key.operation].push_back({std::move(page), family.observations.measured});
+    if (alone) progress.begin(family);
+    std::optional<FamilyFit> page = fitted_page(family, source);
+    if (alone) progress.end(family);
+    if (!page) continue;
+    fmt::print("{}", page_text(*page));
+    by_device[page->key.device].push_back(*page);
+    if (alone && !request.plots.empty())
+      by_operation[page->key.operation].push_back({*std::move(page), family.observations.measured});
   }
   if (!request.folder.empty()) {
     for (const auto& [device, pages] : by_device) {
@@ -163,15 +140,14 @@ int fit_files(const Request& request) {
 }  // namespace
 
 void add_fit(CLI::App& app, Action& action) {
-  CLI::App* command = app.add_subcommand("fit", "measurements -> calibration, fit and held-out errors");
-  command->footer("Example: moeline fit aic_gemm_h200_b200.csv --write hw_profiles/calibration");
-  auto request = std::make_shared<Request>();
+  const auto [command, request] =
+      subcommand(app, action, fit_files, "fit", "measurements -> calibration, fit and held-out errors",
+                 "Example: moeline fit aic_gemm_h200_b200.csv --write hw_profiles/calibration");
   command->add_option("files", request->files, "measurement files (CSV or JSONL), or folders of them")->required();
   command->add_option("--write", request->folder, "folder for one calibration file per device");
   command->add_option("--plots", request->plots, "folder for pictures of held-out predictions, one SVG an operation");
   command->add_option("--source", request->source, "whose measurements these are, with licence");
   command->add_option("--sources", request->sources, "the same by file: a JSON object of file name and text");
-  command->callback([=, &action] { action = [=] { return fit_files(*request); }; });
 }
 
 }  // namespace moeline

@@ -3,9 +3,11 @@
 
 #include <CLI/CLI.hpp>
 #include <memory>
+#include <nlohmann/json.hpp>
 
 #include "cli/asking.hpp"
 #include "cli/commands.hpp"
+#include "cli/reporting.hpp"
 #include "cli/scenario_flags.hpp"
 #include "plan/load.hpp"
 #include "reports/load_table.hpp"
@@ -36,6 +38,7 @@ int load_answer(const ScenarioFlags& flags, const std::string& storage) {
     any |= std::holds_alternative<LoadAnswer>(rows.back().outcome);
   }
   if (!any) return say_infeasible(std::get<Infeasible>(rows.front().outcome), flags.output(), flags.origin());
+  write_report(flags.report, [&] { return parse_json(load_json(rows, model, cluster), flags.origin()); });
   fmt::print("{}", flags.output() == Format::json ? load_json(rows, model, cluster) : load_text(rows, model, cluster));
   return kAnswered;
 }

@@ -1,5 +1,6 @@
 // `moeline train` and `moeline layer`: read a scenario, evaluate it, show the answer.
 #include <fmt/format.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -10,14 +11,16 @@
 
 #include "cli/asking.hpp"
 #include "cli/commands.hpp"
-#include "cli/scenario_flags.hpp"
 #include "cli/reporting.hpp"
+#include "cli/scenario_flags.hpp"
+#include "cli/whole_file.hpp"
 #include "fit/answer.hpp"
 #include "plan/what_fits.hpp"
 #include "reports/explanation.hpp"
 #include "reports/memory_table.hpp"
 #include "reports/page_answer.hpp"
 #include "reports/schedule_table.hpp"
+#include "reports/trace_json.hpp"
 #include "units_text.hpp"
 
 namespace moeline {
@@ -35,9 +38,20 @@ std::string kind_asked(const Json& scenario) {
 
 namespace {
 
+// What is piped is as wide as it is, without colours.
 Terminal terminal() {
-  const bool color = isatty(STDOUT_FILENO) == 1 && std::getenv("NO_COLOR") == nullptr;
-  return {.color = color};
+  winsize size{};
+  if (isatty(STDOUT_FILENO) != 1) return {};
+  const bool known = ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col >= 40;
+  return {.color = std::getenv("NO_COLOR") == nullptr, .width = known ? size.ws_col : 100};
+}
+
+void write_trace(const ScenarioFlags& flags, const Scenario& scenario, const Calibration& calibration, const Evaluation& evaluation) {
+  auto traced = trace_of(scenario, calibration);
+  if (const Infeasible* why = std::get_if<Infeasible>(&traced)) throw SpecError("--trace", why->reason + "; " + why->advice);
+  StepTrace& trace = std::get<StepTrace>(traced);
+  trace.title = headline(evaluation, scenario);
+  write_whole(flags.trace, trace_json(trace));
 }
 
 constexpr std::size_t kFitting = 3;  // changes named
@@ -63,6 +77,7 @@ int answer(const ScenarioFlags& flags, const std::string& kind, bool memory) {
     return say_infeasible(with_what_fits(*why, scenario, answer.calibration), flags.output(), flags.origin());
   }
   const Evaluation& evaluation = std::get<Evaluation>(answer.outcome);
+  if (!flags.trace.empty()) write_trace(flags, scenario, answer.calibration, evaluation);
   std::vector<std::string> help;
   const TrainEvaluation* train = std::get_if<TrainEvaluation>(&evaluation.answer);
   if (train != nullptr && flags.output() == Format::table) {
@@ -96,6 +111,7 @@ int compare_schedules(ScenarioFlags flags) {
   if (flags.output() != Format::table && flags.output() != Format::json) {
     throw SpecError("--schedule all", "is written as table or json");
   }
+  if (!flags.trace.empty()) throw SpecError("--trace", "draws one schedule, not all");
   flags.schedule.clear();
   const Json scenario = flags.scenario("train");
   const bool cut = scenario["workload"].is_object() && scenario["workload"].contains("pipeline_layout");
@@ -127,6 +143,7 @@ void add_train(CLI::App& app, Action& action) {
   auto flags = std::make_shared<ScenarioFlags>();
   flags->add_to(*command);
   flags->add_training_to(*command);
+  flags->add_trace_to(*command);
   command->get_option("--schedule")->description("gpipe, 1f1b, interleaved_1f1b, zb_h1, zb_h2, zb_v, dualpipe, dualpipe_v, or all: compares them");
   auto memory = std::make_shared<bool>(false);
   command->add_flag("--memory", *memory, "what every stage holds, and the stage that binds tensor by tensor (with -o json always)");
@@ -141,6 +158,7 @@ void add_layer(CLI::App& app, Action& action) {
   auto flags = std::make_shared<ScenarioFlags>();
   flags->add_to(*command);
   flags->add_layer_to(*command);
+  flags->add_trace_to(*command);
   command->callback([flags, &action] { action = [flags] { return answer(*flags, "layer"); }; });
 }
 

@@ -1,14 +1,12 @@
 // `moeline route`: load balance of router scores, a histogram or a distribution, under each balancer.
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
-#include <memory>
 
 #include "cli/asking.hpp"
-#include "cli/commands.hpp"
 #include "cli/reporting.hpp"
 #include "cli/scenario_flags.hpp"
+#include "cli/subcommand.hpp"
 #include "engine/route_run.hpp"
 #include "engine/score_file.hpp"
 #include "engine/sweep_run.hpp"
@@ -26,44 +24,61 @@ struct Request {
   RouteSettings settings;
 };
 
-// With a scenario: its model's experts and its expert-parallel ranks, where flags do not say.
+// With a scenario: its model's experts, its expert-parallel ranks and the tokens of a micro-batch.
 struct Asked {
   std::optional<Json> scenario;
-  std::size_t experts = 0, top_k = 0, ranks = 1;
+  MoeFfn moe;
+  std::size_t ranks = 1;
+  double tokens = 0;  // that choose at a time, on all ranks; 0: chance is left out
+  std::size_t experts() const { return static_cast<std::size_t>(moe.experts); }
+  std::size_t top_k() const { return static_cast<std::size_t>(moe.top_k); }
 };
 
 Asked asked_about(const Request& r) {
-  Asked asked{
-      {}, static_cast<std::size_t>(r.experts), static_cast<std::size_t>(r.top_k), static_cast<std::size_t>(r.ranks)};
+  Asked asked{.scenario = {}, .moe = {.experts = r.experts, .top_k = r.top_k}, .ranks = static_cast<std::size_t>(r.ranks)};
+  double of_device = static_cast<double>(r.flags.tokens.value_or(0));
+  asked.tokens = of_device * static_cast<double>(asked.ranks);
   if (r.flags.file.empty() && r.flags.model.empty()) return asked;
   asked.scenario = r.flags.scenario(r.flags.kind());
   const Scenario scenario = read_scenario(*asked.scenario, r.flags.origin());
   for (const LayerKind& kind : scenario.model.kinds) {
-    const MoeFfn* moe = std::get_if<MoeFfn>(&kind.ffn);
-    if (moe == nullptr) continue;
-    asked.experts = static_cast<std::size_t>(moe->experts);
-    asked.top_k = static_cast<std::size_t>(moe->top_k);
+    if (const MoeFfn* moe = std::get_if<MoeFfn>(&kind.ffn)) asked.moe = *moe;
   }
-  if (asked.experts == 0) throw SpecError(r.flags.origin(), "the model has no experts");
-  asked.ranks = static_cast<std::size_t>(scenario.parallelism.ep);
+  if (asked.experts() == 0) throw SpecError(r.flags.origin(), "the model has no experts");
+  const Parallelism& p = scenario.parallelism;
+  asked.ranks = static_cast<std::size_t>(p.ep);
+  const TrainWorkload* train = std::get_if<TrainWorkload>(&scenario.workload);
+  if (train != nullptr && of_device == 0)
+    of_device = static_cast<double>(train->micro_batch * train->sequence * p.etp) / static_cast<double>(p.cp * p.tp);
+  asked.tokens = of_device * static_cast<double>(asked.ranks);
   return asked;
 }
 
-// Time of the scenario's step with this routing; nullopt where it cannot run.
-std::optional<Seconds> step_with(Json scenario, const Json& routing, const std::string& origin) {
+// Times of the scenario's step with this routing; nothing where it cannot run.
+struct StepTimes {
+  std::optional<Seconds> step{}, balancer{};  // the balancer's own part
+};
+StepTimes times_with(Json scenario, const Json& routing, const std::string& origin) {
   scenario["routing"] = routing;
   const auto [read, calibration, outcome] = answer_to(scenario, origin);
-  if (std::holds_alternative<Infeasible>(outcome)) return std::nullopt;
-  return answer_time(std::get<Evaluation>(outcome));
+  if (std::holds_alternative<Infeasible>(outcome)) return {};
+  const Seconds step = answer_time(std::get<Evaluation>(outcome));
+  const Outcome without = evaluate(*read, calibration, {"balancer"});
+  return {step, step - answer_time(std::get<Evaluation>(without))};
 }
 
-Json routing_of(const BalancedLoads& loads, const Json& popularity, const Request& r) {
-  if (!r.scores.empty()) return Json{{"popularity", "overload"}, {"alpha", std::max(1.0, loads.overload)}};
-  Json routing = popularity;
-  routing["balancer"] = loads.balancer;
+StepTimes times_of(const BalancedLoads& loads, const Json& scenario, const Request& r) {
+  Json routing = r.scores.empty() ? scenario.value("routing", Json::object()) : Json{{"popularity", "balanced"}};
+  if (loads.balancer != "sinkhorn") routing["balancer"] = loads.balancer;
   routing["capacity_factor"] = r.settings.capacity_factor;
   routing["redundant_experts"] = r.redundant;
-  return routing;
+  StepTimes times = times_with(scenario, routing, r.flags.origin());
+  if (r.scores.empty()) return times;
+  // Of scores the overload is known, so that the balancer has only its own work to add.
+  const Json known{{"popularity", "overload"}, {"alpha", std::max(1.0, loads.overload)}};
+  times.step = times_with(scenario, known, r.flags.origin()).step;
+  if (times.step && times.balancer) *times.step += *times.balancer;
+  return times;
 }
 
 std::vector<BalancedLoads> loads_of(const Request& r, const Asked& asked, const RouteSettings& settings,
@@ -74,27 +89,27 @@ std::vector<BalancedLoads> loads_of(const Request& r, const Asked& asked, const 
   };
   if (!r.scores.empty()) {
     const ScoreFile file = read_scores(r.scores);
-    if (asked.scenario && file.experts != asked.experts)
-      throw SpecError(r.scores, fmt::format("scores of {} experts, the model has {}", file.experts, asked.experts));
-    if (asked.top_k >= file.experts)
-      throw SpecError("--top-k", fmt::format("{} of {} experts leaves nothing to choose", asked.top_k, file.experts));
+    if (asked.scenario && file.experts != asked.experts())
+      throw SpecError(r.scores, fmt::format("scores of {} experts, the model has {}", file.experts, asked.experts()));
+    if (asked.top_k() >= file.experts)
+      throw SpecError("--top-k", fmt::format("{} of {} experts leaves nothing to choose", asked.top_k(), file.experts));
     split(file.experts);
-    const RouterScores scores{file.values, file.experts, asked.top_k};
-    heading = fmt::format("{}: {} tokens, top {} of {} experts on {} ranks", r.scores, scores.tokens(), asked.top_k,
+    const RouterScores scores{file.values, file.experts, asked.top_k()};
+    heading = fmt::format("{}: {} tokens, top {} of {} experts on {} ranks", r.scores, scores.tokens(), asked.top_k(),
                           file.experts, settings.ranks);
     return balanced(scores, settings);
   }
   const Json given = asked.scenario ? asked.scenario->value("routing", Json::object())
                                     : parse_routing_text(r.flags.routing, "--routing");
-  const Routing routing = read_routing(ObjectReader(given, "routing"), static_cast<std::int64_t>(asked.experts));
-  if (asked.experts == 0) throw SpecError("--experts", "how many? Give --experts, or a scenario");
+  const Routing routing = read_routing(ObjectReader(given, "routing"), asked.moe.experts);
+  if (asked.experts() == 0) throw SpecError("--experts", "how many? Give --experts, or a scenario");
   if (!routing.drawn.shares)
     throw SpecError("route", "give --scores FILE, or --routing power-law:1.2, zipf:1.0, dirichlet:0.5 or file:PATH");
-  split(asked.experts);
+  split(asked.experts());
   heading = fmt::format("{}: {} layers of {} experts on {} ranks",
                         r.flags.routing.empty() ? name(routing.popularity) : r.flags.routing,
-                        routing.drawn.shares->rows(), asked.experts, settings.ranks);
-  return balanced(*routing.drawn.shares, settings);
+                        routing.drawn.shares->rows(), asked.experts(), settings.ranks);
+  return balanced(*routing.drawn.shares, asked.moe, asked.tokens, settings);
 }
 
 int run_route(const Request& r) {
@@ -103,11 +118,14 @@ int run_route(const Request& r) {
   settings.ranks = asked.ranks;
   settings.redundant = static_cast<std::size_t>(r.redundant);
   settings.threads = threads_of_this_machine();
-  if (!r.flags.balancer.empty())
-    settings.only = read_routing(ObjectReader(Json{{"balancer", r.flags.balancer}}, "--balancer"), 0).balancer;
+  const auto named = [](std::string_view balancer) {
+    return read_routing(ObjectReader(Json{{"balancer", balancer}}, "--balancer"), 0);
+  };
+  if (!r.flags.balancer.empty()) settings.only = named(r.flags.balancer).balancer;
+  settings.aux_loss_violation = named("aux_loss").max_violation;
+  settings.loss_free_violation = named("loss_free").max_violation;
   std::string heading;
   std::vector<RouteRow> rows;
-  const Json popularity = asked.scenario ? asked.scenario->value("routing", Json::object()) : Json::object();
   for (const BalancedLoads& loads : loads_of(r, asked, settings, heading)) {
     rows.push_back({loads.balancer,
                     loads.loads,
@@ -118,9 +136,12 @@ int run_route(const Request& r) {
                     loads.drop_rate,
                     loads.iterations,
                     loads.dual_gap,
+                    {},
                     {}});
-    if (asked.scenario)
-      rows.back().step = step_with(*asked.scenario, routing_of(loads, popularity, r), r.flags.origin());
+    if (!asked.scenario) continue;
+    const StepTimes times = times_of(loads, *asked.scenario, r);
+    rows.back().step = times.step;
+    rows.back().balancer_time = times.balancer;
   }
   write_report(r.flags.report, [&] { return route_json(rows, heading); });
   fmt::print("{}", r.flags.output() == Format::json ? route_json(rows, heading).dump(2) + "\n" : route_text(rows, heading));
@@ -130,12 +151,11 @@ int run_route(const Request& r) {
 }  // namespace
 
 void add_route(CLI::App& app, Action& action) {
-  CLI::App* command =
-      app.add_subcommand("route", "load balance of router scores, a histogram or a distribution under each balancer");
-  command->footer(
-      "Example: moeline route --routing power-law:1.2 --experts 256 --ranks 32 --redundant 32\n"
-      "With a scenario also its time under each balancer.");
-  auto request = std::make_shared<Request>();
+  const auto [command, request] =
+      subcommand(app, action, run_route, "route",
+                 "load balance of router scores, a histogram or a distribution under each balancer",
+                 "Example: moeline route --routing power-law:1.2 --experts 256 --ranks 32 --redundant 32\n"
+                 "With a scenario also its time under each balancer.");
   request->flags.add_to(*command, {"table", "json"});
   request->flags.add_workload_to(*command);
   command->add_option("--scores", request->scores, "tokens by experts: .npy (float32) or CSV");
@@ -152,7 +172,6 @@ void add_route(CLI::App& app, Action& action) {
       ->check(CLI::Range(0.01, 1000.0));
   command->add_option("--redundant", request->redundant, "expert slots beyond one each, of EPLB")
       ->check(CLI::Range(0, 1 << 16));
-  command->callback([=, &action] { action = [=] { return run_route(*request); }; });
 }
 
 }  // namespace moeline

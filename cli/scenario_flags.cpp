@@ -84,6 +84,10 @@ void ScenarioFlags::add_serving_to(CLI::App& command) {
   command.add_flag("--attention-dp", attention_dp, "data-parallel attention: every rank has requests of its own");
 }
 
+void ScenarioFlags::add_trace_to(CLI::App& command) {
+  command.add_option("--trace", trace, "writes when everything runs to this file, for Perfetto or chrome://tracing");
+}
+
 void ScenarioFlags::add_layer_to(CLI::App& command) {
   command.add_option("--tokens", tokens, "tokens per device");
   command.add_option("--experts-backend", experts_backend,

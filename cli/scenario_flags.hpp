@@ -16,7 +16,7 @@ class App;
 namespace moeline {
 
 struct ScenarioFlags {
-  std::string file, model, hardware, recipe, parallel, routing, balancer, calibration, recompute, schedule, experts_backend, compile, format = "table", report;
+  std::string file, model, hardware, recipe, parallel, routing, balancer, calibration, recompute, schedule, trace, experts_backend, compile, format = "table", report;
   std::optional<std::int64_t> devices, sequence, global_batch, micro_batch, tokens;
   std::string stack, kv_cache;
   std::optional<std::int64_t> input_tokens, output_tokens, concurrency;
@@ -28,6 +28,7 @@ struct ScenarioFlags {
   void add_to(CLI::App& command, const std::vector<std::string>& formats = {"table", "json", "csv", "md"});
   // Flags of a training step; of either workload, for commands that take both.
   void add_training_to(CLI::App& command);
+  void add_trace_to(CLI::App& command);
   void add_serving_to(CLI::App& command);
   void add_workload_to(CLI::App& command);
   // Flags of one layer.

@@ -1,14 +1,12 @@
 // `moeline search`: every legal layout of a model on a cluster, the best of them shown, the others counted by reason.
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
-#include <memory>
 
 #include "cli/asking.hpp"
-#include "cli/commands.hpp"
 #include "cli/reporting.hpp"
 #include "cli/scenario_flags.hpp"
+#include "cli/subcommand.hpp"
 #include "engine/search_run.hpp"
 #include "engine/sweep_run.hpp"
 #include "fit/calibration_file.hpp"
@@ -17,12 +15,12 @@
 namespace moeline {
 namespace {
 
-const std::vector<std::string> kObjectives{"time", "memory", "cost", "energy"};  // as in Objective
+const std::vector<std::string> kObjectives{"time", "memory", "cost", "energy", "devices"};  // as in Objective
 
 struct SearchFlags {
   ScenarioFlags scenario;
-  std::string objective = "time", max_memory;
-  std::vector<std::string> fix, try_recipes;
+  std::string objective = "time", pareto, max_memory;
+  std::vector<std::string> fix, try_recipes, try_schedules;
   std::vector<std::int64_t> try_devices;
   int top = 10, threads = 0;
 };
@@ -57,12 +55,12 @@ Json record_of(const FoundLayout& found) {
   return record;
 }
 
-std::string screen(const SearchResult& result, Objective objective) {
+std::string screen(const SearchResult& result, const SearchSettings& settings) {
   std::string text = fmt::format(
       "{:>7} {:<16} {:>3} {:>3} {:>3} {:<16} {:>4} {:>3} {:>3} {:>5} {:>4} {:>5} {:<9} {:>9} {:>21} {:>9} {:>6} {:>9}",
       "devices", "recipe", "tp", "pp", "vpp", "schedule", "ep", "etp", "cp", "dp", "zero", "micro", "recompute", "step",
       "p10 .. p90", "tok/s/GPU", "MFU", "memory");
-  const bool cost = objective == Objective::cost, energy = objective == Objective::energy;
+  const bool cost = asks_for(settings, Objective::cost), energy = asks_for(settings, Objective::energy);
   if (cost && !result.best.empty()) text += fmt::format(" {:>12}", result.best[0].bill.currency + "/Mtok");
   if (energy) text += fmt::format(" {:>12}", "kWh/Mtok");
   text += "\n";
@@ -88,12 +86,33 @@ int none_runs(const SearchResult& result, const std::string& origin) {
   return kInfeasible;
 }
 
+bool is_all(const std::vector<std::string>& names) { return names == std::vector<std::string>{"all"}; }
+
+Objective objective_named(const std::string& name, const std::string& where) {
+  const auto found = std::find(kObjectives.begin(), kObjectives.end(), name);
+  if (found == kObjectives.end()) {
+    throw SpecError(where, fmt::format("unknown value \"{}\"{}", name, did_you_mean(name, kObjectives)));
+  }
+  return static_cast<Objective>(found - kObjectives.begin());
+}
+
 SearchSettings settings_of(const SearchFlags& flags) {
   SearchSettings settings;
   settings.top = static_cast<std::size_t>(flags.top);
-  const auto named = std::find(kObjectives.begin(), kObjectives.end(), flags.objective);
-  settings.objective = static_cast<Objective>(named - kObjectives.begin());
+  settings.objective = objective_named(flags.objective, "--objective");
+  if (!flags.pareto.empty()) {
+    const std::size_t comma = flags.pareto.find(',');
+    if (comma == std::string::npos) throw SpecError("--pareto", "expected two of " + fmt::format("{}", fmt::join(kObjectives, ", ")));
+    settings.front = {objective_named(flags.pareto.substr(0, comma), "--pareto"),
+                      objective_named(flags.pareto.substr(comma + 1), "--pareto")};
+  }
   settings.fixed = read_fixed(flags.fix, "--fix");
+  if (!flags.try_schedules.empty()) settings.schedules.clear();
+  if (is_all(flags.try_schedules)) {
+    settings.schedules = all_schedules();
+  } else {
+    for (const std::string& name : flags.try_schedules) settings.schedules.push_back(schedule_named(name));
+  }
   settings.threads = flags.threads > 0 ? flags.threads : threads_of_this_machine();
   settings.progress = !flags.scenario.quiet;
   if (!flags.max_memory.empty()) {
@@ -119,8 +138,8 @@ std::vector<std::string> recipes_of(const Device& device) {
 
 // What is searched one after the other, as changes of the scenario: every number of devices with every recipe.
 std::vector<Json> spaces(const SearchFlags& flags, const Scenario& scenario) {
-  const bool all = flags.try_recipes == std::vector<std::string>{"all"};
-  const std::vector<std::string> recipes = all ? recipes_of(scenario.cluster.device) : flags.try_recipes;
+  const std::vector<std::string> recipes =
+      is_all(flags.try_recipes) ? recipes_of(scenario.cluster.device) : flags.try_recipes;
   const std::vector<std::int64_t> devices =
       flags.try_devices.empty() ? std::vector{scenario.cluster.devices} : flags.try_devices;
   std::vector<Json> changes;
@@ -180,7 +199,7 @@ int answer(const SearchFlags& flags) {
       fmt::print("{}", records_markdown(layouts_of(result)));
       break;
     case Format::table:
-      fmt::print("{}", screen(result, settings.objective));
+      fmt::print("{}", screen(result, settings));
       break;
     case Format::json:
       fmt::print("{}\n", search_json(result).dump(2));
@@ -191,15 +210,16 @@ int answer(const SearchFlags& flags) {
 }  // namespace
 
 void add_search(CLI::App& app, Action& action) {
-  CLI::App* command = app.add_subcommand("search", "the best layouts of a model on a cluster, and why the others lost");
-  command->footer(
-      "Example: moeline search --model qwen3-30b-a3b --hardware h200-sxm --devices 16 --fix zero=1 --top 5");
-  auto flags = std::make_shared<SearchFlags>();
+  const auto [command, flags] =
+      subcommand(app, action, answer, "search", "the best layouts of a model on a cluster, and why the others lost",
+                 "Example: moeline search --model qwen3-30b-a3b --hardware h200-sxm --devices 16 --fix zero=1 --top 5");
   flags->scenario.add_to(*command);
   command->add_option("--global-batch", flags->scenario.global_batch, "sequences per optimiser step");
   command->add_option("--top", flags->top, "how many layouts to show: --top 5")->check(CLI::Range(1, 100000));
   take_one_of(command->add_option("--objective", flags->objective, "what is to be small: --objective memory"),
               kObjectives);
+  command->add_option("--pareto", flags->pareto,
+                      "instead, all layouts that no other beats in two of time, memory, cost, energy, devices: --pareto time,memory");
   command
       ->add_option("--try-devices", flags->try_devices,
                    "search these numbers of devices, the same batch on each: --try-devices 64,128,256")
@@ -208,6 +228,10 @@ void add_search(CLI::App& app, Action& action) {
   command
       ->add_option("--try-recipes", flags->try_recipes,
                    "search these recipes, or all that the device runs as they are: --try-recipes bf16,mxfp8")
+      ->delimiter(',');
+  command
+      ->add_option("--try-schedules", flags->try_schedules,
+                   "1f1b and interleaved_1f1b if left out, or all that there are: --try-schedules 1f1b,zb_h1,dualpipe")
       ->delimiter(',');
   command
       ->add_option(
@@ -219,7 +243,6 @@ void add_search(CLI::App& app, Action& action) {
   command->add_option("--max-memory", flags->max_memory, "per device, if less than it has: --max-memory '120 GB'");
   command->add_option("--threads", flags->threads, "how many; all cores if left out: --threads 2")
       ->check(CLI::Range(1, 4096));
-  command->callback([flags, &action] { action = [flags] { return answer(*flags); }; });
 }
 
 }  // namespace moeline

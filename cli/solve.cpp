@@ -1,13 +1,10 @@
 // `moeline solve`: which input gives a wanted answer?
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
-#include <memory>
-
 #include "cli/asking.hpp"
-#include "cli/commands.hpp"
 #include "cli/reporting.hpp"
 #include "cli/scenario_flags.hpp"
+#include "cli/subcommand.hpp"
 #include "fit/calibration_file.hpp"
 #include "reports/solution.hpp"
 
@@ -47,11 +44,10 @@ int solve(const Request& request) {
 }  // namespace
 
 void add_solve(CLI::App& app, Action& action) {
-  CLI::App* command = app.add_subcommand("solve", "the input that gives a wanted answer");
-  command->footer(
+  const auto [command, request] = subcommand(
+      app, action, solve, "solve", "the input that gives a wanted answer",
       "Example: moeline solve examples/deepseek-v3-256-gb200.json --vary /hardware/device/hbm_bandwidth --want "
       "step_time='13.5 s'");
-  auto request = std::make_shared<Request>();
   request->flags.add_to(*command, {"table", "json"});
   request->flags.add_workload_to(*command);
   command
@@ -67,7 +63,6 @@ void add_solve(CLI::App& app, Action& action) {
   command->add_option("--from", request->from,
                       "search from this value, e.g. '2 TB/s'; else by factors of two around the present one");
   command->add_option("--to", request->to, "search up to this value, e.g. '20 TB/s'");
-  command->callback([=, &action] { action = [=] { return solve(*request); }; });
 }
 
 }  // namespace moeline

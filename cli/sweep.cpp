@@ -1,12 +1,11 @@
 // `moeline sweep FILE`: read what to vary, run every point, write one row each.
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <memory>
 
-#include "cli/commands.hpp"
 #include "cli/reporting.hpp"
+#include "cli/subcommand.hpp"
 #include "cli/whole_file.hpp"
 #include "engine/sweep_run.hpp"
 #include "reports/sweep_page.hpp"
@@ -116,11 +115,10 @@ int run_launched(const SweepFlags& flags) {
 }  // namespace
 
 void add_sweep(CLI::App& app, Action& action) {
-  CLI::App* command = app.add_subcommand("sweep", "vary anything over values, in parallel; one row per point");
-  command->footer(
-      "Example: moeline sweep examples/sweeps/qwen3-30b-h200.json --where memory_fits\n"
-      "On several machines: mpirun -n 64 moeline sweep FILE --out rows.csv   (or srun)");
-  auto flags = std::make_shared<SweepFlags>();
+  const auto [command, flags] =
+      subcommand(app, action, run_launched, "sweep", "vary anything over values, in parallel; one row per point",
+                 "Example: moeline sweep examples/sweeps/qwen3-30b-h200.json --where memory_fits\n"
+                 "On several machines: mpirun -n 64 moeline sweep FILE --out rows.csv   (or srun)");
   command
       ->add_option("file", flags->file,
                    "{\"scenario\": {...}, \"vary\": {\"/parallelism/ep\": [16, 32]}, \"mode\": \"grid\"}")
@@ -139,7 +137,6 @@ void add_sweep(CLI::App& app, Action& action) {
       ->check(CLI::Range(1, 4096));
   add_report_to(*command, flags->report);
   command->add_flag("--quiet", flags->quiet, "no progress and no notes on stderr");
-  command->callback([flags, &action] { action = [flags] { return run_launched(*flags); }; });
 }
 
 }  // namespace moeline

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <tbb/enumerable_thread_specific.h>
 
+#include <functional>
 #include <map>
 #include <optional>
 
@@ -86,9 +87,12 @@ PointReader::PointReader(const Sweep& sweep, std::string origin)
   for (std::size_t a = 0; a < sweep_.axes.size(); ++a) {
     const std::string& pointer = sweep_.axes[a].pointer();
     pointers.push_back(pointer);
-    if (below(pointer, "model")) model_axes_.push_back(a);
-    if (below(pointer, "hardware") || below(pointer, "cluster")) machine_axes_.push_back(a);
+    const bool model = below(pointer, "model"), machine = below(pointer, "hardware") || below(pointer, "cluster");
+    (model ? model_axes_ : machine ? machine_axes_ : rest_axes_).push_back(a);
   }
+  rest_ = sweep_.scenario;
+  rest_.erase("model");
+  rest_.erase("hardware");
   columns_ = columns_of(kind_of(sweep_, origin_), std::move(pointers));
   check();
 }
@@ -122,9 +126,11 @@ void PointReader::check() const {
 namespace {
 
 // Forgets all when full, which costs time alone.
-Asked& asked_of(Memo& memo, const std::string& key, const Json& json, const std::string& origin, const std::string& calibration) {
+Asked& asked_of(Memo& memo, const std::string& key, const std::function<Json()>& whole, const std::string& origin,
+                const std::string& calibration) {
   const auto found = memo.asked.find(key);
   if (found != memo.asked.end()) return *found->second;
+  const Json json = whole();
   if (memo.asked.size() >= kRemembered) memo.asked.clear();
   if (memo.calibrations.size() >= kRemembered && memo.asked.empty()) memo.calibrations.clear();
   auto asked = std::make_unique<Asked>();
@@ -141,11 +147,13 @@ Asked& asked_of(Memo& memo, const std::string& key, const Json& json, const std:
 }  // namespace
 
 Point PointReader::answer(const std::vector<Json>& values) const {
-  const Json json = scenario_with(sweep_, values, origin_);
-  const std::string calibration = calibration_name(json, origin_);
+  Json rest = rest_;
+  set_fields(rest, sweep_, rest_axes_, values, origin_);
+  const std::string calibration = calibration_name(rest, origin_);
   const std::string key = key_of(machine_axes_, values) + key_of(model_axes_, values) + calibration;
-  Asked& asked = asked_of(memos_->of_thread.local(), key, json, origin_, calibration);
-  read_rest(asked.scenario, json, origin_);
+  const auto whole = [&] { return scenario_with(sweep_, values, origin_); };
+  Asked& asked = asked_of(memos_->of_thread.local(), key, whole, origin_, calibration);
+  read_rest(asked.scenario, rest, origin_);
   const bool step = asked.steps && std::holds_alternative<TrainWorkload>(asked.scenario.workload);
   return step ? point_of(evaluate_step(asked.scenario, *asked.steps), columns_)
               : point_of(evaluate(asked.scenario, *asked.calibration), columns_);

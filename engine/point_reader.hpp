@@ -29,7 +29,8 @@ class PointReader {
   Sweep sweep_;
   std::string origin_;
   Columns columns_;
-  std::vector<std::size_t> model_axes_, machine_axes_;
+  Json rest_;  // of the scenario, without model and machine
+  std::vector<std::size_t> model_axes_, machine_axes_, rest_axes_;
   std::unique_ptr<Memos> memos_;
 };
 

@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "routing/balancers.hpp"
+#include "routing/chance.hpp"
 #include "routing/imbalance.hpp"
 #include "routing/placement.hpp"
 #include "routing/quantile.hpp"
@@ -104,13 +105,40 @@ std::vector<BalancedLoads> balanced(const RouterScores& scores, const RouteSetti
   return rows;
 }
 
-std::vector<BalancedLoads> balanced(const ExpertShares& layers, const RouteSettings& s) {
+namespace {
+
+// What routers that learn to balance leave of the shares of one layer.
+void add_of_routers(std::vector<BalancedLoads>& rows, const std::vector<double>& loads, const RouteSettings& s) {
+  const auto add = [&](Balancer balancer, std::vector<double> left) {
+    if (!s.only || *s.only == balancer) rows.push_back(measured(std::string(name(balancer)), std::move(left), s.ranks));
+  };
+  add(Balancer::none, loads);
+  add(Balancer::aux_loss, with_violation(loads, s.aux_loss_violation));
+  add(Balancer::loss_free, with_violation(loads, s.loss_free_violation));
+  add(Balancer::quantile, std::vector<double>(loads.size(), mean_of(loads)));
+}
+
+void add_chance(BalancedLoads& row, const MoeFfn& moe, double tokens, std::size_t ranks) {
+  if (row.balancer == name(Balancer::capacity) || row.balancer == name(Balancer::dynamic)) return;  // whatever comes
+  const Balancer prices = row.balancer == name(Balancer::quantile) ? Balancer::quantile : Balancer::none;
+  const auto chance = [&](double overload, std::size_t domains) {
+    return with_chance(overload, moe, prices, tokens, static_cast<double>(domains));
+  };
+  row.max_violation = chance(1 + row.max_violation, row.loads.size()) - 1;
+  row.overload = chance(row.overload, ranks);
+  row.overload_p90 = chance(*row.overload_p90, ranks);
+}
+
+}  // namespace
+
+std::vector<BalancedLoads> balanced(const ExpertShares& layers, const MoeFfn& moe, double tokens,
+                                    const RouteSettings& s) {
   std::vector<BalancedLoads> mean;
   std::vector<std::vector<double>> overloads;
   const auto count = static_cast<double>(layers.rows());
   for (std::size_t i = 0; i < layers.rows(); ++i) {
     std::vector<BalancedLoads> rows;
-    if (!s.only || *s.only == Balancer::none) rows.push_back(measured("none", layers.row(i), s.ranks));
+    add_of_routers(rows, layers.row(i), s);
     add_of_loads(rows, layers.row(i), s);
     if (i == 0) overloads.resize(rows.size());
     for (std::size_t r = 0; r < rows.size(); ++r) {
@@ -127,6 +155,7 @@ std::vector<BalancedLoads> balanced(const ExpertShares& layers, const RouteSetti
   for (std::size_t r = 0; r < mean.size(); ++r) {
     std::sort(overloads[r].begin(), overloads[r].end());
     mean[r].overload_p90 = overloads[r][static_cast<std::size_t>(0.9 * (count - 1))];
+    if (tokens > 0) add_chance(mean[r], moe, tokens, s.ranks);
   }
   return mean;
 }

@@ -15,6 +15,7 @@ struct RouteSettings {
   int iterations = 5;  // of quantiles and Sinkhorn; the sign rule has ten times as many, with small steps
   double capacity_factor = 1.25;
   std::size_t redundant = 0;  // expert slots beyond one each, of EPLB; rounded up to whole ranks
+  double aux_loss_violation = 0, loss_free_violation = 0;  // what they leave of shares
   int threads = 1;
   std::optional<Balancer> only{};
 };
@@ -32,7 +33,8 @@ struct BalancedLoads {
 };
 
 std::vector<BalancedLoads> balanced(const RouterScores& scores, const RouteSettings& settings);
-// Means over layers.
-std::vector<BalancedLoads> balanced(const ExpertShares& layers, const RouteSettings& settings);
+// Means over layers. Shares have no chance in them: `tokens` that choose at a time add it; of 0, it is left out.
+std::vector<BalancedLoads> balanced(const ExpertShares& layers, const MoeFfn& moe, double tokens,
+                                    const RouteSettings& settings);
 
 }  // namespace moeline

@@ -30,15 +30,29 @@ double figure_of(const FoundLayout& found, Objective objective) {
       return *found.bill.money;
     case Objective::energy:
       return found.bill.energy->in(joule);
+    case Objective::devices:
+      return static_cast<double>(found.devices);
   }
   return 0;
 }
 
 constexpr const char* kBeaten[]{"feasible, but slower", "feasible, but larger", "feasible, but dearer",
-                                "feasible, but takes more energy"};
+                                "feasible, but takes more energy", "feasible, but on more devices"};
+
+// Keeps what no other beats, by its first figure; of equals the first to come.
+void keep_on_front(std::vector<FoundLayout>& front, FoundLayout found, const std::pair<Objective, Objective>& axes) {
+  const auto no_worse = [&](const FoundLayout& a, const FoundLayout& b) {
+    return figure_of(a, axes.first) <= figure_of(b, axes.first) && figure_of(a, axes.second) <= figure_of(b, axes.second);
+  };
+  if (std::any_of(front.begin(), front.end(), [&](const FoundLayout& other) { return no_worse(other, found); })) return;
+  std::erase_if(front, [&](const FoundLayout& other) { return no_worse(found, other); });
+  const auto left_of = [&](const FoundLayout& a, const FoundLayout& b) { return figure_of(a, axes.first) < figure_of(b, axes.first); };
+  front.insert(std::upper_bound(front.begin(), front.end(), found, left_of), std::move(found));
+}
 
 // Keeps the best, of equals the first to come.
 void keep(std::vector<FoundLayout>& best, FoundLayout found, const SearchSettings& settings) {
+  if (settings.front) return keep_on_front(best, std::move(found), *settings.front);
   const auto better = [&](const FoundLayout& a, const FoundLayout& b) {
     return figure_of(a, settings.objective) < figure_of(b, settings.objective);
   };
@@ -47,9 +61,10 @@ void keep(std::vector<FoundLayout>& best, FoundLayout found, const SearchSetting
   if (best.size() > settings.top) best.pop_back();
 }
 
-void count_beaten(SearchResult& result, Objective objective) {
+void count_beaten(SearchResult& result, const SearchSettings& settings) {
   const std::uint64_t beaten = result.feasible - result.best.size();
-  if (beaten > 0) result.lost[kBeaten[static_cast<std::size_t>(objective)]] = beaten;
+  const char* why = settings.front ? "feasible, but beaten in both" : kBeaten[static_cast<std::size_t>(settings.objective)];
+  if (beaten > 0) result.lost[why] = beaten;
 }
 
 class Search {
@@ -57,7 +72,7 @@ class Search {
   // `scenario`'s devices hold what the settings allow, `device` what they really do.
   Search(const Scenario& scenario, Bytes device, const Recipe& recipe, const Calibration& calibration,
          const SearchSettings& settings)
-      : scenario_(scenario), device_(device), recipe_(recipe), settings_(settings), space_(scenario, settings.fixed),
+      : scenario_(scenario), device_(device), recipe_(recipe), settings_(settings), space_(scenario, settings.fixed, settings.schedules),
         steps_([&] { return std::make_unique<TrainingSteps>(scenario.cluster, scenario.model, calibration); }) {}
 
   SearchResult run() {
@@ -72,12 +87,12 @@ class Search {
           result.legal += family.legal;
           result.feasible += family.feasible;
           // Cost and energy grow with the time alone, where the devices are given.
-          const bool by_time = settings_.objective != Objective::memory;
+          const bool by_time = settings_.objective != Objective::memory && !settings_.front;
           if (by_time && result.best.size() == settings_.top) longest_ = result.best.back().step.value.in(second);
           shown.at(i + 1);
           return true;
         });
-    count_beaten(result, settings_.objective);
+    count_beaten(result, settings_);
     return result;
   }
 
@@ -127,12 +142,16 @@ class Search {
 
 }  // namespace
 
+bool asks_for(const SearchSettings& settings, Objective objective) {
+  if (settings.front) return settings.front->first == objective || settings.front->second == objective;
+  return settings.objective == objective;
+}
+
 std::variant<SearchResult, Infeasible> search(const Scenario& given, const Calibration& calibration,
                                               const SearchSettings& settings, const std::string& origin) {
-  const Objective objective = settings.objective;
-  if (const std::string why = missing_price(given.cluster); objective == Objective::cost && !why.empty())
+  if (const std::string why = missing_price(given.cluster); asks_for(settings, Objective::cost) && !why.empty())
     throw SpecError(origin, "cost is not known: " + why);
-  if (const std::string why = missing_power(given.cluster); objective == Objective::energy && !why.empty())
+  if (const std::string why = missing_power(given.cluster); asks_for(settings, Objective::energy) && !why.empty())
     throw SpecError(origin, "energy is not known: " + why);
   Scenario scenario = given;
   Gpu* gpu = std::get_if<Gpu>(&scenario.cluster.device);
@@ -152,7 +171,7 @@ SearchResult merged(SearchResult all, SearchResult more, const SearchSettings& s
   for (const auto& [reason, count] : more.lost) all.lost[reason] += count;
   all.legal += more.legal;
   all.feasible += more.feasible;
-  count_beaten(all, settings.objective);
+  count_beaten(all, settings);
   return all;
 }
 

@@ -14,16 +14,20 @@
 
 namespace moeline {
 
-enum class Objective { time, memory, cost, energy };  // what is to be small; the last two per token
+enum class Objective { time, memory, cost, energy, devices };  // what is to be small; cost and energy per token
 
 struct SearchSettings {
   std::size_t top = 10;
   Objective objective = Objective::time;
+  std::optional<std::pair<Objective, Objective>> front{};  // instead: all that no other beats in both
   std::optional<Bytes> max_memory{};  // per device; the device's own otherwise
   FixedFields fixed;
+  std::vector<Schedule> schedules = kUsualSchedules;
   int threads = 1;
   bool progress = true;
 };
+
+bool asks_for(const SearchSettings& settings, Objective objective);
 
 struct FoundLayout {
   std::int64_t devices = 1;
@@ -36,7 +40,7 @@ struct FoundLayout {
 };
 
 struct SearchResult {
-  std::vector<FoundLayout> best;  // the best first; of equals the one enumerated first
+  std::vector<FoundLayout> best;  // the best first, a front by its first objective; of equals the one enumerated first
   ReasonCounts lost;              // why the others are not among them
   std::uint64_t legal = 0, feasible = 0;
 };

@@ -8,6 +8,10 @@
 #include "engine/sweep_run.hpp"
 #include "fit/answer.hpp"
 #include "fit/check_files.hpp"
+#include "fit/fitted_page.hpp"
+#include "fit/measurement.hpp"
+#include "fit/measurement_files.hpp"
+#include "fit/pages.hpp"
 #include "reports/check_table.hpp"
 #include "reports/report.hpp"
 #include "reports/sweep_rows.hpp"
@@ -34,6 +38,24 @@ std::string swept(const std::string& text, int threads) {
   return rows;
 }
 
+// The pages, family by family.
+std::string fitted(const std::vector<std::string>& paths, const std::string& source) {
+  Json pages = Json::array();
+  for (const MeasurementFile& file : measurement_files(paths)) {
+    try {
+      for (const FamilyData& family : read_families(file.path)) {
+        const std::optional<FamilyFit> page = fitted_page(family, source);
+        if (!page) continue;
+        pages.push_back(to_json(*page));
+        pages.back()["device"] = page->key.device;
+      }
+    } catch (const SpecError&) {
+      if (file.named) throw;  // a folder may hold other files
+    }
+  }
+  return pages.dump();
+}
+
 std::string checked(const std::vector<std::string>& paths, const std::string& calibration,
                     const std::string& conditions) {
   return check_json(check_files(paths, calibration, conditions_named(conditions))).dump();
@@ -54,5 +76,6 @@ PYBIND11_MODULE(_core, module) {
   const py::call_guard<py::gil_scoped_release> unlocked;
   module.def("evaluate", &moeline::evaluated, unlocked, py::arg("scenario"));
   module.def("sweep", &moeline::swept, unlocked, py::arg("sweep"), py::arg("threads"));
+  module.def("fit", &moeline::fitted, unlocked, py::arg("files"), py::arg("source"));
   module.def("check", &moeline::checked, unlocked, py::arg("files"), py::arg("calibration"), py::arg("conditions"));
 }

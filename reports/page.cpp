@@ -28,7 +28,7 @@ void add_files(const Json& value, Json& files) {
   } else if (value.is_string()) {
     const std::string path = value.get<std::string>();
     std::error_code none;
-    if (path.ends_with(".json") && std::filesystem::is_regular_file(path, none)) files[path] = read_file(path);
+    if (path.find_first_of("./") != std::string::npos && std::filesystem::is_regular_file(path, none)) files[path] = read_file(path);
   }
 }
 

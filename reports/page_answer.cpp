@@ -55,14 +55,59 @@ Json fits_json(const Scenario& scenario) {
   return list;
 }
 
-Json page_of(const Answer& answer, const Evaluation& evaluation, const Json& json, const std::string& origin) {
+// Throughput by attention tiles a micro-batch, all else as asked; tilings that cannot run are left out.
+Json tilings_json(const WaferAnswer& wafer, Json json, const std::string& origin) {
+  constexpr std::int64_t kMost = 4096;
+  Json list = Json::array();
+  for (std::int64_t tiles = 1; tiles <= kMost; tiles *= 2) {
+    json["workload"]["wafer"]["g"] = tiles;
+    const Answer tiled = answer_to(json, origin);
+    const Evaluation* evaluation = std::get_if<Evaluation>(&tiled.outcome);
+    if (evaluation == nullptr) continue;
+    const TrainEvaluation& train = std::get<TrainEvaluation>(evaluation->answer);
+    list.push_back(Json{{"g", tiles}, {"tokens_per_second", train.tokens_per_second}, {"bound_by", train.wafer->binds}});
+    if (wafer.mode == WaferMode::resident) break;
+  }
+  return list;
+}
+
+// A user's speed and a device's throughput by requests at once, all else as asked.
+Json concurrencies_json(Json json, const std::string& origin) {
+  constexpr std::int64_t kMost = 4096;
+  Json list = Json::array();
+  for (std::int64_t requests = 1; requests <= kMost; requests *= 2) {
+    json["workload"]["concurrency"] = requests;
+    const Answer served = answer_to(json, origin);
+    const Evaluation* evaluation = std::get_if<Evaluation>(&served.outcome);
+    if (evaluation == nullptr) continue;
+    const ServeEvaluation& serve = std::get<ServeEvaluation>(evaluation->answer);
+    list.push_back(Json{{"concurrency", requests},
+                        {"ttft_seconds", serve.ttft.value.in(second)},
+                        {"tpot_seconds", serve.tpot.value.in(second)},
+                        {"tokens_per_second_per_user", serve.tokens_per_second_per_user},
+                        {"tokens_per_second_per_device", serve.tokens_per_second_per_device}});
+  }
+  return list;
+}
+
+void add_explanation(Json& page, const Answer& answer, const Evaluation& evaluation, const Json& json, const std::string& origin) {
   constexpr std::size_t kOps = 1000;  // all of them
-  Json page{{"headline", headline(evaluation, *answer.scenario)}, {"asked", json}};
   const Question question = varied_question(*answer.scenario, answer.calibration, evaluation);
   const Json explanation = explanation_json(explained(question, answer, json, origin, kOps));
   for (const char* key : {"elasticities", "without", "neighbours", "passes", "ops"}) {
     if (explanation.contains(key)) page[key] = explanation[key];
   }
+}
+
+Json page_of(const Answer& answer, const Evaluation& evaluation, const Json& json, const std::string& origin) {
+  Json page{{"headline", headline(evaluation, *answer.scenario)}, {"asked", json}};
+  if (!std::holds_alternative<ServeEvaluation>(evaluation.answer)) {
+    add_explanation(page, answer, evaluation, json, origin);
+  } else if (!std::get<ServeWorkload>(answer.scenario->workload).request_rate) {
+    page["concurrencies"] = concurrencies_json(json, origin);
+  }
+  const TrainEvaluation* train = std::get_if<TrainEvaluation>(&evaluation.answer);
+  if (train != nullptr && train->wafer) page["tilings"] = tilings_json(*train->wafer, json, origin);
   page["roofline"] = roofline_json(answer.scenario->cluster.device);
   page["facts"] = facts(find_hardware(json.value("hardware", Json()), origin).json);
   page["fits"] = fits_json(*answer.scenario);
@@ -85,10 +130,19 @@ Explanation explained(const Question& question, const Answer& answer, const Json
   return e;
 }
 
+namespace {
+
+const char* kind_of(const Workload& workload) {
+  if (std::holds_alternative<TrainWorkload>(workload)) return "train";
+  return std::holds_alternative<LayerWorkload>(workload) ? "layer" : "serve";
+}
+
+}  // namespace
+
 Json page_answer(const Answer& answer, const Json& json, const std::string& origin) {
   if (const Infeasible* why = std::get_if<Infeasible>(&answer.outcome)) {
     Json out = infeasible_json(*why);
-    out["kind"] = std::holds_alternative<TrainWorkload>(answer.scenario->workload) ? "train" : "layer";
+    out["kind"] = kind_of(answer.scenario->workload);
     out["scenario"] = answer.scenario->resolved;
     out["page"] = Json{{"asked", json}};
     return out;

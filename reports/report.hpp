@@ -12,7 +12,7 @@ enum class Format { table, json, csv, markdown };
 
 struct Terminal {
   bool color = false;
-  int width = 100;
+  int width = 100;  // columns; below a hundred, lines are folded and tables lose bars and sources
 };
 
 // `help`: what would help most, for the screen of a training step.

@@ -34,10 +34,11 @@ std::string route_text(const std::vector<RouteRow>& rows, const std::string& hea
   const bool layers = any([](const RouteRow& r) { return r.overload_p90.has_value(); });
   std::string out =
       fmt::format("{}\n  balancer   {:>10} {:>10}{} {:>9} {:>6} {:>9}{}   ranks, hottest first\n", heading, "MaxVio",
-                  "gamma", layers ? "     p90" : "", "dropped", "steps", "dual gap", steps ? "       step" : "");
+                  "gamma", layers ? "     p90" : "", "dropped", "steps", "dual gap", steps ? "       step   balancer" : "");
   for (const RouteRow& r : rows) {
     const std::string p90 = layers ? fmt::format(" {:>7.3f}", r.overload_p90.value_or(r.overload)) : "";
-    const std::string step = steps ? fmt::format(" {:>10}", r.step ? format(*r.step) : "-") : "";
+    const auto time = [](const std::optional<Seconds>& t) { return t ? format(*t) : "-"; };
+    const std::string step = steps ? fmt::format(" {:>10} {:>10}", time(r.step), time(r.balancer_time)) : "";
     out += fmt::format("  {:<10} {:>10.4f} {:>10.4f}{} {:>7.2f} % {:>6} {:>9}{}   {}\n", r.balancer, r.max_violation,
                        r.overload, p90, 100 * r.drop_rate, r.iterations > 0 ? std::to_string(r.iterations) : "-",
                        r.dual_gap ? fmt::format("{:.2g}", *r.dual_gap) : "-", step, chart(r.rank_loads));
@@ -54,6 +55,7 @@ Json route_json(const std::vector<RouteRow>& rows, const std::string& heading) {
     if (r.overload_p90) row["rank_overload_p90"] = *r.overload_p90;
     if (r.dual_gap) row["dual_gap"] = *r.dual_gap;
     if (r.step) row["step_time_seconds"] = r.step->in(second);
+    if (r.balancer_time) row["balancer_time_seconds"] = r.balancer_time->in(second);
     out["balancers"].push_back(std::move(row));
   }
   return out;

@@ -18,7 +18,7 @@ struct RouteRow {
   double drop_rate = 0;
   int iterations = 0;
   std::optional<double> dual_gap{};
-  std::optional<Seconds> step{};  // of the scenario with this balancer
+  std::optional<Seconds> step{}, balancer_time{};  // of the scenario with this balancer; its own part
 };
 
 std::string route_text(const std::vector<RouteRow>& rows, const std::string& heading);

@@ -12,13 +12,20 @@
 namespace moeline {
 namespace {
 
+// Columns that the full table takes; narrower terminals get it without bars and sources.
+constexpr int kWhole = 100;
+
 class Ink {
  public:
-  explicit Ink(bool on) : on_(on) {}
+  explicit Ink(const Terminal& terminal) : wide(terminal.width >= kWhole), on_(terminal.color) {}
   std::string bold(const std::string& text) const { return wrap("1", text); }
   std::string dim(const std::string& text) const { return wrap("2", text); }
   std::string bar(const std::string& text) const { return wrap("36", text); }
   std::string warn(const std::string& text) const { return wrap("33", text); }
+
+  const bool wide;
+  std::size_t names() const { return wide ? 34 : 31; }     // columns of a row's name,
+  std::size_t bound_by() const { return wide ? 24 : 14; }  // and of what binds it
 
  private:
   std::string wrap(const char* code, const std::string& text) const {
@@ -36,15 +43,43 @@ std::string bar(double share, int cells) {
   return out + kEighths[static_cast<std::size_t>(eighths % 8)];
 }
 
-// Display width: each UTF-8 code point is one column here.
-std::size_t columns(const std::string& text) {
-  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
+// Display width: each UTF-8 code point is one column here, a colour none.
+std::size_t columns(std::string_view text) {
+  std::size_t count = 0;
+  bool escape = false;
+  for (const char c : text) {
+    escape |= c == '\033';
+    if (!escape && (c & 0xC0) != 0x80) ++count;
+    if (c == 'm') escape = false;
+  }
+  return count;
 }
+
+// Lines longer than `width` go on below, indented, from their last space that fits.
+std::string folded(const std::string& text, std::size_t width) {
+  constexpr std::size_t kIndent = 11;
+  std::string out;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t end = std::min(text.find('\n', at), text.size());
+    std::string line = text.substr(at, end - at);
+    at = end + 1;
+    while (columns(line) > width) {
+      std::size_t cut = std::string::npos;
+      for (std::size_t space = line.find(' ', kIndent); space != std::string::npos; space = line.find(' ', space + 1)) {
+        if (columns(std::string_view(line).substr(0, space)) <= width) cut = space;
+      }
+      if (cut == std::string::npos || line.find_first_not_of(' ', cut) == std::string::npos) break;
+      out += line.substr(0, line.find_last_not_of(' ', cut) + 1) + "\n";
+      line = std::string(kIndent, ' ') + line.substr(line.find_first_not_of(' ', cut));
+    }
+    out += line + "\n";
+  }
+  return out;
+}
+
 std::string padded(const std::string& text, std::size_t width) {
   return text + std::string(width > columns(text) ? width - columns(text) : 0, ' ');
 }
-
-constexpr std::size_t kNames = 34, kBoundBy = 24;  // columns
 
 struct Line {
   std::string name;
@@ -53,17 +88,20 @@ struct Line {
   Source source;
 };
 
-// "NDR InfiniBand, one 400 Gbit/s NIC per GPU" is long for a column; what follows the comma is in `show hardware`.
-std::string brief(std::string_view bound_by) {
-  std::string text(bound_by.substr(0, bound_by.find(',')));
-  if (columns(text) <= kBoundBy) return text;
-  while (columns(text) > kBoundBy - 2) text.pop_back();
+std::string elided(std::string text, std::size_t most) {
+  if (columns(text) <= most) return text;
+  while (columns(text) > most - 2) text.pop_back();
   return text + "..";
 }
 
+// "NDR InfiniBand, one 400 Gbit/s NIC per GPU" is long for a column; what follows the comma is in `show hardware`.
+std::string brief(std::string_view bound_by, std::size_t most) {
+  return elided(std::string(bound_by.substr(0, bound_by.find(','))), most);
+}
+
 std::string heading(const std::string& what, std::size_t names, const Ink& ink) {
-  const std::string line = fmt::format("  {}{:>10} {:>10} {:>8}  {:<13}{}source", padded(what, names), "exposed", "hidden", "share",
-                                       "", padded("bound by", kBoundBy + 2));
+  std::string line = fmt::format("  {}{:>10} {:>10} {:>8}  ", padded(what, names), "exposed", "hidden", "share");
+  line += ink.wide ? fmt::format("{:<13}{}source", "", padded("bound by", ink.bound_by() + 2)) : "bound by";
   return ink.dim(line) + "\n";
 }
 
@@ -71,21 +109,24 @@ std::string line_text(const Line& line, std::size_t names, Seconds total, double
   const double share = line.exposed / total;
   const std::string hidden = line.hidden > 0.0005 * total ? format(line.hidden) : "-";
   const std::string drawn = bar(share / longest, 12);
-  return fmt::format("  {}{:>10} {:>10} {:>6.1f} %  {}{}{}\n", padded(line.name, names), format(line.exposed), hidden,
-                     100 * share, ink.bar(drawn) + std::string(13 - columns(drawn), ' '),
-                     padded(brief(line.bound_by), kBoundBy + 2), name(line.source));
+  const std::string figures = fmt::format("  {}{:>10} {:>10} {:>6.1f} %  ", padded(elided(line.name, names), names),
+                                          format(line.exposed), hidden, 100 * share);
+  const std::string bound_by = brief(line.bound_by, ink.bound_by());
+  if (!ink.wide) return figures + bound_by + "\n";
+  return fmt::format("{}{}{}{}\n", figures, ink.bar(drawn) + std::string(13 - columns(drawn), ' '),
+                     padded(bound_by, ink.bound_by() + 2), name(line.source));
 }
 
 std::string lines_text(std::vector<Line> lines, Seconds total, const Ink& ink, std::size_t most) {
   std::stable_sort(lines.begin(), lines.end(), [](const Line& a, const Line& b) { return a.exposed > b.exposed; });
-  std::string out = heading("where the time goes", kNames, ink);
+  std::string out = heading("where the time goes", ink.names(), ink);
   double longest = 1e-9;
   for (const Line& line : lines) longest = std::max(longest, line.exposed / total);
   Line rest{"the rest", {}, {}, "", Source::measured};
   std::size_t shown = 0;
   for (const Line& line : lines) {
     if (shown < most && (line.exposed > 0.0005 * total || line.hidden > 0.005 * total)) {
-      out += line_text(line, kNames, total, longest, ink);
+      out += line_text(line, ink.names(), total, longest, ink);
       ++shown;
     } else {
       rest.exposed += line.exposed;
@@ -94,7 +135,7 @@ std::string lines_text(std::vector<Line> lines, Seconds total, const Ink& ink, s
     }
   }
   // Many small things: a bar would make them look like one large one.
-  if (rest.exposed > Seconds{}) out += line_text(rest, kNames, total, 1e9, ink);
+  if (rest.exposed > Seconds{}) out += line_text(rest, ink.names(), total, 1e9, ink);
   return out;
 }
 
@@ -259,10 +300,10 @@ std::string layer_screen(const LayerEvaluation& layer, const Ink& ink) {
   if (layer.wafer) out.insert(out.size() - 1, wafer_lines_text(*layer.wafer));
   const Seconds total = layer.forward + layer.backward;
   double longest = 1e-9;
-  std::size_t names = kNames;
+  std::size_t names = ink.names();
   for (const LayerRow& row : layer.rows) {
     longest = std::max(longest, row.exposed / total);
-    names = std::max(names, columns(label(row)) + 2);
+    if (ink.wide) names = std::max(names, columns(label(row)) + 2);
   }
   out += heading("op", names, ink);
   std::string_view phase;
@@ -279,7 +320,7 @@ std::string layer_screen(const LayerEvaluation& layer, const Ink& ink) {
 
 std::string to_screen(const Evaluation& evaluation, const Scenario& scenario, const Terminal& terminal,
                       const std::vector<std::string>& help) {
-  const Ink ink(terminal.color);
+  const Ink ink(terminal);
   std::string out = ink.bold(headline(evaluation, scenario)) + "\n";
   if (const TrainEvaluation* train = std::get_if<TrainEvaluation>(&evaluation.answer)) {
     out += train_screen(*train, scenario, ink);
@@ -294,7 +335,7 @@ std::string to_screen(const Evaluation& evaluation, const Scenario& scenario, co
     out += fmt::format("  {} {}: {}\n", ink.warn("!"), warning.message, warning.advice);
   }
   out += ink.dim(fmt::format("  {} assumptions in force; -o json lists them", evaluation.assumptions.size())) + "\n";
-  return out;
+  return ink.wide ? out : folded(out, static_cast<std::size_t>(terminal.width));
 }
 
 }  // namespace moeline

@@ -129,7 +129,8 @@ std::variant<MeasuredStep, std::string> bridge(const Csv& csv, std::size_t row) 
                       scenario, csv.number(row, "step_time_s_derived").value_or(0) * second, {}};
 }
 
-// Adam in fp32 and weights in fp32, sharded; gathered in bf16, reduced in fp32. A pipeline runs pp micro-batches.
+// Adam in fp32 and weights in fp32, sharded; gathered in bf16, reduced in fp32. A pipeline runs pp micro-batches. Its memory is
+// what the allocator reserved, not what it handed out, and left out.
 std::variant<MeasuredStep, std::string> torchtitan(const Csv& csv, std::size_t row) {
   const auto n = [&](std::string_view column) { return whole(csv, row, column); };
   const std::string_view precision = csv.text(row, "linear_precision");
@@ -140,12 +141,14 @@ std::variant<MeasuredStep, std::string> torchtitan(const Csv& csv, std::size_t r
     hardware = {{"base", "h100-sxm"},
                 {"device", {{"hbm_capacity", "96 GB"}, {"hbm_bandwidth", "2.4 TB/s"}, {"power_cap", "500 W"}}}};
   }
+  const std::string model(known(csv.text(row, "model"), {{"405b", "llama-3.1-405b"}, {"70b", "llama-3.1-70b"}, {"8b", "llama-3.1-8b"}}));
+  if (model.empty()) return "a model that is not known here";
   const std::int64_t pp = n("pp"), ranks = n("fsdp");
   const bool interleaved = csv.text(row, "pp_schedule") == "interleaved_1F1B";
   Json overlap{"dp_reduce", "param_gather"};
   if (n("async_tp") == 1) overlap.push_back("tp");
   const Json scenario{
-      {"model", csv.text(row, "model")}, {"hardware", hardware}, {"devices", n("gpus")},
+      {"model", model}, {"hardware", hardware}, {"devices", n("gpus")},
       {"recipe", precision == "bf16" ? "bf16" : "fp8_tensor"},
       {"parallelism", {{"tp", n("tp")}, {"cp", n("cp")}, {"pp", pp}, {"vpp", interleaved ? 2 : 1}, {"zero", 3}}},
       {"workload", {{"kind", "train"}, {"sequence", n("seq_len")}, {"micro_batch", std::max<std::int64_t>(1, n("local_batch") / pp)},
@@ -154,12 +157,10 @@ std::variant<MeasuredStep, std::string> torchtitan(const Csv& csv, std::size_t r
                     {"recompute", csv.text(row, "activation_checkpoint") == "full" ? "full" : "per_op"}}}};
   const double tokens = static_cast<double>(n("local_batch") * ranks * n("seq_len"));
   const double rate = csv.number(row, "tokens_per_s_per_gpu").value_or(0) * static_cast<double>(n("gpus"));
-  MeasuredStep step{{older ? "h100-96gb-hbm2e" : "h200-sxm", "training_step", "torchtitan", precision == "bf16" ? "bf16" : "fp8_tensor"},
-                    fmt::format("{}: {} on {}, sequence {}, tp {} pp {} cp {}", line(row), csv.text(row, "model"), n("gpus"), n("seq_len"),
+  return MeasuredStep{{older ? "h100-96gb-hbm2e" : "h200-sxm", "training_step", "torchtitan", precision == "bf16" ? "bf16" : "fp8_tensor"},
+                    fmt::format("{}: {} on {}, sequence {}, tp {} pp {} cp {}", line(row), model, n("gpus"), n("seq_len"),
                                 n("tp"), pp, n("cp")),
                     scenario, (rate > 0 ? tokens / rate : 0) * second, {}};
-  if (const auto gib = csv.number(row, "memory_gib")) step.memory = *gib * gibibyte;
-  return step;
 }
 
 struct Schema {

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "routing/chance.hpp"
+
 namespace moeline {
 namespace {
 
@@ -184,15 +186,39 @@ Bytes adapter_workspace(const MemoryContext& c, const MoeFfn& moe) {
   return bf16(expert_matrix(c, moe) * (merges(c) ? 3 + 3 : is_quantised(c.train.lora->base) ? 2 : 0));
 }
 
+// Where layers differ, the fullest has the largest workspace.
+double fullest_overload(const MemoryContext& c, const MoeFfn& moe, double tokens, double mean) {
+  const double ranks = real(c.parallelism.ep);
+  const bool fixed = c.routing.balancer == Balancer::capacity || c.routing.balancer == Balancer::dynamic;
+  if (!c.routing.drawn.shares || fixed || ranks <= 1) return mean;
+  const double most = drawn_overloads(moe, c.routing, static_cast<std::size_t>(ranks)).back();
+  return std::max(mean, with_chance(most, moe, c.routing.balancer, tokens, ranks));
+}
+
 // In backward: rows and their gradient, gradients of gate and up; and what the balancer keeps.
 Bytes expert_workspace(const MemoryContext& c, const MoeFfn& moe) {
   const Shape s = shape(c);
   const double etp = real(c.parallelism.etp);
-  const ExpertLoad load = expert_load(moe, c.routing, s.shard * real(c.parallelism.ep) * etp, real(c.parallelism.ep));
-  const double rows = s.shard * real(moe.top_k) * etp * load.overload;
+  const double tokens = s.shard * real(c.parallelism.ep) * etp;
+  const ExpertLoad load = expert_load(moe, c.routing, tokens, real(c.parallelism.ep));
+  const double rows = s.shard * real(moe.top_k) * etp * fullest_overload(c, moe, tokens, load.overload);
   const BalancerWork balancer = balancer_work(moe, c.routing, s.shard, real(c.parallelism.ep));
+  const double fetched = balancer.copies_each_pass ? balancer.copies : 0;
   return bf16(rows * (2 * s.hidden + 3 * real(moe.width) / etp)) + balancer.kept +
-         bf16(balancer.copies * 3 * s.hidden * real(moe.width) / etp) + adapter_workspace(c, moe);
+         bf16(fetched * 3 * s.hidden * real(moe.width) / etp) + adapter_workspace(c, moe);
+}
+
+// Of experts that EPLB holds beside its own, in every layer.
+double copied_parameters(const MemoryContext& c, const StageContent& stage) {
+  if (c.routing.balancer != Balancer::eplb) return 0;
+  double sum = 0;
+  for (std::size_t kind = 0; kind < stage.layers_of_kind.size(); ++kind) {
+    const MoeFfn* moe = std::get_if<MoeFfn>(&c.model.kinds[kind].ffn);
+    if (moe == nullptr) continue;
+    const double copies = balancer_work(*moe, c.routing, 1, real(c.parallelism.ep)).copies;
+    sum += stage.layers_of_kind[kind] * copies * 3 * real(c.model.hidden * moe->width) / real(c.parallelism.etp);
+  }
+  return sum;
 }
 
 Bytes sum_of(const std::vector<SavedTensor>& tensors) {
@@ -287,14 +313,14 @@ Parts parts_of(const MemoryContext& c, const ModelMemory& memory, const StageCon
   const bool kept = c.recipe.weights_made == Made::optimizer_step;  // else they live within their product
   const DType quantised = bits(c.recipe.expert) < 16 ? c.recipe.expert : c.recipe.linear;
   const Activations live = activations_of(c, memory, stage);
-  const double stubs = largest_stub(memory, stage);
+  const double stubs = largest_stub(memory, stage), copied = copied_parameters(c, stage);
   // Under ZeRO 3 two layers' weights are gathered at a time, and a layer's whole gradient waits for its reduction.
   const Bytes gathered = p.zero == 3 ? bf16(2 * stubs) : Bytes{};
   return {{
-      {"weights", c.train.lora ? frozen_weights(c, memory, stage, local, trained) : in_bf16 * bf16(sharded(3))},
+      {"weights", c.train.lora ? frozen_weights(c, memory, stage, local, trained) : in_bf16 * bf16(sharded(3)) + bf16(copied)},
       {"quantised_weights",
        local.quantised > 0 && kept ? copies * bytes(quantised, local.quantised) * (sharded(3) / sharded(4)) : Bytes{}},
-      {"gradients", bytes(c.train.gradient, cut(trained, 2))},
+      {"gradients", bytes(c.train.gradient, cut(trained, 2) + copied)},
       {"optimizer", (1 - c.train.offload_optimizer) * cut(trained, 1) * optimizer_bytes_per_parameter(c.train)},
       {"activations", stage.micro_batches * live.kept},
       {"wgrad_stubs", c.train.lora ? Bytes{} : bf16(stubs)},

@@ -10,10 +10,13 @@
 
 namespace moeline {
 
+// NCCL's channels, one multiprocessor each; assumed: 16 of the up to 32 that NCCL 2.2x opens.
+constexpr double kCollectiveMultiprocessors = 16;
+
 // deepep: what Megatron-Core leaves it (moe_deepep_num_sms), and what DeepSeek-V3 trained with (report, section 3.2.2);
-// hybridep: Megatron-Core's moe_hybridep_num_sms. Those of nccl and allreduce are assumed: 16 channels of NCCL 2.2x.
+// hybridep: Megatron-Core's moe_hybridep_num_sms, 16 as NCCL's.
 constexpr double exchange_multiprocessors(Transport transport) {
-  return transport == Transport::deepep ? 20 : 16;
+  return transport == Transport::deepep ? 20 : kCollectiveMultiprocessors;
 }
 
 inline double taken(double multiprocessors, const Gpu& gpu) {

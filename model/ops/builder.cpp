@@ -9,13 +9,12 @@ namespace moeline {
 
 void StepBuilder::push(std::string_view group, std::string_view name, const Work& work, Part part) {
   const bool network = std::visit([](const auto& w) { return requires { w.group; }; }, work) && !std::holds_alternative<FusedExperts>(work);
-  Op op{.name = name, .group = group, .phase = phase_, .part = part, .in_moe = in_moe_,
-        .lane = network ? Lane::network : Lane::compute, .work = work};
+  Op& op = step_.emplace_back(Op{.name = name, .group = group, .phase = phase_, .part = part, .in_moe = in_moe_,
+                                 .lane = network ? Lane::network : Lane::compute, .work = work});
   op.after[0] = last_;
   MOELINE_EXPECT(joined_.size() < op.after.size());
   std::copy(joined_.begin(), joined_.end(), op.after.begin() + 1);
   joined_.clear();
-  step_.push_back(op);
 }
 
 void StepBuilder::add(std::string_view group, std::string_view name, const Work& work, Part part) {
@@ -106,22 +105,6 @@ void StepBuilder::backward(const Linear& l, DType gradient) {
   quantise_input_again({.name = "quantise input again", .elements = l.m * l.k, .type = l.type});
   add(l.group, "wgrad", Gemm{.m = l.n, .n = l.k, .k = l.m, .operands = type, .output = gradient, .accumulate = true,
                              .software_block = block}, l.part);
-}
-
-void StepBuilder::append(const Step& other) {
-  const int offset = static_cast<int>(step_.size());
-  for (Op op : other) {
-    bool first = true;
-    for (int& index : op.after) {
-      if (index >= 0) {
-        index += offset;
-        first = false;
-      }
-    }
-    if (first) op.after[0] = last_;
-    step_.push_back(op);
-  }
-  last_ = static_cast<int>(step_.size()) - 1;
 }
 
 Elementwise residual(const DecoderContext& c, double elements) {

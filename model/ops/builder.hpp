@@ -7,11 +7,11 @@ namespace moeline {
 
 class StepBuilder {
  public:
-  // Into the memory of `reused`, whose ops are forgotten.
-  StepBuilder(Phase phase, const Recipe& recipe, const std::optional<Lora>& lora = kTrained, Step reused = {})
-      : phase_(phase), recipe_(recipe), lora_(lora ? &*lora : nullptr), step_(std::move(reused)) {
-    step_.clear();
-    step_.reserve(kUsual);
+  // The chain goes on after `before`.
+  StepBuilder(Phase phase, const Recipe& recipe, const std::optional<Lora>& lora = kTrained, Step before = {})
+      : phase_(phase), recipe_(recipe), lora_(lora ? &*lora : nullptr), step_(std::move(before)),
+        last_(static_cast<int>(step_.size()) - 1) {
+    step_.reserve(kFew);
   }
 
   // The next op of the chain; collectives and exchanges go to the network lane by themselves.
@@ -52,13 +52,12 @@ class StepBuilder {
   void weight(double elements, DType type, Part part = Part::other);
 
   void in_moe(bool inside) { in_moe_ = inside; }
-  void append(const Step& other);
   Step take() { return std::move(step_); }
 
  private:
   void push(std::string_view group, std::string_view name, const Work& work, Part part);
 
-  static constexpr std::size_t kUsual = 48;  // ops of a layer
+  static constexpr std::size_t kFew = 8;
   static constexpr std::optional<Lora> kTrained{};
 
   Phase phase_;
@@ -66,7 +65,7 @@ class StepBuilder {
   const Lora* lora_;  // nullptr: the weights themselves are trained
   Step step_;
   bool in_moe_ = false;
-  int last_ = -1;
+  int last_;
   std::vector<int> joined_;  // what the next op waits for beside the chain
 };
 

@@ -5,6 +5,8 @@
 namespace moeline {
 namespace {
 
+constexpr std::size_t kUsual = 96;  // ops of a layer's backward and what is computed again for it
+
 double real(std::int64_t value) { return static_cast<double>(value); }
 
 bool recomputed(const TrainWorkload& train, const Op& op, bool is_moe_layer) {
@@ -35,11 +37,13 @@ double repeated_share(const Op& op, const LayerKind& layer) {
 }
 
 // The forward ops that run again, one after the other.
-Step again(const DecoderContext& c, const LayerKind& layer) {
-  if (!c.train.full_recompute && c.train.recompute.empty()) return {};
+Step again(const DecoderContext& c, const LayerKind& layer, Step reused) {
+  reused.clear();
+  if (!c.train.full_recompute && c.train.recompute.empty()) return reused;
   const bool is_moe = std::holds_alternative<MoeFfn>(layer.ffn);
-  Step step;
-  for (Op op : layer_forward(c, layer)) {
+  Step step = layer_forward(c, layer, std::move(reused));
+  std::size_t kept = 0;
+  for (Op op : step) {
     if (!recomputed(c.train, op, is_moe)) continue;
     op.phase = Phase::recompute;
     if (c.train.recompute.contains(Recompute::per_op)) {
@@ -47,9 +51,10 @@ Step again(const DecoderContext& c, const LayerKind& layer) {
       if (share <= 0) continue;
       if (Gemm* product = std::get_if<Gemm>(&op.work)) product->n *= share;
     }
-    op.after = {static_cast<int>(step.size()) - 1, -1, -1};
-    step.push_back(op);
+    op.after = {static_cast<int>(kept) - 1, -1, -1};
+    step[kept++] = op;
   }
+  step.erase(step.begin() + static_cast<std::ptrdiff_t>(kept), step.end());
   return step;
 }
 
@@ -75,6 +80,17 @@ Step as_run(const DecoderContext& c, Step step) {
   return step;
 }
 
+// Transformer Engine quantises the input of a product before tensor-parallel ranks gather it; latents travel in bf16.
+Step with_quantised_gathers(const DecoderContext& c, const LayerKind& layer, Step step) {
+  if (!is_quantised(c.recipe.linear) || c.recipe.dequantised || std::holds_alternative<LatentAttention>(layer.attention)) return step;
+  for (Op& op : step) {
+    Collective* gather = std::get_if<Collective>(&op.work);
+    if (gather == nullptr || op.phase == Phase::recompute || op.group != "tensor-parallel exchange") continue;
+    if (gather->kind == CollectiveKind::all_gather) gather->bytes *= bits(c.recipe.linear) / 16;
+  }
+  return step;
+}
+
 Collective vocabulary_reduction(const DecoderContext& c, double elements) {
   return {CollectiveKind::all_reduce, bytes(DType::fp32, elements), tensor_group(c.parallelism)};
 }
@@ -85,18 +101,19 @@ double DecoderContext::tokens() const { return sequences * sequence / real(paral
 double DecoderContext::shard_tokens() const { return train.sequence_parallel ? tokens() / real(parallelism.tp) : tokens(); }
 
 Step layer_forward(const DecoderContext& c, const LayerKind& layer, Step reused) {
+  reused.clear();
+  reused.reserve(kUsual);
   StepBuilder builder(Phase::forward, c.recipe, c.train.lora, std::move(reused));
   attention_forward(builder, c, layer.attention);
   ffn_forward(builder, c, layer.ffn);
-  return as_run(c, builder.take());
+  return as_run(c, with_quantised_gathers(c, layer, builder.take()));
 }
 
 Step layer_backward(const DecoderContext& c, const LayerKind& layer, Step reused) {
-  StepBuilder builder(Phase::backward, c.recipe, c.train.lora, std::move(reused));
-  builder.append(again(c, layer));
+  StepBuilder builder(Phase::backward, c.recipe, c.train.lora, again(c, layer, std::move(reused)));
   ffn_backward(builder, c, layer.ffn);
   attention_backward(builder, c, layer.attention);
-  return as_run(c, builder.take());
+  return as_run(c, with_quantised_gathers(c, layer, builder.take()));
 }
 
 Step embedding_forward(const DecoderContext& c) {

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "ops/builder.hpp"
+#include "ops/expert_copies.hpp"
 
 namespace moeline {
 namespace {
@@ -117,9 +118,7 @@ BalancerWork balancing(const DecoderContext& c, const MoeFfn& moe) {
 void fetch_copies(StepBuilder& b, const DecoderContext& c, const MoeFfn& moe, double times) {
   const BalancerWork work = balancing(c, moe);
   if (!work.copies_each_pass || work.copies <= 0) return;
-  const double parameters = 3 * real(c.model.hidden * moe.width) / real(c.parallelism.etp);
-  b.add("balancer", "copies of experts",
-        Collective{CollectiveKind::send_recv, times * work.copies * bf16(parameters), expert_group(c.parallelism)});
+  b.add("balancer", "copies of experts", expert_copies(c.model, moe, c.parallelism, times * work.copies, DType::bf16));
 }
 
 enum class Flow { to_experts, to_tokens };
@@ -203,24 +202,36 @@ void experts_forward(StepBuilder& b, const DecoderContext& c, const Routed& r) {
   b.add("expert GEMM", "down", product(c, r.groups, r.rows_each, hidden, r.width), Part::moe);
 }
 
-void experts_backward(StepBuilder& b, const DecoderContext& c, const Routed& r) {
+// Rows that arrived quantised have no columns: their products' gradients need rows only, and wgrad is bf16.
+bool has_columns(const DecoderContext& c) { return is_quantised(expert_wgrad(c.recipe)) || c.recipe.dequantised; }
+
+void weight_gradient_input(StepBuilder& b, const DecoderContext& c, double elements) {
+  if (has_columns(c)) b.quantise_input_again({.name = "quantise input again", .elements = elements, .type = c.recipe.expert, .in_groups = true});
+}
+void down_weight_gradient(StepBuilder& b, const DecoderContext& c, const Routed& r) {
+  weight_gradient_input(b, c, r.rows * r.width);
+  expert_gradient(b, c, r, "down wgrad", real(c.model.hidden), r.width);
+}
+void gate_up_weight_gradient(StepBuilder& b, const DecoderContext& c, const Routed& r) {
+  const double elements = r.rows * real(c.model.hidden);
+  weight_gradient_input(b, c, elements);
+  if (c.recipe.quantised_dispatch) b.add("dequantise", "rows to bf16", Elementwise{bytes(c.recipe.expert, elements), bf16(elements)});
+  expert_gradient(b, c, r, "gate+up wgrad", 2 * r.width, real(c.model.hidden));
+}
+
+// `delayed`: without the weights' gradients, which run later.
+void experts_backward(StepBuilder& b, const DecoderContext& c, const Routed& r, bool delayed) {
   const double hidden = real(c.model.hidden);
   const DType type = c.recipe.expert;
-  // Rows that arrived quantised have no columns: their products' gradients need rows only, and wgrad is bf16.
-  const bool columns = is_quantised(expert_wgrad(c.recipe)) || c.recipe.dequantised;
   const auto gradient = [&](std::string_view name, double elements) {
     const StepBuilder::Tensor tensor{.name = name, .elements = elements, .type = type, .in_groups = true};
-    if (columns) return b.quantise_gradient(tensor);
+    if (has_columns(c)) return b.quantise_gradient(tensor);
     b.quantise(tensor, StepBuilder::Copies::rows);
-  };
-  const auto input_again = [&](double elements) {
-    if (columns) b.quantise_input_again({.name = "quantise input again", .elements = elements, .type = type, .in_groups = true});
   };
   gradient("quantise gradient", r.rows * hidden);
   b.weight(r.groups * r.width * hidden, type);
   b.add("expert GEMM", "down dgrad", product(c, r.groups, r.rows_each, r.width, hidden));
-  input_again(r.rows * r.width);
-  expert_gradient(b, c, r, "down wgrad", hidden, r.width);
+  if (!delayed) down_weight_gradient(b, c, r);
   activation_backward(b, c.recipe, "expert activation", r.rows * r.width, type, true);
   if (!c.recipe.fused_activation || !is_quantised(type)) gradient("quantise gradient", 2 * r.rows * r.width);
   b.weight(r.groups * 2 * r.width * hidden, type);
@@ -228,11 +239,7 @@ void experts_backward(StepBuilder& b, const DecoderContext& c, const Routed& r) 
   if (c.recipe.kernels == Kernels::megablocks) {  // gate's and up's share of dX, from products of their own
     b.add("expert activation", "sum of gate and up", Elementwise{bf16(2 * r.rows * hidden), bf16(r.rows * hidden)});
   }
-  input_again(r.rows * hidden);
-  if (c.recipe.quantised_dispatch) {
-    b.add("dequantise", "rows to bf16", Elementwise{bytes(type, r.rows * hidden), bf16(r.rows * hidden)});
-  }
-  expert_gradient(b, c, r, "gate+up wgrad", 2 * r.width, hidden);
+  if (!delayed) gate_up_weight_gradient(b, c, r);
 }
 
 FusedExperts one_kernel(const DecoderContext& c, const MoeFfn& moe, const Routed& r, bool backward) {
@@ -309,20 +316,26 @@ void moe_backward(StepBuilder& b, const DecoderContext& c, const MoeFfn& moe) {
   b.add("permute", "unpermute", permutation(c, r, false));
   if (exchanges(c)) b.add("combine", "combine backward", exchange(c, moe, c.recipe.gradient_wire, r.overload, Flow::to_experts));
   etp_collective(b, c, r, CollectiveKind::all_gather);
-  experts_backward(b, c, r);
+  const bool delayed = c.train.overlap.contains(Overlap::delayed_wgrad) && exchanges(c);
+  experts_backward(b, c, r, delayed);
   etp_collective(b, c, r, CollectiveKind::reduce_scatter);
   const bool beside = c.train.overlap.contains(Overlap::shared_expert) && exchanges(c) && moe.shared_width > 0;
   int dispatched = -1;
   if (exchanges(c)) {
     const TokenExchange back = exchange(c, moe, DType::bf16, r.overload, Flow::to_tokens);
-    if (beside) {
+    if (beside || delayed) {
       dispatched = b.beside("dispatch", "dispatch backward", back);
     } else {
       b.add("dispatch", "dispatch backward", back);
     }
   }
+  if (delayed) {  // beside the rows on their way back
+    down_weight_gradient(b, c, r);
+    gate_up_weight_gradient(b, c, r);
+  }
+  if (!beside) b.join(dispatched);
   if (moe.shared_width > 0) dense_backward(b, c, real(moe.shared_width), kShared);
-  b.join(dispatched);
+  if (beside) b.join(dispatched);
   b.add("permute", "permute", permutation(c, r, true));
   router_backward(b, c, moe);
 }

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <array>
 
+#include "plan/train.hpp"
+
 namespace moeline {
 namespace {
 
@@ -14,14 +16,6 @@ constexpr std::array kRecomputations{
     Recomputation{"none"}, Recomputation{"selective", false, {Recompute::core_attn}},
     Recomputation{"light", false, {Recompute::layernorm, Recompute::moe_act, Recompute::mla_up_proj}},
     Recomputation{"full", true}};
-
-constexpr std::array kSchedules{Schedule::one_f_one_b, Schedule::interleaved, Schedule::gpipe};
-
-// As the reader of a scenario allows; a pipeline of one stage has nothing to schedule.
-bool runs(Schedule schedule, std::int64_t pp, std::int64_t vpp) {
-  if (schedule == Schedule::interleaved) return vpp > 1;
-  return vpp == 1 && (pp > 1 || schedule == Schedule::one_f_one_b);
-}
 
 std::vector<std::int64_t> divisors(std::int64_t number) {
   std::vector<std::int64_t> list;
@@ -41,12 +35,19 @@ std::vector<std::string> words_of(const std::string& field) {
     for (const Recomputation& recompute : kRecomputations) words.emplace_back(recompute.name);
   }
   if (field == "schedule") {
-    for (const Schedule schedule : kSchedules) words.emplace_back(name(schedule));
+    for (const Schedule schedule : all_schedules()) words.emplace_back(name(schedule));
   }
   return words;
 }
 
 }  // namespace
+
+Schedule schedule_named(const std::string& text) {
+  for (const Schedule schedule : all_schedules()) {
+    if (name(schedule) == text) return schedule;
+  }
+  throw SpecError("schedule", fmt::format("unknown value \"{}\"{}", text, did_you_mean(text, words_of("schedule"))));
+}
 
 FixedFields read_fixed(const std::vector<std::string>& texts, const std::string& where) {
   FixedFields fixed;
@@ -72,12 +73,13 @@ FixedFields read_fixed(const std::vector<std::string>& texts, const std::string&
   return fixed;
 }
 
-LayoutSpace::LayoutSpace(const Scenario& scenario, FixedFields fixed)
-    : scenario_(scenario), fixed_(std::move(fixed)), devices_(scenario.cluster.devices),
+LayoutSpace::LayoutSpace(const Scenario& scenario, FixedFields fixed, std::vector<Schedule> schedules)
+    : scenario_(scenario), fixed_(std::move(fixed)), schedules_(std::move(schedules)), devices_(scenario.cluster.devices),
       near_(scenario.cluster.fabric[0].span.value), layers_(static_cast<std::int64_t>(scenario.model.layers.size())) {
   for (const LayerKind& kind : scenario.model.kinds) {
     if (const MoeFfn* moe = std::get_if<MoeFfn>(&kind.ffn)) experts_ = moe->experts;
   }
+  if (fixed_.contains("schedule")) schedules_ = {schedule_named(fixed_["schedule"])};
 }
 
 bool LayoutSpace::free(const std::string& field, std::int64_t value) const { return free(field, std::to_string(value)); }
@@ -86,19 +88,17 @@ bool LayoutSpace::free(const std::string& field, std::string_view value) const {
   return found == fixed_.end() || found->second == value;
 }
 
-std::vector<std::int64_t> LayoutSpace::interleavings(std::int64_t pp) const {
-  std::vector<std::int64_t> list;
-  for (std::int64_t v = 1; pp * v <= layers_ + 2; ++v) {
-    const bool even = layers_ % (pp * v) == 0 || (layers_ + 2) % (pp * v) == 0;
-    if ((v == 1 || (pp > 1 && even)) && free("vpp", v)) list.push_back(v);
-  }
-  return list;
-}
-
-std::vector<Schedule> LayoutSpace::schedules(std::int64_t pp, std::int64_t vpp) const {
-  std::vector<Schedule> list;
-  for (const Schedule schedule : kSchedules) {
-    if (runs(schedule, pp, vpp) && free("schedule", name(schedule))) list.push_back(schedule);
+// A pipeline of one stage has nothing to order.
+std::vector<LayoutSpace::Order> LayoutSpace::orders(std::int64_t pp) const {
+  std::vector<Order> list;
+  for (const Schedule schedule : schedules_) {
+    if (pp == 1 && schedule != Schedule::one_f_one_b) continue;
+    const bool interleaved = schedule == Schedule::interleaved;
+    const std::int64_t fewest = interleaved || is_folded(schedule) ? 2 : 1, most = (layers_ + 2) / pp;
+    for (std::int64_t v = fewest; v <= (interleaved ? most : std::min(fewest, most)); ++v) {
+      const bool even = layers_ % (pp * v) == 0 || (layers_ + 2) % (pp * v) == 0;
+      if ((even || !interleaved) && free("vpp", v)) list.push_back({schedule, v});
+    }
   }
   return list;
 }
@@ -126,32 +126,24 @@ std::vector<LayoutFamily> LayoutSpace::families() const {
   return list;
 }
 
-std::optional<std::string> LayoutSpace::refusal(Parallelism& p, std::int64_t micro_batch) const {
-  const TrainWorkload& train = std::get<TrainWorkload>(scenario_.workload);
-  if (const auto why = resolve(p, devices_, scenario_.model)) return kind_of_reason(*why);
-  if (train.sequence % (p.cp * p.tp) != 0) return "cp x tp does not divide the sequence";
-  const std::int64_t samples = p.dp * micro_batch;
-  if (train.global_batch % samples != 0) return "dp x micro_batch does not divide global_batch";
-  if (p.vpp > 1 && train.global_batch / samples % p.pp != 0) return "interleaved 1F1B needs micro-batches in multiples of pp";
-  return std::nullopt;
-}
-
 std::vector<Layout> LayoutSpace::members(const LayoutFamily& f, ReasonCounts& refused) const {
+  TrainWorkload train = std::get<TrainWorkload>(scenario_.workload);
+  train.micro_batch = f.micro_batch;
   std::vector<Layout> list;
   for (const std::int64_t pp : divisors(devices_ / f.tp / f.cp)) {
     if (pp > layers_ + 2 || !free("pp", pp) || !free("dp", devices_ / f.tp / f.cp / pp)) continue;
-    for (const std::int64_t vpp : interleavings(pp)) {
+    for (const auto& [schedule, vpp] : orders(pp)) {
       Parallelism p{.tp = f.tp, .pp = pp, .vpp = vpp, .ep = f.ep, .etp = f.etp, .cp = f.cp};
-      const std::optional<std::string> why = refusal(p, f.micro_batch);
-      for (const Schedule schedule : schedules(pp, vpp)) {
-        p.schedule = schedule;
-        for (p.zero = 0; p.zero <= 3; ++p.zero) {
-          if (!free("zero", p.zero)) continue;
-          if (why) {
-            ++refused[*why];
-          } else {
-            list.push_back({p, f.micro_batch, f.recompute});
-          }
+      p.schedule = schedule;
+      std::optional<Infeasible> why = resolve(p, devices_, scenario_.model);
+      if (!why) why = check_batch(p, train);
+      const std::string reason = why ? kind_of_reason(*why) : "";
+      for (p.zero = 0; p.zero <= 3; ++p.zero) {
+        if (!free("zero", p.zero)) continue;
+        if (why) {
+          ++refused[reason];
+        } else {
+          list.push_back({p, f.micro_batch, f.recompute});
         }
       }
     }

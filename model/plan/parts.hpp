@@ -11,6 +11,7 @@
 
 #include "memory/footprint.hpp"
 #include "ops/decoder.hpp"
+#include "plan/pass_times.hpp"
 #include "plan/step_cost.hpp"
 
 namespace moeline {
@@ -19,10 +20,7 @@ namespace moeline {
 inline constexpr std::array<std::string_view, 2> kExchanges{"dispatch", "combine"};
 
 struct PricedPass {
-  Seconds time;      // exposed
-  Seconds exchange;  // of it, dispatch and combine
-  Seconds network;   // dispatch and combine, hidden or not
-  Seconds weight;    // of it, gradients of weights, which nothing within the step waits for
+  PassTimes times;
   std::vector<BreakdownRow> rows;
   std::vector<std::size_t> places;  // of the rows, in StepParts::names
 };
@@ -42,6 +40,9 @@ struct StepParts {
   const Breakdown& names(bool is_forward) const { return is_forward ? forward_names : backward_names; }
 };
 
+// Nothing within the step waits for it: a product that adds to the gradient buffer, or the embedding's rows that do.
+bool makes_weight_gradient(const Op& op);
+
 StepParts step_parts(const DecoderContext& context, const Machine& machine);
 
 // visit(part, times): what a stage or chunk is a sum of.
@@ -60,6 +61,11 @@ void for_parts(const StepParts& parts, const ModelSpec& model, const StageConten
   }
   if (stage.head) visit(parts.head, 1);
 }
+
+struct ChunkSum {
+  PassTimes forward, backward;
+};
+ChunkSum chunk_sum(const StepParts& parts, const ModelSpec& model, const StageContent& chunk);
 
 // Rows of one pass of a stage, `times` over.
 Breakdown stage_rows(const StepParts& parts, const ModelSpec& model, const StageContent& stage, bool forward, double times);

@@ -8,37 +8,39 @@
 // combined 1F1B do this layer by layer; what they lose at the seams is not modelled.
 #pragma once
 
-#include "plan/parts.hpp"
+#include "units.hpp"
 
 namespace moeline {
 
-// One micro-batch through a chunk, or through all chunks of a stage.
+// One micro-batch through a part of the model, a chunk, or all chunks of a stage.
 struct PassTimes {
   Seconds time;      // alone
   Seconds exchange;  // of it, dispatch and combine
   Seconds network;   // dispatch and combine in all, what hides within the layer too
-  Seconds weight;    // of it, gradients of weights
+  Seconds weight;    // of it, gradients of weights, which nothing within the step waits for
   Seconds compute() const { return time - exchange; }
 };
 
-struct ChunkSum {
-  PassTimes forward, backward;
-  const PassTimes& pass(bool is_forward) const { return is_forward ? forward : backward; }
-};
-
-ChunkSum chunk_sum(const StepParts& parts, const ModelSpec& model, const StageContent& chunk);
+inline void add(PassTimes& sum, const PassTimes& part, double times) {
+  sum.time += times * part.time;
+  sum.exchange += times * part.exchange;
+  sum.network += times * part.network;
+  sum.weight += times * part.weight;
+}
 
 struct Pair {
   Seconds time, contention;
   Seconds exposed;   // exchange that no compute covers
 };
 
-// `taken`: share of the multiprocessors that the exchange occupies.
-Pair pair_of(const PassTimes& forward, const PassTimes& backward, double taken);
-
-// What pairing changes in a step, or in a pass.
-struct Saving {
-  Seconds hidden, contention;
-};
+// `taken`: share of the multiprocessors that the exchange occupies. What hides within a layer has been paid for there.
+inline Pair pair_of(const PassTimes& forward, const PassTimes& backward, double taken) {
+  const Seconds compute = forward.compute() + backward.compute();
+  Pair pair;
+  pair.contention = min(taken * (forward.exchange + backward.exchange), taken / (1 - taken) * compute);
+  pair.time = max(compute + pair.contention, forward.network + backward.network);
+  pair.exposed = pair.time - compute - pair.contention;
+  return pair;
+}
 
 }  // namespace moeline

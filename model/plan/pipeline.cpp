@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <optional>
 
 #include "error.hpp"
 
@@ -14,13 +13,6 @@ constexpr double kNever = std::numeric_limits<double>::infinity();
 
 std::size_t count(std::int64_t number) { return static_cast<std::size_t>(number); }
 
-// Micro-batches enter at chunk 0, and where they run both ways, the other half of them at the middle of the list.
-bool enters(const PipelineProblem& p, std::int64_t chunk) {
-  return chunk == 0 || (runs_both_ways(p.schedule) && chunk == p.stages);
-}
-bool leaves(const PipelineProblem& p, std::int64_t chunk) {
-  return chunk + 1 == p.stages * p.chunks_per_stage || (runs_both_ways(p.schedule) && chunk + 1 == p.stages);
-}
 bool turns(const PipelineProblem& p, std::int64_t chunk) {  // hands over to its own stage
   return p.stages == 1 || (is_folded(p.schedule) && chunk + 1 == p.stages);
 }
@@ -35,7 +27,7 @@ std::vector<Durations> durations(const PipelineProblem& p) {
   for (std::int64_t c = 0; c < static_cast<std::int64_t>(p.chunks.size()); ++c) {
     const ChunkTimes& times = p.chunks[count(c)];
     const double transfer = p.transfer_occupies ? p.transfer.in(second) : 0;
-    const double on = leaves(p, c) || turns(p, c) ? 0 : transfer, back = enters(p, c) || turns(p, c - 1) ? 0 : transfer;
+    const double on = p.leaves(c) || turns(p, c) ? 0 : transfer, back = p.enters(c) || turns(p, c - 1) ? 0 : transfer;
     const double backward = times.backward.in(second) + back, weight = times.weight.in(second);
     // The backward half of a pair sends as often as this chunk's own would: the other direction passes the same stages.
     list.push_back({times.forward.in(second) + on, backward, backward - weight, weight, times.paired.in(second) + on + back});
@@ -44,10 +36,15 @@ std::vector<Durations> durations(const PipelineProblem& p) {
 }
 
 // Every stage runs its passes in order, each when its input has arrived.
+//
+// Once all stages are in their beats, times grow by a constant from beat to beat, for every pass its own: a slow stage fills the
+// pipe before it sets the pace. That holds until some pass comes to wait for another thing than before; until then beats are
+// counted, not run.
 class Simulation {
  public:
-  Simulation(const PipelineProblem& p, std::int64_t micro_batches)
-      : problem_(p), stages_(count(p.stages)), micro_batches_(count(micro_batches)),
+  // `micro_batches` are run, and `skip` spans of `beats` beats each between them, if they can be counted.
+  Simulation(const PipelineProblem& p, std::int64_t micro_batches, std::int64_t beats = 1, double skip = 0)
+      : problem_(p), stages_(count(p.stages)), micro_batches_(count(micro_batches)), skip_(skip),
         wait_(p.transfer_occupies || p.stages == 1 ? 0 : p.transfer.in(second)), durations_(durations(p)),
         forward_done_(p.chunks.size() * micro_batches_, kNever), backward_done_(forward_done_.size(), kNever) {
     OrderShape shape = p.shape();
@@ -58,38 +55,17 @@ class Simulation {
       stage.finish.resize(stage.order.passes.size());
       for (std::int64_t own = 0; own < p.chunks_per_stage; ++own) stage.chunks.push_back(own_chunk(p.chunk_at(s, own)));
     }
-    run();
+    if (skip_ > 0) count_beats(count(beats));
+    if (skip_ <= 0) run(kToTheEnd);
   }
 
+  bool complete() const { return skip_ <= 0; }
   double makespan() const {
     double end = 0;
     for (const Stage& s : state_) end = std::max(end, s.finish.back() - (stops_together() ? 0 : s.begin));
     return end;
   }
   double busy(std::size_t stage) const { return state_[stage].busy; }
-
-  // Seconds from one beat of all stages to the next, if the last beats repeat exactly. A pass waits for passes at most two
-  // beats back in another stage's order, so that three alike make all that follow alike. `beats`: taken together as one.
-  std::optional<double> period(std::size_t beats) const {
-    std::optional<double> step;
-    for (const Stage& s : state_) {
-      const std::size_t length = beat_length(s) * beats;
-      if (s.order.drain < s.order.steady + 4 * length) return std::nullopt;
-      for (std::size_t i = s.order.drain - 3 * length; i < s.order.drain; ++i) {
-        const double further = s.finish[i] - s.finish[i - length];
-        if (!step) step = further;
-        if (std::abs(further - *step) > kRounding * s.finish[i]) return std::nullopt;
-      }
-    }
-    return step;
-  }
-  // Of one beat.
-  double busy_in_beat(std::size_t stage) const {
-    const Stage& s = state_[stage];
-    double sum = 0;
-    for (std::size_t i = s.order.drain - beat_length(s); i < s.order.drain; ++i) sum += length_of(s, i);
-    return sum;
-  }
 
   std::vector<TimedPass> timed(std::size_t stage) const {
     const Stage& s = state_[stage];
@@ -103,7 +79,9 @@ class Simulation {
   }
 
  private:
-  static constexpr double kRounding = 1e-12;
+  static constexpr double kRounding = 1e-13;
+  static constexpr std::size_t kToTheEnd = std::numeric_limits<std::size_t>::max();
+  static constexpr std::size_t kAlike = 3;  // a pass waits for passes at most two beats back in another stage's order
 
   struct Own {
     Durations lengths;
@@ -126,30 +104,94 @@ class Simulation {
     const std::size_t place = count(chunk) * micro_batches_;
     Own own{.lengths = durations_[count(chunk)], .forward_done = forward_done_.data() + place,
             .backward_done = backward_done_.data() + place};
-    if (!enters(problem_, chunk)) {
+    if (!problem_.enters(chunk)) {
       own.input = own.forward_done - micro_batches_;
       own.input_wait = turns(problem_, chunk - 1) ? 0 : wait_;
     }
-    if (!leaves(problem_, chunk)) {
+    if (!problem_.leaves(chunk)) {
       own.gradient = own.backward_done + micro_batches_;
       own.gradient_wait = turns(problem_, chunk) ? 0 : wait_;
     }  // the last chunk's own forward lies before it in the order
     return own;
   }
 
-  void run() {
+  // Spans of `length` passes a stage; all stages reach the end of the `spans`-th, or of the order.
+  void run(std::size_t spans, std::size_t beats = 1) {
     for (bool moved = true; moved;) {
       moved = false;
       // Gradients come from the stage behind: from the last to the first, one sweep hands them all the way.
-      for (std::size_t s = stages_; s-- > 0;) moved |= run(state_[s]);
+      for (std::size_t s = stages_; s-- > 0;) moved |= run_until(state_[s], end_of(state_[s], spans, beats));
     }
-    for (const Stage& s : state_) MOELINE_EXPECT(s.next == s.finish.size());  // no order here deadlocks
+    for (const Stage& s : state_) MOELINE_EXPECT(s.next == end_of(s, spans, beats));  // no order here deadlocks
   }
 
-  bool run(Stage& s) {
+  std::size_t end_of(const Stage& s, std::size_t spans, std::size_t beats) const {
+    return spans == kToTheEnd ? s.finish.size() : s.order.steady + spans * beats * beat_length(s);
+  }
+
+  bool run_until(Stage& s, std::size_t end) {
     const std::size_t from = s.next;
-    while (s.next < s.finish.size() && step(s)) {}
+    while (s.next < end && step(s)) {}
     return s.next > from;
+  }
+
+  // Runs span after span and counts those that it can, until `skip_` are.
+  void count_beats(std::size_t beats) {
+    for (std::size_t spans = 1; skip_ > 0; ++spans) {
+      for (const Stage& s : state_) {
+        if (end_of(s, spans, beats) > s.order.drain) return;
+      }
+      run(spans, beats);
+      if (spans <= kAlike) continue;
+      if (const double more = std::min(skip_, spans_alike(beats)); more >= 1) {
+        for (Stage& s : state_) shift(s, beats * beat_length(s), more);
+        skip_ -= more;
+      }
+    }
+  }
+
+  // How many spans to come grow as the last did: until a pass that waits less now would wait more.
+  double spans_alike(std::size_t beats) const {
+    double spans = kNever;
+    for (const Stage& s : state_) {
+      const std::size_t length = beats * beat_length(s);
+      for (std::size_t i = s.next - length; i < s.next; ++i) {
+        const double rounding = kRounding * s.finish[i], growth = s.finish[i] - s.finish[i - length];
+        for (std::size_t back = 1; back < kAlike; ++back) {
+          const std::size_t j = i - back * length;
+          if (std::abs(s.finish[j] - s.finish[j - length] - growth) > rounding) return 0;
+        }
+        const bool second_half = s.order.passes[i - 1].paired;
+        if (second_half) continue;  // starts with the first
+        const double start = s.finish[i] - length_of(s, i);
+        const auto limit = [&](double other, double before) {
+          if (other - before > growth + rounding) spans = std::min(spans, std::floor((start - other) / (other - before - growth)));
+        };
+        limit(s.finish[i - 1], s.finish[i - 1 - length]);
+        limit(start_of(s, i), start_of(s, i - length));
+      }
+    }
+    return std::max(0.0, spans);
+  }
+
+  // When the inputs of a pass, or of both of a pair, have arrived.
+  double start_of(const Stage& s, std::size_t i) const {
+    const Pass& pass = s.order.passes[i];
+    const double arrived = arrival(s, pass);
+    return pass.paired ? std::max(arrived, arrival(s, s.order.passes[i + 1])) : arrived;
+  }
+
+  // What later passes may wait for, `spans` later.
+  void shift(Stage& s, std::size_t length, double spans) {
+    const std::size_t end = s.next;
+    std::vector<double> growth(length);
+    for (std::size_t i = 0; i < length; ++i) growth[i] = s.finish[end - length + i] - s.finish[end - 2 * length + i];
+    for (std::size_t i = end - length; i < end; ++i) s.busy += spans * length_of(s, i);
+    s.next = end - kAlike * length;
+    while (s.next < end) {
+      s.clock = s.finish[s.next] + spans * growth[(s.next + length - end % length) % length];
+      finish(s, s.order.passes[s.next]);
+    }
   }
 
   // When the input of a pass has arrived.
@@ -179,8 +221,7 @@ class Simulation {
 
   bool step(Stage& s) {
     const Pass& pass = s.order.passes[s.next];
-    double start = arrival(s, pass);
-    if (pass.paired) start = std::max(start, arrival(s, s.order.passes[s.next + 1]));
+    double start = start_of(s, s.next);
     if (start == kNever) return false;
     start = std::max(start, s.clock);
     if (s.next == 0) s.begin = start;
@@ -207,34 +248,25 @@ class Simulation {
 
   const PipelineProblem& problem_;
   std::size_t stages_, micro_batches_;
+  double skip_;                                        // spans left to be counted
   double wait_;
   std::vector<Durations> durations_;                   // by chunk in model order
   std::vector<double> forward_done_, backward_done_;   // when, by chunk and micro-batch
   std::vector<Stage> state_;
 };
 
-PipelineResult result_of(const PipelineProblem& p, const Simulation& simulation, double beats_left, double period) {
-  PipelineResult result;
-  result.makespan = (simulation.makespan() + period) * second;
-  for (std::size_t s = 0; s < count(p.stages); ++s) {
-    const double more = beats_left > 0 ? beats_left * simulation.busy_in_beat(s) : 0;
-    result.busy.push_back((simulation.busy(s) + more) * second);
-  }
-  return result;
-}
-
-// Once the passes repeat from beat to beat, further beats add one period each.
+// As few micro-batches as it takes to count the others.
 PipelineResult in_beats(const PipelineProblem& p) {
   const std::int64_t m = p.micro_batches, one = beat(p.shape());
   // Waiting transfers make a beat of `stages` micro-batches, as interleaving does by its order.
   const std::int64_t beats = p.transfer_occupies ? 1 : std::max<std::int64_t>(1, p.stages / one), size = one * beats;
-  for (std::int64_t least = 2 * p.stages + 4 * size + 2; ; least *= 2) {
+  for (std::int64_t least = 2 * p.stages + 5 * size + 2; ; least *= 2) {
     const std::int64_t left = least < m ? (m - least) / size : 0;
-    const Simulation simulation(p, m - left * size);
-    if (left == 0) return result_of(p, simulation, 0, 0);
-    if (const auto period = simulation.period(count(beats))) {
-      return result_of(p, simulation, static_cast<double>(left * beats), static_cast<double>(left) * *period);
-    }
+    const Simulation simulation(p, m - left * size, beats, static_cast<double>(left));
+    if (!simulation.complete()) continue;
+    PipelineResult result{.makespan = simulation.makespan() * second, .busy = {}};
+    for (std::size_t s = 0; s < count(p.stages); ++s) result.busy.push_back(simulation.busy(s) * second);
+    return result;
   }
 }
 
@@ -264,6 +296,11 @@ std::int64_t PipelineProblem::chunk_at(std::int64_t stage, std::int64_t own) con
   // Chunk 0 of a stage is of the direction that enters on its side.
   if (runs_both_ways(schedule)) return (own == 0) == (2 * stage < stages) ? stage : 2 * stages - 1 - stage;
   return own * stages + stage;
+}
+
+bool PipelineProblem::enters(std::int64_t chunk) const { return chunk == 0 || (runs_both_ways(schedule) && chunk == stages); }
+bool PipelineProblem::leaves(std::int64_t chunk) const {
+  return chunk + 1 == stages * chunks_per_stage || (runs_both_ways(schedule) && chunk + 1 == stages);
 }
 
 PipelineResult simulate(const PipelineProblem& p) {

@@ -18,6 +18,7 @@ struct ChunkTimes {
   Seconds forward, backward;
   Seconds weight{};                 // of backward, what makes gradients of weights and may run later
   Seconds paired{};                 // this chunk's forward in one pass with a backward of its stage's other chunk
+  bool operator==(const ChunkTimes&) const = default;
 };
 
 struct PipelineProblem {
@@ -31,6 +32,10 @@ struct PipelineProblem {
   OrderShape shape() const { return {schedule, stages, chunks_per_stage, micro_batches}; }
   // Which of `chunks` a stage's own chunk is.
   std::int64_t chunk_at(std::int64_t stage, std::int64_t own) const;
+  // Micro-batches enter at chunk 0, and where they run both ways, the other half of them at the middle of the list.
+  bool enters(std::int64_t chunk) const;
+  bool leaves(std::int64_t chunk) const;
+  bool operator==(const PipelineProblem&) const = default;
 };
 
 struct PipelineResult {

@@ -5,10 +5,10 @@
 namespace moeline {
 
 std::size_t Breakdown::place(const BreakdownRow& row) {
-  const auto found = std::find_if(rows_.begin(), rows_.end(), [&](const BreakdownRow& candidate) {
-    return candidate.name == row.name && candidate.phase == row.phase;
-  });
-  if (found != rows_.end()) return static_cast<std::size_t>(found - rows_.begin());
+  // Backwards: an op is often of the group of the one before it.
+  for (std::size_t i = rows_.size(); i-- > 0;) {
+    if (rows_[i].name == row.name && rows_[i].phase == row.phase) return i;
+  }
   if (rows_.empty()) rows_.reserve(kUsual);
   rows_.push_back({.name = row.name, .phase = row.phase, .lane = row.lane, .source = Source::measured});
   return rows_.size() - 1;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <bit>
+#include <numeric>
 
 #include "spec/scenario.hpp"
 
@@ -140,11 +141,18 @@ std::vector<Json> Sweep::values(std::uint64_t point) const {
 
 Json scenario_with(const Sweep& sweep, const std::vector<Json>& values, const std::string& origin) {
   Json scenario = sweep.scenario;
-  for (std::size_t a = 0; a < values.size(); ++a) {
+  std::vector<std::size_t> all(values.size());
+  std::iota(all.begin(), all.end(), std::size_t{0});
+  set_fields(scenario, sweep, all, values, origin);
+  return scenario;
+}
+
+void set_fields(Json& scenario, const Sweep& sweep, const std::vector<std::size_t>& axes, const std::vector<Json>& values,
+                const std::string& origin) {
+  for (const std::size_t a : axes) {
     const std::string& pointer = sweep.axes[a].pointer();
     set_field(scenario, pointer, values[a], origin, origin + "#/vary" + pointer);
   }
-  return scenario;
 }
 
 }  // namespace moeline

@@ -3,20 +3,19 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <deque>
 #include <limits>
 #include <unordered_map>
 
 #include "net/collectives.hpp"
-#include "plan/muon.hpp"
 #include "net/occupancy.hpp"
 #include "plan/pass_times.hpp"
 #include "plan/parts.hpp"
 #include "plan/pipeline.hpp"
 #include "plan/rates.hpp"
 #include "plan/stages.hpp"
+#include "plan/step_end.hpp"
 
 namespace moeline {
 namespace {
@@ -27,9 +26,6 @@ template <class List>
 auto& at(List& list, std::int64_t index) {
   return list[static_cast<std::size_t>(index)];
 }
-
-// Parameters per gradient bucket; reduction can start once the first bucket is full (Megatron-Core default).
-constexpr double kBucket = 40e6;
 
 // What parts depend on: the question, less what only their sums depend on.
 struct PartsKey {
@@ -45,7 +41,7 @@ struct PartsKey {
     parallelism.schedule = Schedule::one_f_one_b;
     train.global_batch = 0;
     train.pipeline_layout.clear();
-    train.overlap = train.overlap & EnumSet<Overlap>{Overlap::tp, Overlap::shared_expert};
+    train.overlap = train.overlap & EnumSet<Overlap>{Overlap::tp, Overlap::shared_expert, Overlap::two_batch, Overlap::delayed_wgrad};
     train.overlap_given = train.transport_given = false;
     train.offload_layers = 0;
     train.offload_optimizer = 0;
@@ -67,6 +63,15 @@ struct PartsHash {
   }
 };
 
+// What a pipeline comes to, and the rows of the stage that is busiest.
+struct PipelineRun {
+  PipelineProblem problem;
+  EnumSet<Overlap> overlap;
+  Seconds makespan, busiest;
+  std::int64_t busiest_stage = 0;
+  Breakdown rows;
+};
+
 // The model cut into pp x vpp chunks, and what they add up to.
 struct Cut {
   std::int64_t pp = 1, vpp = 1;
@@ -75,8 +80,15 @@ struct Cut {
   Chunks chunks;
   std::vector<StageContent> stages;
   std::vector<ChunkSum> chunk_sums, stage_sums;
-  std::shared_ptr<const StageCut> words;
+  std::shared_ptr<const StageCut> words;  // once an answer wants them
+  std::optional<PipelineRun> last;        // steps that differ in sharding alone run alike
 };
+
+std::shared_ptr<const StageCut> words_of(const Cut& cut) {
+  StageCut words{.layout = cut.chunks.size() > 1 ? layout_text(cut.chunks) : "", .stage_layers = {}};
+  for (const StageContent& stage : cut.stages) words.stage_layers.push_back(stage.layers_of_kind);
+  return std::make_shared<const StageCut>(std::move(words));
+}
 
 }  // namespace
 
@@ -107,7 +119,7 @@ struct TrainingSteps::Shared {
 };
 
 PartTimes TrainingSteps::Shared::part_times() {
-  const auto both = [](const PricedPart& part) { return part.forward.time + part.backward.time; };
+  const auto both = [](const PricedPart& part) { return part.forward.times.time + part.backward.times.time; };
   PartTimes times;
   for (const PricedPart& kind : parts().kinds) times.kind.push_back(both(kind));
   times.embedding = both(parts().embedding);
@@ -163,35 +175,20 @@ std::variant<Cut*, Infeasible> TrainingSteps::Shared::cut(const StepQuestion& q)
   Cut& made = cuts_.emplace_back(Cut{.pp = p.pp, .vpp = p.vpp, .folded = is_folded(p.schedule), .both_ways = runs_both_ways(p.schedule), .layout = q.train.pipeline_layout,
                                      .chunks = std::get<Chunks>(std::move(cut_up)), .stages = {}, .chunk_sums = {},
                                      .stage_sums = {}, .words = {}});
-  StageCut words{.layout = p.pp * p.vpp > 1 ? layout_text(made.chunks) : "", .stage_layers = {}};
+  made.chunk_sums.reserve(made.chunks.size());
+  made.stages.reserve(static_cast<std::size_t>(p.pp));
+  made.stage_sums.reserve(static_cast<std::size_t>(p.pp));
   for (StageContent& chunk : made.chunks) chunk.recomputed = recomputed_share(context.train, chunk);
   for (const StageContent& chunk : made.chunks) made.chunk_sums.push_back(chunk_sum(parts(), context.model, chunk));
   const PipelineProblem pipeline = pipeline_of(p, 1);
   for (std::int64_t stage = 0; stage < p.pp; ++stage) {
     const StageContent& whole = made.stages.emplace_back(whole_stage(made.chunks, pipeline, stage));
     made.stage_sums.push_back(chunk_sum(parts(), context.model, whole));
-    words.stage_layers.push_back(whole.layers_of_kind);
   }
-  made.words = std::make_shared<const StageCut>(std::move(words));
   return &made;
 }
 
 namespace {
-
-// A collective that runs once per step behind `cover` of compute, exposed at least by its last bucket.
-BreakdownRow behind(std::string_view name, std::string_view phase, const OpCost& cost, double repeats, Seconds cover,
-                    bool overlapped, double buckets) {
-  const Seconds total = repeats * cost.time;
-  const Seconds exposed = overlapped ? min(total, max(total - cover, cost.time / std::max(1.0, buckets))) : total;
-  return {.name = name, .phase = phase, .lane = Lane::network, .seconds = total, .exposed = exposed,
-          .bytes = repeats * cost.bytes, .bound_by = cost.bound_by, .source = cost.source, .spread = cost.spread,
-          .largest = total};
-}
-
-BreakdownRow once(std::string_view name, const OpCost& cost) {
-  return {.name = name, .phase = "optimizer", .seconds = cost.time, .exposed = cost.time, .bytes = cost.bytes,
-          .bound_by = cost.bound_by, .source = cost.source, .spread = cost.spread, .largest = cost.time};
-}
 
 std::string memory_advice(std::string_view largest) {
   if (largest == "activations") return "recompute more (workload/recompute: mla_up_proj, moe_act, layernorm, moe or full), raise tp or pp";
@@ -199,8 +196,10 @@ std::string memory_advice(std::string_view largest) {
   return "raise ep, tp or pp, or zero to 3";
 }
 
-// {inside one copy, across copies} of dense and of expert parameters.
-using ReductionGroups = std::array<std::pair<Group, Group>, 2>;
+// What pairing changes in a step.
+struct Saving {
+  Seconds hidden, contention;
+};
 
 // One question, answered from what is shared.
 class Trainer {
@@ -219,6 +218,7 @@ class Trainer {
   // Fills the pipeline problem; the time its busiest stage computes.
   Seconds price_stages(Seconds message_time);
   void run(TrainEvaluation& result) const;
+  const PipelineProblem& pipeline() const { return pipeline_; }
 
  private:
   double in_flight(std::int64_t stage) const { return chunks_in_flight(pipeline_.shape(), stage); }
@@ -231,13 +231,7 @@ class Trainer {
   Saving saving(std::int64_t stage) const { return is_dual() ? paired(stage) : combined(stage); }
   bool is_dual() const { return p_.schedule == Schedule::dualpipe || p_.schedule == Schedule::dualpipe_v; }
   Breakdown rows(std::int64_t stage) const;
-  Bytes gathered_weights(double parameters, const LocalParameters& local) const;
-  void add_reductions(TrainEvaluation& result, const LocalParameters& local) const;
-  void add_optimizer(TrainEvaluation& result, const LocalParameters& local) const;
-  void add_offload(TrainEvaluation& result, const LocalParameters& local) const;
-  double owned(const LocalParameters& local) const;
-  ReductionGroups reduction_groups() const;
-  void add_balancer(TrainEvaluation& result) const;
+  const PipelineRun& run_pipeline() const;
   void add(TrainEvaluation& result, const BreakdownRow& row) const {
     if (!is_free(machine_, row.name)) result.breakdown.add(row);
   }
@@ -284,7 +278,7 @@ Saving Trainer::combined(std::int64_t stage) const {
   const double all = real(pipeline_.micro_batches * pipeline_.chunks_per_stage);
   const double times = passes() * std::max(0.0, (all - in_flight(stage)) / all);
   const Pair pair = pair_of(sum.forward, sum.backward, taken());
-  return {times * max(Seconds{}, sum.forward.exchange + sum.backward.exchange - pair.exposed), times * pair.contention};
+  return {times * (sum.forward.exchange + sum.backward.exchange - pair.exposed), times * pair.contention};
 }
 
 // Of the whole step: the pairs that the order names.
@@ -337,148 +331,59 @@ Breakdown Trainer::rows(std::int64_t stage) const {
   return sum;
 }
 
-// Weights travel in the format they rest in; the quantised share is taken as that of the whole stage.
-Bytes Trainer::gathered_weights(double parameters, const LocalParameters& local) const {
-  const double share = recipe_.weight == DType::bf16 ? 0 : local.quantised / (local.dense + local.expert);
-  return bytes(DType::bf16, (1 - share) * parameters) + bytes(recipe_.weight, share * parameters);
-}
-
-// Who reduces the gradients of dense and of expert parameters: inside one copy of a shard group, and across its replicas.
-ReductionGroups Trainer::reduction_groups() const {
-  const Group replicas = replica_group(p_), experts = expert_data_group(p_);
-  const std::int64_t expert_shard = std::max<std::int64_t>(1, experts.size / replicas.size);
-  return {{{shard_group(p_), replicas},
-           {{expert_shard, experts.stride}, {experts.size / expert_shard, experts.stride * expert_shard}}}};
-}
-
-void Trainer::add_reductions(TrainEvaluation& result, const LocalParameters& local) const {
-  const auto exposed = [&](bool forward) {
-    Seconds sum;
-    for (std::int64_t own = 0; own < pipeline_.chunks_per_stage; ++own) {
-      const ChunkTimes& chunk = at(pipeline_.chunks, pipeline_.chunk_at(result.busiest_stage, own));
-      sum += forward ? chunk.forward : chunk.backward;
-    }
-    return sum;
-  };
-  const Seconds forward = exposed(true), backward = exposed(false);
-  const double m = real(pipeline_.micro_batches);
-  const bool reduce_hidden = train_.overlap.contains(Overlap::dp_reduce);
-  const bool gather_hidden = train_.overlap.contains(Overlap::param_gather);
-  const double reductions = p_.zero >= 2 ? m : 1, gathers = p_.zero == 3 ? 2 * m : 1;
-  Seconds cover_reduce = p_.zero >= 2 ? m * backward : backward, cover_gather = p_.zero == 3 ? m * (forward + backward) : forward;
-  const auto reduce = [&](CollectiveKind kind, double parameters, Group group) {
-    if (group.size <= 1) return;
-    const OpCost cost = moeline::cost(Collective{kind, bytes(train_.gradient, parameters), group}, machine_.fabric, machine_.calibration);
-    const BreakdownRow row = behind("gradient reduction", "backward", cost, reductions, cover_reduce, reduce_hidden, parameters / kBucket);
-    add(result, row);
-    cover_reduce = max(Seconds{}, cover_reduce - (row.seconds - row.exposed));
-  };
-  const ReductionGroups groups = reduction_groups();
-  for (const auto& [parameters, group] : {std::pair{local.dense, groups[0]}, std::pair{local.expert, groups[1]}}) {
-    if (parameters <= 0) continue;
-    const auto [shard, replicas] = group;
-    reduce(p_.zero == 0 ? CollectiveKind::all_reduce : CollectiveKind::reduce_scatter, parameters, shard);
-    reduce(CollectiveKind::all_reduce, parameters / real(shard.size), replicas);
-    if (p_.zero == 0 || shard.size <= 1) continue;
-    const OpCost gather = cost(Collective{CollectiveKind::all_gather, gathered_weights(parameters, local), shard}, machine_.fabric,
-                               machine_.calibration);
-    const BreakdownRow row = behind("parameter gather", "forward", gather, gathers, cover_gather, gather_hidden, parameters / kBucket);
-    add(result, row);
-    cover_gather = max(Seconds{}, cover_gather - (row.seconds - row.exposed));
-  }
-}
-
-double Trainer::owned(const LocalParameters& local) const {
-  if (p_.zero == 0) return local.dense + local.expert;
-  const ReductionGroups groups = reduction_groups();
-  return local.dense / real(groups[0].first.size) + local.expert / real(groups[1].first.size);
-}
-
-void Trainer::add_optimizer(TrainEvaluation& result, const LocalParameters& local) const {
-  // States are read and written, the gradient read twice (norm, update), the weight written.
-  const double here = (1 - train_.offload_optimizer) * owned(local);
-  const Bytes states = here * optimizer_bytes_per_parameter(train_);
-  add(result, once("optimizer", cost(Elementwise{states + 2 * bytes(train_.gradient, here), states + bytes(DType::bf16, here)}, machine_)));
-  if (train_.optimizer == Optimizer::muon) {
-    const DecoderContext context{model_, p_, recipe_, memory_context_.routing, real(train_.micro_batch), real(train_.sequence), train_};
-    const double share = owned(local) / (local.dense + local.expert);
-    add(result, once("Newton-Schulz", newton_schulz(context, at(cut_.stages, result.busiest_stage), share, machine_)));
-  }
-  if (local.quantised <= 0 || recipe_.weights_made != Made::optimizer_step) return;
-  const DType type = bits(recipe_.expert) < 16 ? recipe_.expert : recipe_.linear;
-  add(result, once("quantise weights", cost(Quantize{.elements = local.quantised, .to = type, .copies = recipe_.transposed_weight ? 2.0 : 1.0,
-                                                     .kernels = recipe_.kernels}, machine_)));
-}
-
-// Activations leave behind their forward and come back behind the backward before theirs; of states on the host the gradient
-// goes down and the weight comes up, with nothing to hide behind.
-void Trainer::add_offload(TrainEvaluation& result, const LocalParameters& local) const {
-  const auto moved = [&](Bytes bytes) { return OpCost{.bytes = bytes, .time = bytes / *host_link_, .spread = 0.1, .bound_by = "host link", .source = Source::bound}; };
-  if (train_.offload_layers > 0) {
-    const StageContent& stage = at(cut_.stages, result.busiest_stage);
-    TrainWorkload kept = train_;
-    kept.offload_layers = 0;
-    StageContent one = stage;
-    one.micro_batches = 1;
-    const MemoryContext context{model_, p_, recipe_, memory_context_.routing, kept};
-    const double share = std::min(1.0, real(train_.offload_layers) / std::max(1.0, real(stage.layers())));
-    const OpCost one_way = moved(share * footprint(context, memory_, one).of("activations"));
-    const double m = real(pipeline_.micro_batches);
-    for (const bool forward : {true, false}) {
-      const Seconds cover = m * at(cut_.stage_sums, result.busiest_stage).pass(forward).time;
-      add(result, behind("activation offload", forward ? "forward" : "backward", one_way, m, cover, true, real(stage.layers())));
-    }
-  }
-  if (train_.offload_optimizer > 0) {
-    const double there = train_.offload_optimizer * owned(local);
-    add(result, once("optimizer offload", moved(bytes(train_.gradient, there) + bytes(DType::bf16, there))));
-  }
-}
-
-// Loads or prices of all layers of the stage, reduced in one message.
-void Trainer::add_balancer(TrainEvaluation& result) const {
-  const Group group = data_group(p_);
-  Bytes reduced;
-  const StageContent& stage = at(cut_.stages, result.busiest_stage);
-  for (std::size_t k = 0; k < stage.layers_of_kind.size(); ++k) {
-    const MoeFfn* moe = std::get_if<MoeFfn>(&model_.kinds[k].ffn);
-    if (moe != nullptr) reduced += stage.layers_of_kind[k] * balancer_work(*moe, memory_context_.routing, 1, 1).reduced;
-  }
-  if (!(reduced > Bytes{}) || group.size <= 1) return;
-  add(result, once("balancer", cost(Collective{CollectiveKind::all_reduce, reduced, group}, machine_.fabric, machine_.calibration)));
-}
-
-void Trainer::run(TrainEvaluation& result) const {
+const PipelineRun& Trainer::run_pipeline() const {
+  std::optional<PipelineRun>& last = cut_.last;
+  if (last && last->overlap == train_.overlap && last->problem == pipeline_) return *last;
   const PipelineResult pipeline = simulate(pipeline_);
   const Seconds most = *std::max_element(pipeline.busy.begin(), pipeline.busy.end());
   // The first of equals, whatever the rounding.
   const auto busiest = std::find_if(pipeline.busy.begin(), pipeline.busy.end(), [&](Seconds busy) { return busy >= (1 - 1e-9) * most; });
-  result.busiest_stage = busiest - pipeline.busy.begin();
+  const std::int64_t stage = busiest - pipeline.busy.begin();
+  return last.emplace(PipelineRun{pipeline_, train_.overlap, pipeline.makespan, *busiest, stage, rows(stage)});
+}
+
+void Trainer::run(TrainEvaluation& result) const {
+  const PipelineRun& pipeline = run_pipeline();
+  result.busiest_stage = pipeline.busiest_stage;
   result.micro_batches = pipeline_.micro_batches;
-  result.breakdown = rows(result.busiest_stage);
+  result.breakdown = pipeline.rows;
   const auto waiting = [&](std::string_view name, Seconds time, Lane lane) {
     if (!(time > 1e-9 * pipeline.makespan)) return;  // rounding is no waiting
     add(result, {.name = name, .phase = "pipeline", .lane = lane, .seconds = time, .exposed = time,
                  .bound_by = "schedule", .source = result.breakdown.source(), .largest = time});
   };
   const Seconds work = result.breakdown.exposed();
-  waiting("pipeline transfers", *busiest - work, Lane::network);
-  waiting("pipeline bubble", pipeline.makespan - *busiest, Lane::compute);
-  const LocalParameters local = trained_parameters(memory_context_, memory_, at(cut_.stages, result.busiest_stage));
-  add_reductions(result, local);
-  add_optimizer(result, local);
-  add_offload(result, local);
-  add_balancer(result);
+  waiting("pipeline transfers", pipeline.busiest - work, Lane::network);
+  waiting("pipeline bubble", pipeline.makespan - pipeline.busiest, Lane::compute);
+  StepEnd end{.context = memory_context_, .memory = memory_, .machine = machine_, .stage = at(cut_.stages, result.busiest_stage),
+              .micro_batches = real(pipeline_.micro_batches), .host_link = host_link_};
+  for (std::int64_t own = 0; own < pipeline_.chunks_per_stage; ++own) {
+    const ChunkTimes& chunk = at(pipeline_.chunks, pipeline_.chunk_at(result.busiest_stage, own));
+    end.forward += chunk.forward;
+    end.backward += chunk.backward;
+  }
+  end.add_to(result.breakdown);
   result.step = range_of(result.breakdown);
   result.parallelism = p_;
+  if (!cut_.words) cut_.words = words_of(cut_);
   result.cut = cut_.words;
 }
 
-std::optional<Infeasible> check_batch(const StepQuestion& q) {
-  const Parallelism& p = q.parallelism;
-  const std::int64_t samples = p.dp * q.train.micro_batch, micro_batches = q.train.global_batch / samples;
-  if (q.train.global_batch % samples != 0) {
-    return Infeasible{fmt::format("dp x micro_batch = {} does not divide global_batch {}", samples, q.train.global_batch),
+std::optional<Infeasible> check_overlap(const StepQuestion& q) {
+  const Schedule schedule = q.parallelism.schedule;
+  if (q.train.overlap.contains(Overlap::ep_1f1b) && schedule != Schedule::one_f_one_b && schedule != Schedule::interleaved) {
+    return Infeasible{fmt::format("overlap ep_1f1b combines the passes of 1F1B, and the schedule is {}", name(schedule)),
+                      "leave ep_1f1b out; dualpipe and dualpipe_v pair passes by themselves"};
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<Infeasible> check_batch(const Parallelism& p, const TrainWorkload& train) {
+  const std::int64_t samples = p.dp * train.micro_batch, micro_batches = train.global_batch / samples;
+  if (train.global_batch % samples != 0) {
+    return Infeasible{fmt::format("dp x micro_batch = {} does not divide global_batch {}", samples, train.global_batch),
                       fmt::format("change global_batch to a multiple of {}", samples)};
   }
   if (p.schedule == Schedule::interleaved && micro_batches % p.pp != 0) {
@@ -496,15 +401,13 @@ std::optional<Infeasible> check_batch(const StepQuestion& q) {
     return Infeasible{fmt::format("{} micro-batches over {} chunks are more than can be simulated", micro_batches, p.pp * p.vpp),
                       "raise micro_batch or dp"};
   }
-  if (q.train.lora && p.zero == 3) return Infeasible{"frozen weights are not sharded over data-parallel ranks", "set zero=1 or 2"};
-  if (q.train.sequence % (p.cp * p.tp) != 0) {
-    return Infeasible{fmt::format("cp x tp = {} does not divide the sequence of {}", p.cp * p.tp, q.train.sequence),
+  if (train.lora && p.zero == 3) return Infeasible{"frozen weights are not sharded over data-parallel ranks", "set zero=1 or 2"};
+  if (train.sequence % (p.cp * p.tp) != 0) {
+    return Infeasible{fmt::format("cp x tp = {} does not divide the sequence of {}", p.cp * p.tp, train.sequence),
                       "change sequence, cp or tp so that it does"};
   }
   return std::nullopt;
 }
-
-}  // namespace
 
 struct TrainingSteps::Memo {
   static constexpr std::size_t kMost = 32;  // some 30 kB each: what a second-level cache holds
@@ -543,8 +446,19 @@ StepAnswer TrainingSteps::evaluate(const StepQuestion& question) {
   return *evaluate(question, std::numeric_limits<double>::infinity() * second);
 }
 
-std::optional<StepAnswer> TrainingSteps::evaluate(const StepQuestion& q, Seconds most) {
-  if (auto why = check_batch(q)) return *std::move(why);
+std::optional<StepAnswer> TrainingSteps::evaluate(const StepQuestion& q, Seconds most) { return step(q, most, nullptr); }
+
+std::variant<PricedStep, Infeasible> TrainingSteps::priced(const StepQuestion& question) {
+  PricedStep drawn;
+  StepAnswer answer = *step(question, std::numeric_limits<double>::infinity() * second, &drawn);
+  if (Infeasible* why = std::get_if<Infeasible>(&answer)) return std::move(*why);
+  drawn.answer = std::get<TrainEvaluation>(std::move(answer));
+  return drawn;
+}
+
+std::optional<StepAnswer> TrainingSteps::step(const StepQuestion& q, Seconds most, PricedStep* drawn) {
+  if (auto why = check_batch(q.parallelism, q.train)) return *std::move(why);
+  if (auto why = check_overlap(q)) return *std::move(why);
   Shared& known = shared(q);
   auto cut = known.cut(q);
   if (Infeasible* why = std::get_if<Infeasible>(&cut)) return std::move(*why);
@@ -563,6 +477,10 @@ std::optional<StepAnswer> TrainingSteps::evaluate(const StepQuestion& q, Seconds
   }
   if (trainer.price_stages(message) > most) return std::nullopt;
   trainer.run(result);
+  if (drawn != nullptr) {
+    drawn->pipeline = trainer.pipeline();
+    drawn->chunks = std::get<Cut*>(cut)->chunks;
+  }
   if (!known.flops_per_token) known.flops_per_token = model_flops_per_token(model_, real(q.train.sequence), q.train.mtp_layers);
   const std::int64_t devices = q.parallelism.ranks_per_stage() * q.parallelism.pp;
   // Of three products of the same size in a training step, frozen weights have no gradient.

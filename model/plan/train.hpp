@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "plan/evaluate.hpp"
+#include "plan/pipeline.hpp"
 
 namespace moeline {
 
@@ -19,6 +20,13 @@ struct StepQuestion {
   const Routing& routing;
   const Parallelism& parallelism;
   const TrainWorkload& train;
+};
+
+// A step with what it was computed from, for those who draw it.
+struct PricedStep {
+  TrainEvaluation answer;
+  PipelineProblem pipeline;
+  std::vector<StageContent> chunks;  // of the model, in its order
 };
 
 using StepAnswer = std::variant<TrainEvaluation, Infeasible>;
@@ -36,6 +44,7 @@ class TrainingSteps {
   StepAnswer evaluate(const StepQuestion& question);
   // None: the step runs, and its busiest stage alone takes longer than `most`.
   std::optional<StepAnswer> evaluate(const StepQuestion& question, Seconds most);
+  std::variant<PricedStep, Infeasible> priced(const StepQuestion& question);
 
   // Below every stage that binds: weights, gradients and optimiser states of the model over its stages.
   Bytes least_memory(const StepQuestion& question);
@@ -44,6 +53,7 @@ class TrainingSteps {
   struct Shared;
   struct Memo;
   Shared& shared(const StepQuestion& question);
+  std::optional<StepAnswer> step(const StepQuestion& question, Seconds most, PricedStep* drawn);
 
   const Cluster& cluster_;
   const ModelSpec& model_;
@@ -53,6 +63,9 @@ class TrainingSteps {
 
 // Checks and resolves the scenario's cut and recipe, then asks; `steps` belongs to its cluster, model and calibration.
 StepAnswer evaluate_step(const Scenario& scenario, TrainingSteps& steps);
+
+// Why the batch does not come out whole over a cut whose dp is resolved.
+std::optional<Infeasible> check_batch(const Parallelism& parallelism, const TrainWorkload& train);
 
 // What a reader of the answer should know; nothing that changes a number.
 std::vector<Warning> step_warnings(const TrainEvaluation& answer);

@@ -16,7 +16,7 @@ struct FittingChange {
   Bytes need;
 };
 
-// At most `most`, fewest changes first, then least memory; empty: nothing within two changes fits.
+// At most `most`, those that need most memory first, because they change least; empty: nothing within two changes fits.
 std::vector<FittingChange> what_fits(const Scenario& scenario, const Calibration& calibration, std::size_t most);
 
 }  // namespace moeline

@@ -5,6 +5,7 @@
 
 #include "error.hpp"
 #include "routing/balancers.hpp"
+#include "routing/chance.hpp"
 #include "routing/imbalance.hpp"
 #include "routing/placement.hpp"
 
@@ -145,9 +146,7 @@ ExpertLoad expert_load(const MoeFfn& moe, const Routing& routing, double tokens,
   }
   const std::vector<double> overloads =
       routing.drawn.shares ? drawn_overloads(moe, routing, static_cast<std::size_t>(ranks)) : std::vector{1.0};
-  // Chance adds to preference in quadrature; prices fitted to one batch and used on another have twice its variance.
-  const double noise = (random_overload(moe, tokens, ranks) - 1) * (routing.balancer == Balancer::quantile ? std::sqrt(2.0) : 1);
-  load.overload = 1 + std::hypot(mean_of(overloads) - 1, noise);
+  load.overload = with_chance(mean_of(overloads), moe, routing.balancer, tokens, ranks);
   return load;
 }
 

@@ -121,8 +121,8 @@ TrainWorkload read_train(ObjectReader& reader) {
     for (const std::string& part : reader.strings("overlap")) {
       train.overlap.insert(value_of<Overlap>(reader, "overlap", part, kOverlap));
     }
-    for (const Overlap later : {Overlap::two_batch, Overlap::delayed_wgrad}) {
-      if (train.overlap.contains(later)) reader.fail("overlap", fmt::format("\"{}\" is not modelled yet", name(later)));
+    if (train.overlap.contains(Overlap::two_batch) && train.overlap.contains(Overlap::ep_1f1b)) {
+      reader.fail("overlap", "\"two_batch\" and \"ep_1f1b\" hide the same exchanges: name one");
     }
   }
   read_transport(reader, train);

@@ -12,7 +12,7 @@ from typing import Any, Iterable
 
 from . import _core
 
-__all__ = ["check", "evaluate", "sweep"]
+__all__ = ["check", "evaluate", "fit", "sweep"]
 
 
 def evaluate(scenario: dict[str, Any]) -> dict[str, Any]:
@@ -27,6 +27,14 @@ def sweep(sweep: dict[str, Any], threads: int = 0) -> list[dict[str, Any]]:
     """The rows of `moeline sweep -o json`, one per point, infeasible ones too; on all cores if `threads` is 0."""
     rows = _core.sweep(json.dumps(sweep), threads).split("\n")
     return [json.loads(row) for row in rows if row]
+
+
+def fit(files: Iterable[str | os.PathLike[str]], source: str = "not stated") -> list[dict[str, Any]]:
+    """The pages that `moeline fit` makes of measurement files: a device, an operation and its parameters each.
+
+    {"device": ..., "families": pages} is a file that a scenario's `calibration` can name.
+    """
+    return json.loads(_core.fit([os.fspath(file) for file in files], source))
 
 
 def check(

@@ -5,14 +5,16 @@ import { controls, has_model } from './what_if.js';
 import * as check from './kinds/check.js';
 import * as compare from './kinds/compare.js';
 import * as explain from './kinds/explain.js';
+import * as load from './kinds/load.js';
 import * as route from './kinds/route.js';
 import * as search from './kinds/search.js';
 import * as several from './kinds/several.js';
+import * as serve from './kinds/serve.js';
 import * as solve from './kinds/solve.js';
 import * as sweep from './kinds/sweep.js';
 import * as train from './kinds/train.js';
 
-const kinds = { train, layer: train, explain, solve, compare, sweep, search, route, check, calibrate: check };
+const kinds = { train, layer: train, serve, load, explain, solve, compare, sweep, search, route, check, calibrate: check };
 performance.mark('begun');
 const page = JSON.parse(document.getElementById('answer').textContent);
 const root = document.getElementById('root');
@@ -29,16 +31,17 @@ function parts_of(answer, extra) {
     view.question && h('p', { class: 'question', dir: 'auto' }, view.question),
     view.figures.length > 0 && h('dl', { class: 'figures' }, view.figures),
     view.warnings.length > 0 && h('ul', { class: 'notes' }, view.warnings.map(w => h('li', {}, named(w.message, 'span'), w.advice && h('small', {}, h('br'), named(w.advice, 'span'))))));
-  return [header, h('main', {}, view.sections.filter(Boolean).map(shown), h('footer', {}, `moeline ${page.moeline ?? ''}`, ['train', 'layer'].includes(answer.kind) && !has_model() ? '; built without the model for browsers, so this page has no sliders (Emscripten was missing)' : ''))];
+  return [header, h('main', {}, view.sections.filter(Boolean).map(shown), h('footer', {}, `moeline ${page.moeline ?? ''}`, ['train', 'layer', 'serve'].includes(answer.kind) && !has_model() ? '; built without the model for browsers, so this page has no sliders (Emscripten was missing)' : ''))];
 }
 
 // One answer after another in the same frame; what was open stays open.
 function frame_of(answer) {
   const frame = h('div', { class: 'page' });
   const fill = shown_answer => {
-    const opened = [...frame.querySelectorAll('details')].map(d => d.open);
+    const outer = 'section > details, .ops > details';
+    const opened = [...frame.querySelectorAll(outer)].map(d => d.open);
     const [header, main] = parts_of(shown_answer);
-    const all = [...main.querySelectorAll('details')];
+    const all = [...main.querySelectorAll(outer)];
     if (all.length === opened.length) all.forEach((d, i) => { d.open = opened[i]; });
     frame.querySelector(':scope > header')?.remove();
     frame.querySelector(':scope > main')?.remove();

@@ -18,6 +18,12 @@ export function shortened(text, most = 160) {
   return letters.length <= most ? String(text) : letters.slice(0, most - 1).join('') + '…';
 }
 
+// A drawer whose content is made when it is first opened.
+export function drawer(summary, make) {
+  const box = h('details', { ontoggle: () => { if (box.open && box.children.length === 1) box.append(...[make()].flat()); } }, h('summary', {}, summary));
+  return box;
+}
+
 // Offers a file for download, as if the page had a server.
 export function download(name, type, text) {
   const url = URL.createObjectURL(new Blob([text], { type }));

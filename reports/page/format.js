@@ -1,9 +1,10 @@
-// Numbers as the screen prints them: four digits, a scale that suits.
+// Numbers as the screen prints them: four digits, a scale that suits. A number never parts from its unit.
+const kSpace = '\u00a0';
 const scaled = (value, scales) => {
   if (!Number.isFinite(value)) return '–';
-  if (value === 0) return `0 ${scales[scales.length - 1][1]}`;
+  if (value === 0) return `0${kSpace}${scales[scales.length - 1][1]}`;
   const [factor, unit] = scales.find(([factor]) => Math.abs(value) >= 0.99995 * factor) ?? scales[scales.length - 1];
-  return `${digits(value / factor)} ${unit}`;
+  return `${digits(value / factor)}${kSpace}${unit}`;
 };
 
 export function digits(value, count = 4) {
@@ -18,17 +19,17 @@ export const seconds = value => scaled(value, [[1, 's'], [1e-3, 'ms'], [1e-6, '�
 export const bytes = value => scaled(value, [[1e15, 'PB'], [1e12, 'TB'], [1e9, 'GB'], [1e6, 'MB'], [1e3, 'kB'], [1, 'B']]);
 export const flops = value => scaled(value, [[1e15, 'PFLOP'], [1e12, 'TFLOP'], [1e9, 'GFLOP'], [1e6, 'MFLOP'], [1, 'FLOP']]);
 export const rate = value => scaled(value, [[1e15, 'PFLOP/s'], [1e12, 'TFLOP/s'], [1e9, 'GFLOP/s'], [1e6, 'MFLOP/s'], [1, 'FLOP/s']]);
-export const percent = (share, places = 1) => Number.isFinite(share) ? `${(100 * share).toFixed(places)} %` : '–';
+export const percent = (share, places = 1) => Number.isFinite(share) ? `${(100 * share).toFixed(places)}${kSpace}%` : '–';
 export const change = (share, places = 1) => {
   const text = (100 * share).toFixed(places);
-  return `${Number(text) > 0 ? '+' : Number(text) < 0 ? '−' : ''}${text.replace('-', '')} %`;
+  return `${Number(text) > 0 ? '+' : Number(text) < 0 ? '−' : ''}${text.replace('-', '')}${kSpace}%`;
 };
 export const count = value => Number.isFinite(value) ? Math.round(value).toLocaleString('en-US') : '–';
 
 // By what a key ends in, as JSON keys carry their units.
 export function by_key(key, value) {
   if (typeof value !== 'number') return value === null || value === undefined ? '–' : String(value);
-  if (/_per_second$|_per_device$/.test(key) && !/bytes/.test(key)) return digits(value, 6);
+  if (/_per_second$|_per_device$/.test(key) && !/bytes/.test(key)) return value >= 1000 ? count(value) : digits(value);
   if (/seconds(_p\d+)?$/.test(key)) return seconds(value);
   if (/bytes$/.test(key)) return bytes(value);
   if (/flops$/.test(key)) return flops(value);

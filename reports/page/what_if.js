@@ -55,6 +55,9 @@ function controls_of(answer, known) {
   field('micro_batch', 'Micro-batch, sequences', '/workload/micro_batch', [1, 2, 4, 8]);
   field('global_batch', 'Batch, sequences', '/workload/global_batch', [1 / 8, 1 / 4, 1 / 2, 1, 2, 4, 8].map(f => f * w.global_batch).filter(Number.isInteger));
   field('sequence', 'Tokens a sequence', '/workload/sequence', powers(1024, 131072));
+  field('concurrency', 'Requests at once', '/workload/concurrency', powers(1, 1024));
+  field('input', 'Tokens in', '/workload/input', powers(128, 131072));
+  field('output', 'Tokens out', '/workload/output', powers(128, 16384));
   field('tokens', 'Tokens a device', '/workload/tokens', powers(256, 65536));
   const imbalance = s.routing?.popularity === 'overload' ? s.routing.alpha : s.routing?.popularity === 'balanced' ? 1 : null;
   if (imbalance && !answer.wafer) list.push({ id: 'imbalance', label: 'Hottest rank over the mean', values: with_now([1, 1.05, 1.1, 1.2, 1.3, 1.5, 2, 3], imbalance), now: imbalance, text: v => v.toFixed(2),
@@ -70,7 +73,7 @@ function controls_of(answer, known) {
 function question_of(answer, fields) {
   const scenario = structuredClone(answer.page?.asked ?? answer.scenario);
   scenario.workload ??= {};
-  scenario.workload.kind = answer.kind === 'layer' ? 'layer' : 'train';
+  scenario.workload.kind = answer.kind;
   const moved = pointers => pointers.some(pointer => pointer in fields);
   if (moved(['/parallelism/pp', '/parallelism/vpp'])) delete scenario.workload.pipeline_layout;
   if (scenario.parallelism && moved(['/devices', '/parallelism/tp', '/parallelism/pp', '/parallelism/cp', '/hardware'])) scenario.parallelism.dp = 'auto';
@@ -101,7 +104,7 @@ const base_time = answer => answer.feasible === false ? null : total_of(answer);
 
 // The panel, or null where there is nothing to move. `show` draws an answer.
 export function controls(page, answer, show) {
-  if (!['train', 'layer'].includes(answer.kind) || !answer.scenario || !has_model()) return null;
+  if (!['train', 'layer', 'serve'].includes(answer.kind) || !answer.scenario || !has_model()) return null;
   const list = h('div', { class: 'grid' }), now = h('div', { class: 'now', role: 'status', 'aria-live': 'polite' }, 'Loading the model…');
   const panel = h('aside', { class: 'controls', 'aria-label': 'What if' }, h('div', { class: 'inner' }, h('h2', {}, 'What if'), h('p', {}, 'The same model, compiled for this page; nothing leaves it.'), now, list));
   const start = async () => {

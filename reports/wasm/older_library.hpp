@@ -48,12 +48,12 @@ constexpr auto find(Range& range, const Value& value, Projection projection = {}
   return find_if(std::begin(range), std::end(range), [&](const auto& item) { return invoke(projection, item) == value; });
 }
 
-template <class Range, class Less = less<>, class Projection = identity>
+template <class Range, class Less = std::less<>, class Projection = identity>
 constexpr void sort(Range&& range, Less less = {}, Projection projection = {}) {
   std::sort(std::begin(range), std::end(range), [&](const auto& a, const auto& b) { return less(invoke(projection, a), invoke(projection, b)); });
 }
 
-template <class Range, class Less = less<>, class Projection = identity>
+template <class Range, class Less = std::less<>, class Projection = identity>
 constexpr auto max(const Range& range, Less less = {}, Projection projection = {}) {
   return *max_element(std::begin(range), std::end(range), [&](const auto& a, const auto& b) { return less(invoke(projection, a), invoke(projection, b)); });
 }

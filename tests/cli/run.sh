@@ -324,6 +324,20 @@ case_explain_ranks_inputs_parts_layouts_and_ops() {
   done
 }
 
+case_explain_says_how_much_of_the_step_is_imbalance() {
+  local balanced uneven
+  answers train "${small[@]}" -o json --quiet
+  balanced=$(number value)
+  answers train "${small[@]}" --routing overload:1.5 -o json --quiet
+  uneven=$(number value)
+  answers explain "${small[@]}" --routing overload:1.5
+  says '^  imbalance   [0-9.]+ % of the step: time with this routing less balanced$'
+  holds "($(sed -n 's/^  imbalance   \([0-9.]*\) .*/\1/p' out) - 100 * (1 - $balanced / $uneven))^2 < 0.0026" "share of imbalance"
+  holds "1 - $balanced / $uneven > 0.05" "half as many rows again are felt"
+  answers explain "${small[@]}"
+  ! grep -q imbalance out || problem "balanced routing has no imbalance"
+}
+
 case_explained_rates_of_bounds_add_up_to_minus_one() {
   command -v python3 >/dev/null || return 0
   answers explain "${small[@]}" --calibration none -o json
@@ -682,12 +696,30 @@ case_search_tries_recipes_and_schedules() {
   answers search "${small[@]}" "${few[@]}" --try-recipes bf16 --top 1 -o json
   says '"recipe": "bf16"'
   holds "2 * $(number legal) == $both" "layouts of two recipes: $both"
-  answers search "${small[@]}" "${few[@]}" --fix schedule=gpipe --top 1 -o json
-  says '"schedule": "gpipe"'
+  answers search "${small[@]}" "${few[@]}" --fix schedule=zb_h1 --top 1 -o json
+  says '"schedule": "zb_h1"'
+  answers search "${small[@]}" "${few[@]}" --fix pp=2 --try-schedules all --top 1000 -o json
+  local schedule
+  for schedule in gpipe 1f1b interleaved_1f1b zb_h1 zb_h2 zb_v dualpipe dualpipe_v; do says "\"schedule\": \"$schedule\""; done
   answers search "${small[@]}" "${few[@]}" --try-recipes all --top 20 -o json
   ! grep -q '"recipe": "mxfp8"' out || problem "mxfp8 without block-scaled tensor cores"
   refuses 2 '--fix: schedule: unknown value "gpip", did you mean "gpipe"\?' search "${small[@]}" --fix schedule=gpip
   refuses 2 'unknown recipe "bf61", did you mean "bf16"\?' search "${small[@]}" --try-recipes bf61
+}
+
+case_search_shows_the_front_of_two_objectives() {
+  local few=(--fix cp=1 --fix etp=1 --fix micro_batch=1)
+  answers search "${small[@]}" "${few[@]}" --pareto time,memory -o csv
+  mv out front
+  # Ever slower, ever smaller: column numbers from the header.
+  awk -F, 'NR == 1 { for (i = 1; i <= NF; ++i) at[$i] = i; next }
+    NR > 2 && !($at["step_time_seconds"] > time && $at["memory_required_bytes"] < memory) { exit 1 }
+    { time = $at["step_time_seconds"]; memory = $at["memory_required_bytes"] }
+    END { exit NR < 4 }' front || problem "no staircase of three steps: $(cat front)"
+  answers search "${small[@]}" "${few[@]}" --top 1 -o csv
+  [[ $(sed -n 2p front | cut -d, -f14) == $(sed -n 2p out | cut -d, -f14) ]] || problem "the front does not begin with the quickest"
+  refuses 2 '--pareto: unknown value "tiem", did you mean "time"\?' search "${small[@]}" --pareto tiem,memory
+  refuses 2 '--pareto: expected two of time, memory' search "${small[@]}" --pareto time
 }
 
 case_search_keeps_to_the_memory_it_is_given() {
@@ -921,7 +953,7 @@ case_what_is_missing_is_named() {
 
 case_what_is_not_modelled_is_refused() {
   refuses 2 'zb_v runs with vpp=2 only' train "${small[@]}" --parallel vpp=3,schedule=zb_v
-  refuses 2 '"two_batch" is not modelled yet' train "${small[@]}" --set '/workload/overlap=["two_batch"]'
+  refuses 2 'hide the same exchanges: name one' train "${small[@]}" --set '/workload/overlap=["two_batch", "ep_1f1b"]'
   refuses 2 '#/routing/alpha: missing' train "${small[@]}" --routing zipf
   refuses 2 '#/routing/alpha: ' train "${small[@]}" --routing uniform:1.2
   refuses 2 'serv' train "${small[@]}" --set /workload/kind=serve
@@ -982,6 +1014,18 @@ case_scores_that_cannot_be_used_are_refused_by_place() {
   printf '1,nan\n' >nan.csv
   : >empty.csv
   printf '\x93NUMPY\x01\x00\x02\x00{}' >short.npy
+  printf '1,2\n3,-inf\n' >infinite.csv
+  printf '1,x\n' >word.csv
+  printf '\x93NUMPY\x01\x00\x46\x00%-69s\n1234' "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 4), }" >cut.npy
+  printf '\x93NUMPY\x01\x00\x46\x00%-69s\n1234' "{'descr': '<f4', 'fortran_order': False, 'shape': (0, 4), }" >none.npy
+  printf '1,2,3,4\n' >four.csv
+  refuses 2 'token 1, expert 1 is not finite' route --scores infinite.csv --top-k 1
+  refuses 2 'word.csv:1:3: "x" is no number' route --scores word.csv --top-k 1
+  refuses 2 'cut.npy: holds 4 bytes, 2 x 4 float32 take 32' route --scores cut.npy --top-k 1
+  refuses 2 'none.npy: expected two dimensions, tokens by experts, neither empty' route --scores none.npy --top-k 1
+  refuses 2 'four.csv: scores of 4 experts, the model has 128' route --scores four.csv "${small[@]}"
+  refuses 2 '4 of 4 experts leaves nothing to choose' route --scores four.csv --top-k 4
+  refuses 2 'missing.npy: cannot be read' route --scores missing.npy --top-k 1
   refuses 2 'ragged.csv:2: 1 scores, the lines before have 2' route --scores ragged.csv --top-k 1
   refuses 2 'token 0, expert 1 is not finite' route --scores nan.csv --top-k 1
   refuses 2 'holds no scores' route --scores empty.csv --top-k 1
@@ -996,7 +1040,48 @@ import json, sys
 rows = {r["balancer"]: r for r in json.load(open(sys.argv[1]))["balancers"]}
 assert rows["none"]["rank_overload"] > 2 and rows["eplb"]["rank_overload"] < 1.03 and rows["dynamic"]["rank_overload"] == 1
 assert rows["capacity"]["max_violation"] <= 0.25 + 1e-9 and rows["capacity"]["drop_rate"] > 0
+assert rows["none"]["rank_overload"] > rows["aux_loss"]["rank_overload"] > rows["loss_free"]["rank_overload"] > 1
+assert abs(rows["aux_loss"]["max_violation"] - 0.72) < 1e-9 and abs(rows["loss_free"]["max_violation"] - 0.04) < 1e-9
+assert rows["quantile"]["rank_overload"] == 1
 END
+  answers route --routing power-law:1.2 --experts 256 --ranks 32 --tokens 128 --balancer quantile -o json
+  # Chance: 2.07 sqrt(4096 x 8/32 x 31/32 x 248/255 x 32/31) / 1024 = 0.0638, and sqrt(2) of it for last batch's prices.
+  holds "($(number rank_overload) - 1 - sqrt(2) * 0.0638)^2 < 1e-6" "chance of 4,096 tokens under quantile prices"
+}
+
+case_a_balancer_shows_its_own_time_beside_the_step() {
+  command -v python3 >/dev/null || return 0
+  answers route "${small[@]}" --routing power-law:1.2 --redundant 8 -o json
+  python3 - out <<'END' || problem "route: times of steps and balancers"
+import json, sys
+rows = {r["balancer"]: r for r in json.load(open(sys.argv[1]))["balancers"]}
+assert rows["none"]["balancer_time_seconds"] == 0
+for paid in "aux_loss", "loss_free", "quantile", "eplb":
+    assert 0 < rows[paid]["balancer_time_seconds"] < rows[paid]["step_time_seconds"] < rows["none"]["step_time_seconds"], paid
+END
+}
+
+case_every_schedule_is_compared_in_one_run() {
+  local pipelined=(--model qwen3-30b-a3b --hardware h200-sxm --devices 16 --parallel pp=4,ep=4 --global-batch 64)
+  answers train "${pipelined[@]}" --schedule all
+  for name in gpipe 1f1b interleaved_1f1b zb_h1 zb_h2 zb_v dualpipe dualpipe_v; do says "^  $name +[12] "; done
+  answers train "${pipelined[@]}" --schedule all -o json
+  [[ $(grep -c '"schedule":' out) == 8 ]] || problem "$asked: not eight schedules"
+  says '"bubble_share": 0\.'
+  answers train "${pipelined[@]}" --schedule zb_h1 -o json
+  says '"schedule": "zb_h1"'
+  refuses 2 'did you mean "dualpipe' train "${pipelined[@]}" --schedule dualpip
+  refuses 3 'dualpipe pairs stages, pp=1 is odd' train "${small[@]}" --schedule dualpipe
+  refuses 3 'dualpipe needs at least 8 micro-batches' train "${pipelined[@]}" --global-batch 16 --schedule dualpipe
+}
+
+case_a_trace_is_written_where_asked() {
+  answers train "${small[@]}" --trace step.json
+  grep -q '"traceEvents":\[' step.json || problem "$asked: no trace"
+  answers layer "${small[@]}" --parallel ep=8 --trace layer.json
+  grep -q '"name":"F 0"' layer.json || problem "$asked: no forward"
+  refuses 2 'draws one schedule, not all' train "${small[@]}" --schedule all --trace step.json
+  refuses 2 'cannot be written' train "${small[@]}" --trace nowhere/step.json
 }
 
 case_an_infeasible_layout_is_json_too() {
@@ -1017,6 +1102,52 @@ tiny_suite() {  # 60 products and 12 copies of one millisecond each, and fresh o
            {"op": "grouped_gemm", "dtype": "bf16", "shape": {"groups": 3, "m": 5, "n": 33, "k": 70}}],
  "fresh": [{"op": "gemm", "dtype": "fp32", "shape": {"m": [6, 24], "n": 80, "k": 80}}]}
 END
+}
+
+case_a_terminal_of_80_columns_is_not_overrun() {
+  command -v script >/dev/null || return 0  # util-linux
+  local question
+  for question in "train $root/examples/deepseek-v3-256-gb200.json" "train $root/examples/qwen3-235b-16-cs-3.json" "layer ${small[*]}"; do
+    asked="moeline $question, in 80 columns"
+    NO_COLOR=1 script -qec "stty cols 80; $moeline $question" /dev/null </dev/null 2>err | tr -d '\r' >out
+    says 'bound by'
+    local width
+    width=$(LC_ALL=C.UTF-8 wc -L <out)
+    holds "$width <= 80" "the widest line has $width columns"
+    [[ $(tail -c 1 out | od -An -c) == *'\n'* ]] || problem "$asked: the last line does not end"
+  done
+}
+
+case_what_is_piped_has_neither_colours_nor_progress() {
+  local question
+  printf '{"scenario": {"model": "qwen3-30b-a3b", "hardware": "h200-sxm", "devices": 8}, "vary": {"/parallelism/ep": [2, 4]}}' >two.json
+  for question in "train ${small[*]}" "layer ${small[*]}" "explain ${small[*]}" "sweep two.json" "search ${small[*]}"; do
+    # shellcheck disable=SC2086
+    answers $question
+    ! grep -q $'\033' out err || problem "$asked: writes escapes"
+    ! grep -q $'\r' out err || problem "$asked: writes over its own line"
+  done
+}
+
+case_a_page_is_one_file_or_a_clear_no() {
+  ask train "${small[@]}" --report out.html
+  if ((code == 2)); then
+    grep -q 'this build carries no page' err || problem "$asked: $(cat err)"
+    return
+  fi
+  ((code == 0)) || problem "$asked: exit $code"
+  says 'where the time goes'
+  ! grep -qE '(src|href)="https?:' out.html || problem "the page asks the network"
+  grep -q 'moeline train --model qwen3-30b-a3b' out.html || problem "the page does not name its command"
+  ask train --model deepseek-v3 --hardware h200-sxm --devices 8 --report no.html
+  ((code == 3)) || problem "$asked: exit $code, expected 3"
+  [[ -s no.html ]] || problem "$asked: wrote no page"
+  answers train "${small[@]}" -o json
+  cp out one.json
+  answers report one.json one.json --report both.html
+  echo '{"a": 1}' >nothing.json
+  refuses 2 'nothing.json: is no result' report nothing.json --report x.html
+  refuses 2 '/nowhere/x.html' train "${small[@]}" --report /nowhere/x.html
 }
 
 case_measuring_the_host_goes_on_where_it_was_killed() {

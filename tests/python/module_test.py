@@ -69,6 +69,21 @@ class Module(unittest.TestCase):
             with self.assertRaisesRegex(ValueError, "did you mean"):
                 moeline.check([path], conditions="stepp")
 
+    def test_measurements_are_fitted_as_the_program_fits_them(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "gemm.csv")
+            with open(path, "w", encoding="utf-8") as file:
+                file.write("gpu,framework,fw_version,kernel,dtype,m,n,k,latency_us\n")
+                for m in range(128, 128 * 15, 128):
+                    file.write(f"h200_sxm,trtllm,1.0,gemm,bfloat16,{m},4096,4096,{20 + m / 10}\n")
+            pages = moeline.fit([path], source="the test")
+            subprocess.run([os.environ["MOELINE"], "fit", path, "--source", "the test", "--write", folder], check=True, capture_output=True)
+            with open(os.path.join(folder, "h200-sxm.json"), encoding="utf-8") as file:
+                written = json.load(file)["families"]
+            self.assertEqual([page.pop("device") for page in pages], ["h200-sxm"])
+            self.assertEqual(pages[0]["operation"], written[0]["operation"])
+            self.assertEqual(pages[0]["source"], written[0]["source"])
+
     def test_other_threads_run_during_a_call(self):
         begun, done = threading.Event(), threading.Event()
 

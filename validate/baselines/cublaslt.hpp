@@ -7,7 +7,8 @@
 //   fp8_block    A float [k / 128][m], B float [n / 128][k / 128, padded to 4]     x
 //   fp8_rows     A float [k / 128][m], B float [k / 128][n]                        x
 //   mxfp8        tiled E8M0 (scale_layout.hpp)                                             x
-// Grouped products of the library itself came with cuBLAS 13.3 and 13.4; the 13.1 that this was built with has none.
+// Grouped products of cuBLASLt itself came with cuBLAS 13.3 and 13.4; the 13.1 that this was built with has none, but
+// those of cuBLAS (cublas_grouped.hpp).
 #pragma once
 
 #include <cublasLt.h>

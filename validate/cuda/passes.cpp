@@ -187,7 +187,10 @@ class CeilingRun : public CudaRun {
   }
   std::map<std::string, double> filled_in() const override {
     if (kind_ == "fma") return {{"flops", 2.0 * kernels::kFmaPerThread * 256 * blocks()}};
-    if (kind_ == "tensor") return {{"flops", kernels::tensor_peak_flops(tensor_kind(), multiprocessors())}};
+    if (kind_ == "tensor") {
+      const auto flops = pairs_of_blocks() ? kernels::tensor_peak_flops_sm100 : kernels::tensor_peak_flops_sm90;
+      return {{"flops", flops(tensor_kind(), multiprocessors())}};
+    }
     return {};
   }
 
@@ -195,8 +198,11 @@ class CeilingRun : public CudaRun {
   int multiprocessors() const { return multiprocessors_; }
   int blocks() const { return 8 * multiprocessors_; }
   kernels::TensorKind tensor_kind() const {
-    return dtype_ == "bf16" ? kernels::TensorKind::bf16 : kernels::TensorKind::fp8;
+    return dtype_ == "bf16"    ? kernels::TensorKind::bf16
+           : dtype_ == "mxfp8" ? kernels::TensorKind::mxfp8
+                               : kernels::TensorKind::fp8;
   }
+  bool pairs_of_blocks() const { return generation_ >= 100; }
   void capture() {
     cudaGraph_t graph = nullptr;
     MOELINE_CUDA(cudaStreamBeginCapture(device().stream(), cudaStreamCaptureModeThreadLocal));
@@ -211,7 +217,8 @@ class CeilingRun : public CudaRun {
     } else if (kind_ == "fma") {
       MOELINE_CUDA(kernels::fma_pass(blocks(), sink_.as<float>(), stream));
     } else if (kind_ == "tensor") {
-      MOELINE_CUDA(kernels::tensor_peak(tensor_kind(), multiprocessors(), sink_.as<float>(), stream));
+      const auto peak = pairs_of_blocks() ? kernels::tensor_peak_sm100 : kernels::tensor_peak_sm90;
+      MOELINE_CUDA(peak(tensor_kind(), multiprocessors(), sink_.as<float>(), stream));
     } else {
       MOELINE_CUDA(kernels::empty_pass(stream));
     }
@@ -219,7 +226,7 @@ class CeilingRun : public CudaRun {
   std::string kind_, dtype_;
   DeviceMemory sink_;
   cudaGraphExec_t graph_ = nullptr;
-  int multiprocessors_ = device().multiprocessors();
+  int multiprocessors_ = device().multiprocessors(), generation_ = device().generation();
 };
 
 }  // namespace
@@ -243,7 +250,10 @@ std::vector<std::string> pass_libraries(const Case& wanted, const Device& device
     if (among({"empty_kernel", "graph_node"})) return ours;
   } else if (wanted.op == "peak") {
     if (kind == "fma") return ours;
-    if (kind == "tensor" && device.generation() == 90 && (wanted.dtype == "bf16" || wanted.dtype == "fp8")) return ours;
+    const int generation = device.generation();
+    const bool hopper = generation == 90 && (wanted.dtype == "bf16" || wanted.dtype == "fp8");
+    const bool blackwell = (generation == 100 || generation == 103) && (wanted.dtype == "bf16" || wanted.dtype == "mxfp8");
+    if (kind == "tensor" && (hopper || blackwell)) return ours;
   }
   return {};
 }

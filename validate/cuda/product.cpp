@@ -3,6 +3,7 @@
 #include <random>
 #include <set>
 
+#include "validate/baselines/cublas_grouped.hpp"
 #include "validate/codec.hpp"
 #include "validate/cuda/cases.hpp"
 #include "validate/cuda/source.hpp"
@@ -331,6 +332,19 @@ class LibraryProduct : public ProductRun {
   DeviceMemory unit_;
 };
 
+// cuBLAS, all experts in one call.
+class GroupedLibraryProduct : public ProductRun {
+ public:
+  GroupedLibraryProduct(const Case& wanted, Device& device)
+      : ProductRun(wanted, device),
+        library_({shape().groups, shape().m, shape().n, shape().k, shape().segment(), shape().product != Product::fprop},
+                 a().data(), b().data(), output()) {}
+
+ private:
+  void launch(cudaStream_t stream) override { library_.multiply(stream); }
+  CublasGrouped library_;
+};
+
 }  // namespace
 
 std::vector<std::string> product_libraries(const Case& wanted, const Device& device, bool tensor_memory_works) {
@@ -350,6 +364,7 @@ std::vector<std::string> product_libraries(const Case& wanted, const Device& dev
   if (wanted.dtype == "fp8_block" && !hopper) library.clear();
   if (wanted.dtype == "mxfp8" && !hopper && !blackwell) library.clear();
   if ((wanted.dtype == "fp8" || wanted.dtype == "fp8_block") && shape.product != Product::fprop) library.clear();
+  if (wanted.op == "grouped_gemm" && wanted.dtype == "bf16" && !shape.sums_rows()) library.push_back("cublas_grouped");
   // Experts: ours first. One product, and Blackwell until someone has run ours there: the library's first.
   const bool library_first = wanted.op == "gemm" || blackwell;
   std::vector<std::string>&first = library_first ? library : own, &second = library_first ? own : library;
@@ -359,6 +374,7 @@ std::vector<std::string> product_libraries(const Case& wanted, const Device& dev
 
 std::unique_ptr<Run> product_run(const Case& wanted, Device& device, CublasLt& baseline) {
   if (wanted.library == "cublaslt") return std::make_unique<LibraryProduct>(wanted, device, baseline);
+  if (wanted.library == "cublas_grouped") return std::make_unique<GroupedLibraryProduct>(wanted, device);
   return std::make_unique<OwnProduct>(wanted, device);
 }
 

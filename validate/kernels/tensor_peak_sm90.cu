@@ -1,30 +1,12 @@
 #include "validate/kernels/passes.hpp"
 #include "validate/kernels/ptx_sm90.cuh"
+#include "validate/kernels/tensor_peak.cuh"
 
 namespace moeline::kernels {
 namespace {
 
-constexpr int kWarpgroups = 2, kThreads = kWarpgroups * 128, kRounds = 4096, kInFlight = 4;
+constexpr int kWarpgroups = 2, kThreads = kWarpgroups * 128, kInFlight = 4;
 constexpr int kTileN = 256, kBytes = (kWarpgroups * 64 + kTileN) * kRowBytes;
-
-// Random mantissas, small exponents: as much switching as real data, and no overflow.
-__device__ void fill(std::uint8_t* tile) {
-  std::uint32_t state = blockIdx.x * kThreads + threadIdx.x + 1;
-  for (int i = threadIdx.x; i < kBytes / 2; i += kThreads) {
-    state = state * 1664525u + 1013904223u;
-    reinterpret_cast<std::uint16_t*>(tile)[i] = static_cast<std::uint16_t>((state >> 16 & 0x80FF) | 0x3030);
-  }
-  asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
-  __syncthreads();
-}
-
-template <int kCount>
-__device__ void keep_alive(const float (&sum)[kCount], float* to) {
-  float total = 0;
-#pragma unroll
-  for (int i = 0; i < kCount; ++i) total += sum[i];
-  if (total == -1.0f) *to = total;
-}
 
 // Both kinds: kWarpgroups x 64 rows, 256 columns, 128 bytes of k per round.
 template <TensorKind kKind>
@@ -34,12 +16,13 @@ __global__ void __launch_bounds__(kThreads, 1) peak_kernel(float* to) {
   extern __shared__ std::uint8_t unaligned[];
   auto* tile =
       reinterpret_cast<std::uint8_t*>((reinterpret_cast<std::uintptr_t>(unaligned) + 1023) & ~std::uintptr_t{1023});
-  fill(tile);
+  fill_operands(tile, kBytes);
+  __syncthreads();
   const std::uint32_t a = shared_address(tile) + threadIdx.x / 128 * kBoxBytes,
                       b = shared_address(tile) + kWarpgroups * kBoxBytes;
   if constexpr (kKind == TensorKind::bf16) {
     float sum[128] = {};
-    for (int round = 0; round < kRounds; ++round) {
+    for (int round = 0; round < kPeakRounds; ++round) {
       pinned(sum);
       wgmma_fence();
 #pragma unroll
@@ -55,7 +38,7 @@ __global__ void __launch_bounds__(kThreads, 1) peak_kernel(float* to) {
     keep_alive(sum, to);
   } else {
     float left[64] = {}, right[64] = {};
-    for (int round = 0; round < kRounds; ++round) {
+    for (int round = 0; round < kPeakRounds; ++round) {
       pinned(left), pinned(right);
       wgmma_fence();
 #pragma unroll
@@ -76,12 +59,12 @@ __global__ void __launch_bounds__(kThreads, 1) peak_kernel(float* to) {
 
 }  // namespace
 
-double tensor_peak_flops(TensorKind kind, int multiprocessors) {
+double tensor_peak_flops_sm90(TensorKind kind, int multiprocessors) {
   const double elements = kind == TensorKind::bf16 ? kRowBytes / 2 : kRowBytes;  // of k per round
-  return 2.0 * kWarpgroups * 64 * kTileN * elements * kRounds * multiprocessors;
+  return 2.0 * kWarpgroups * 64 * kTileN * elements * kPeakRounds * multiprocessors;
 }
 
-cudaError_t tensor_peak(TensorKind kind, int multiprocessors, float* to, cudaStream_t stream) {
+cudaError_t tensor_peak_sm90(TensorKind kind, int multiprocessors, float* to, cudaStream_t stream) {
   const auto kernel = kind == TensorKind::bf16 ? peak_kernel<TensorKind::bf16> : peak_kernel<TensorKind::fp8>;
   constexpr int kShared = kBytes + 1024;
   if (const cudaError_t error = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, kShared))

@@ -15,7 +15,8 @@ function differences(parts, total) {
     xAxis: axis(c, { type: 'value', axisLabel: { formatter: v => v ? signed_seconds(v) : '0' }, splitNumber: narrow() ? 2 : 5 }),
     yAxis: axis(c, { type: 'category', inverse: true, data: shown.map(name_of), axisLabel: { color: c.ink, fontSize: 13, width: narrow() ? 132 : 230, overflow: 'truncate', interval: 0, hideOverlap: false } }),
     tooltip: { trigger: 'axis', axisPointer: { type: 'none' }, formatter: ([p]) => { const part = shown[p.dataIndex]; return tip(name_of(part), [['A', seconds(part.first_seconds)], ['B', seconds(part.second_seconds)], ['B − A', signed_seconds(part.difference_seconds)], ['of A', change(part.difference_seconds / total, 2)]]); } },
-    series: [{ type: 'bar', barWidth: 15, data: shown.map(p => ({ value: p.difference_seconds, itemStyle: { color: p.difference_seconds < 0 ? c.better : c.worse } })), label: { show: true, position: 'right', color: c.soft, fontSize: 12, formatter: p => change(p.value / total, 1) } }] }));
+    series: [{ type: 'bar', barWidth: 15, data: shown.map(p => ({ value: p.difference_seconds, itemStyle: { color: p.difference_seconds < 0 ? c.better : c.worse },
+      label: { show: true, position: p.difference_seconds < 0 ? 'left' : 'right', color: c.soft, fontSize: 12, formatter: change(p.difference_seconds / total, 1) } })) }] }));
 }
 
 export function render(answer, context) {

@@ -14,7 +14,7 @@ export function render(answer, context) {
     series: [{ type: 'line', symbol: 'circle', symbolSize: 6, data: samples.map(s => ({ value: [s.value, s.answer], s })), lineStyle: { color: c.backward, width: 1.5 }, itemStyle: { color: c.backward },
       markLine: { silent: true, symbol: 'none', data: [{ yAxis: answer.wanted }], lineStyle: { color: c.worse, type: 'solid', width: 1 }, label: { formatter: text(answer.wanted), color: c.soft, position: 'insideEndTop' } } },
     ...(answer.found ? [{ type: 'scatter', symbolSize: 12, data: [{ value: [answer.found.value, answer.found.answer], s: answer.found }], itemStyle: { color: c.worse } }] : [])] }))] });
-  sections.push(again(answer, answer.set ? `${context.command}\n# the answer: --set ${answer.set}` : context.command));
-  return { kicker: 'Solve', title: answer.found ? [`${answer.want.replaceAll('_', ' ')} of ${text(answer.wanted)} needs `, h('b', {}, answer.found.input), h('span', { class: 'range' }, `, where it is ${answer.present} now`), '.'] : ['No value gives it: ', named(answer.reason ?? '', 'span'), '.'],
+  sections.push(again(answer, answer.set ? `${context.command}\n# the answer: --set ${answer.set.replace('=', "='")}'` : context.command));
+  return { kicker: 'Solve', title: answer.found ? [`${answer.want.replaceAll('_', ' ')} of ${text(answer.wanted)} needs `, h('b', {}, answer.found.input.replace(/^[-+.\deE]+/, number => digits(Number(number))).replace(' ', '\u00a0')), h('span', { class: 'range' }, `, where it is ${answer.present} now`), '.'] : ['No value gives it: ', named(answer.reason ?? '', 'span'), '.'],
     question: named(answer.vary, 'span'), figures: [], warnings: [], sections };
 }

@@ -27,6 +27,7 @@ function row_table(columns, state) {
     state.down = state.sort === i ? !state.down : c.numeric;
     state.sort = i;
     state.order();
+    state.keep();
   } }, c.title)));
   const table = h('table', { 'aria-label': 'Rows', 'aria-rowcount': columns[0].values.length }, h('thead', {}, h('tr', {}, heads)), body);
   const box = h('div', { class: 'rows', tabindex: 0, role: 'region', 'aria-label': 'Rows of the sweep' }, table);
@@ -73,7 +74,7 @@ function heat_option(c, state, x, y, z) {
     xAxis: axis(c, { type: 'category', data: xs.map(label_of), name: x.title, nameLocation: 'middle', nameGap: 28, splitLine: { show: false }, axisLabel: { width: 90, overflow: 'truncate' } }),
     yAxis: axis(c, { type: 'category', data: ys.map(label_of), name: narrow() ? '' : y.title, nameTextStyle: { align: 'left', color: c.soft }, splitLine: { show: false }, axisLabel: { width: narrow() ? 70 : 130, overflow: 'truncate' } }),
     visualMap: { min: Math.min(...values), max: Math.max(...values), orient: 'horizontal', left: 'center', bottom: 0, itemHeight: 180, itemWidth: 10, textStyle: { color: c.soft, fontSize: 12 }, formatter: v => by_key(z.name, v), calculable: false,
-      inRange: { color: more ? [c.faint, c.forward, c.backward] : [c.backward, c.forward, c.faint] }, text: [by_key(z.name, Math.max(...values)), by_key(z.name, Math.min(...values))] },
+      inRange: { color: more ? [c.faint, c.middle, c.most] : [c.most, c.middle, c.faint] }, text: [by_key(z.name, Math.max(...values)), by_key(z.name, Math.min(...values))] },
     tooltip: { formatter: p => tip(by_key(z.name, p.data[2]), [[x.title, label_of(xs[p.data[0]])], [y.title, label_of(ys[p.data[1]])], ['shown', more ? 'the most here' : 'the least here']]) },
     series: [{ type: 'heatmap', data, itemStyle: { borderColor: c.paper, borderWidth: 2 }, label: { show: xs.length * ys.length <= 120 && xs.length <= (narrow() ? 5 : 12), fontSize: 11, formatter: p => by_key(z.name, p.data[2]) } }],
   };
@@ -103,7 +104,7 @@ function pareto_option(c, state, columns, x, y) {
     yAxis: axis(c, { type: 'value', scale: true, name: y.title, nameTextStyle: { align: 'left', color: c.soft }, axisLabel: { formatter: v => by_key(y.name, v) } }),
     tooltip: { formatter: p => about(p.data[2]) },
     series: [{ type: 'scatter', data: thin.map(value), symbolSize: thin.length > 2000 ? 3 : 6, itemStyle: { color: c.waiting, opacity: 0.55 }, large: thin.length > 4000 },
-      { type: 'line', data: front.map(value), step: false, symbol: 'circle', symbolSize: 8, showSymbol: true, lineStyle: { color: c.backward, width: 1.5 }, itemStyle: { color: c.backward } }],
+      { type: 'line', data: front.map(value), step: better_is_more(x.name) ? 'start' : 'end', symbol: 'circle', symbolSize: 8, showSymbol: true, lineStyle: { color: c.backward, width: 1.5 }, itemStyle: { color: c.backward } }],
   };
 }
 
@@ -123,23 +124,26 @@ export function render(answer, context) {
   const find = name => columns.findIndex(c => c.name === name);
   const main = numbers.find(c => /tokens_per_second_per_device/.test(c.name)) ?? numbers.find(c => /step_time|forward_seconds/.test(c.name)) ?? numbers[0];
   const feasible = columns[find('feasible')];
-  const state = { rows: all, kept: all, sort: main ? columns.indexOf(main) : 0, down: main ? better_is_more(main.name) : true };
+  const state = { rows: all, ordered: all, holds: () => true, sort: main ? columns.indexOf(main) : 0, down: main ? better_is_more(main.name) : true };
   const view = row_table(columns, state), said = h('span', { role: 'status', 'aria-live': 'polite' });
   const charts = h('div');
+  // Sorted once a column, so that a filter only walks through; rows without a figure come last.
   state.order = () => {
-    const c = columns[state.sort], sign = state.down ? -1 : 1;
-    const rank = value => typeof value === 'number' ? value : null;
-    state.rows = c.numeric
-      ? [...state.kept].sort((a, b) => { const x = rank(c.values[a]), y = rank(c.values[b]); return x === null ? (y === null ? 0 : 1) : y === null ? -1 : sign * (x - y); })
-      : [...state.kept].sort((a, b) => sign * String(c.values[a]).localeCompare(String(c.values[b]), undefined, { numeric: true }));
+    const c = columns[state.sort], sign = state.down ? -1 : 1, none = Infinity;
+    const text = new Intl.Collator(undefined, { numeric: true }), names = c.numeric ? [] : [...new Set(c.values.map(String))].sort(text.compare), places = new Map(names.map((name, i) => [name, i]));
+    const ranks = Float64Array.from(c.values, value => c.numeric ? (typeof value === 'number' ? sign * value : none) : sign * places.get(String(value)));
+    state.ordered = [...Uint32Array.from(all).sort((a, b) => ranks[a] === ranks[b] ? a - b : ranks[a] - ranks[b])];
+  };
+  state.keep = () => {
+    state.rows = state.ordered.filter(state.holds);
     said.textContent = `${count(state.rows.length)} of ${count(answer.rows)} rows`;
     view.paint();
   };
   let waiting = null;
   const filter = h('input', { type: 'search', placeholder: 'mfu > 0.3, ep = 16, or any word', 'aria-label': 'Filter rows', oninput: () => {
-    const begin = performance.now(), problem = condition_of(filter.value, columns);
-    state.kept = all.filter(problem.holds);
-    state.order();
+    const begin = performance.now();
+    state.holds = condition_of(filter.value, columns).holds;
+    state.keep();
     view.box.scrollTop = 0;
     filter.dataset.took = Math.round(performance.now() - begin);
     clearTimeout(waiting);
@@ -151,7 +155,8 @@ export function render(answer, context) {
   if (axes.length >= 1 && numbers.length) sections.push(heat_section(state, axes, numbers, main));
   if (numbers.length >= 2) sections.push(pareto_section(state, columns, numbers, main));
   sections.push(again(answer, context.command));
-  requestAnimationFrame(() => state.order());
+  state.order();
+  requestAnimationFrame(state.keep);
   const runs = feasible ? all.filter(row => feasible.values[row] === true) : all;
   const best = main && runs.filter(row => typeof main.values[row] === 'number').reduce((a, b) => a === null || (better_is_more(main.name) ? main.values[b] > main.values[a] : main.values[b] < main.values[a]) ? b : a, null);
   return { kicker: 'Sweep', title: [`${count(answer.rows)} points, `, h('b', {}, `${count(runs.length)} run`), best !== null && best !== undefined ? h('span', { class: 'range' }, `; the best ${main.title} is ${by_key(main.name, main.values[best])}`) : '', '.'],

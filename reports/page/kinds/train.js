@@ -4,6 +4,8 @@ import { bytes, count, digits, percent, seconds } from '../format.js';
 import { breakdown, operations } from '../parts/breakdown.js';
 import { memory } from '../parts/memory.js';
 import { roofline } from '../parts/roofline.js';
+import { timeline } from '../parts/timeline.js';
+import { tilings } from '../parts/tilings.js';
 import { helps } from '../parts/tornado.js';
 import { again, provenance } from '../parts/provenance.js';
 import { infeasible } from './infeasible.js';
@@ -39,6 +41,6 @@ export function render(answer, context) {
   return {
     kicker: train ? 'Training step' : 'One layer', title: sentence(answer), question: named(question_of(answer), 'span'),
     figures: train ? train_figures(answer) : [], warnings: answer.warnings ?? [],
-    sections: [breakdown(answer), helps(answer), memory(answer), ...(context.extra?.(answer) ?? []), roofline(answer), operations(answer), provenance(answer), again(answer, context.command)],
+    sections: [breakdown(answer), helps(answer), memory(answer), tilings(answer), timeline(answer), roofline(answer), operations(answer), provenance(answer), again(answer, context.command)],
   };
 }

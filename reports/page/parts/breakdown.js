@@ -1,11 +1,11 @@
 // Where the time goes: one bar a group, its phases side by side; what other work hides is hatched. A group opens to its
 // ops, each with the formula and the numbers that `explain` prints.
 import { axis, figure, legend, narrow, tip } from '../charts.js';
-import { h, named } from '../dom.js';
+import { drawer, h, named } from '../dom.js';
 import { digits, flops, bytes, percent, seconds } from '../format.js';
 import { table } from '../table.js';
 
-const kPhases = [['forward', 'forward'], ['backward', 'backward'], ['optimizer', 'optimizer'], ['pipeline', 'waiting']];
+const kPhases = [['forward', 'forward'], ['backward', 'backward'], ['recompute', 'network'], ['optimizer', 'optimizer'], ['prefill', 'forward'], ['decode', 'backward'], ['pipeline', 'waiting']];
 const phase_of = row => kPhases.find(([name]) => name === row.phase)?.[0] ?? 'optimizer';
 
 function groups_of(rows) {
@@ -22,7 +22,7 @@ function groups_of(rows) {
   return [...groups.values()].sort((a, b) => b.total - a.total);
 }
 
-export const total_of = answer => answer.step_time_seconds?.value ?? answer.forward_seconds + answer.backward_seconds;
+export const total_of = answer => answer.step_time_seconds?.value ?? answer.tpot_seconds?.value ?? answer.forward_seconds + answer.backward_seconds;
 
 function bars(groups, total) {
   const shown = groups.filter(group => group.total > 0.0005 * total || group.hidden > 0.005 * total);
@@ -65,11 +65,10 @@ const unit_text = (key, value) => {
 const term_name = key => key.replace(/_(seconds|bytes|flops)$/, '').replaceAll('_', ' ');
 
 function op_details(op, total) {
-  return h('details', {},
-    h('summary', {}, h('span', { class: 'what' }, named(op.name), h('span', { class: 'soft' }, ` ${op.phase} · ${op.where}`)),
-      h('span', { class: 'time' }, seconds(op.total_seconds), h('span', { class: 'soft' }, ` ${percent(op.total_seconds / total)}`))),
+  return drawer([h('span', { class: 'what' }, named(op.name), h('span', { class: 'soft' }, ` ${op.phase} · ${op.where}`)),
+    h('span', { class: 'time' }, seconds(op.total_seconds), h('span', { class: 'soft' }, ` ${percent(op.total_seconds / total)}`))], () => [
     h('p', { class: 'formula' }, `${seconds(op.seconds)} = ${op.formula}; ${digits(op.times, 6)} times a step; bound by `, named(op.bound_by), `; ${op.source}`),
-    h('dl', { class: 'terms' }, Object.entries(op.terms).map(([key, value]) => h('div', {}, h('dt', { dir: 'auto' }, term_name(key)), h('dd', {}, unit_text(key, value))))));
+    h('dl', { class: 'terms' }, Object.entries(op.terms).map(([key, value]) => h('div', {}, h('dt', { dir: 'auto' }, term_name(key)), h('dd', {}, unit_text(key, value)))))]);
 }
 
 function numbers(answer, total) {
@@ -85,11 +84,17 @@ function numbers(answer, total) {
 }
 
 export function breakdown(answer) {
-  const total = total_of(answer), groups = groups_of(answer.breakdown), ops = answer.page?.ops ?? answer.ops ?? [];
-  const section = { id: 'time', title: 'Where the time goes',
+  const total = total_of(answer), groups = groups_of(answer.breakdown);
+  return { id: 'time', title: 'Where the time goes',
     lead: 'Exposed time, which nothing else covers; exposed times add up to the total. Hidden time runs beside other work.',
-    content: [...bars(groups, total), h('details', {}, h('summary', {}, 'All rows as numbers'), numbers(answer, total))] };
-  return section;
+    content: [...bars(groups, total), drawer('All rows as numbers', () => numbers(answer, total))] };
+}
+
+// Of an answer whose phases have times of their own.
+export function parts_of_phase(answer, phase, title, total) {
+  const rows = answer.breakdown.filter(row => row.phase === phase);
+  if (!rows.length) return null;
+  return { id: phase, title, content: [...bars(groups_of(rows), total), drawer('All rows as numbers', () => numbers({ breakdown: rows }, total))] };
 }
 
 export function operations(answer) {
@@ -105,8 +110,7 @@ export function operations(answer) {
   const ordered = [...groups].sort((a, b) => of(b[1]) - of(a[1]));
   return { id: 'ops', title: 'Every operation, by its numbers',
     lead: 'What each time is made of: the equation, what went in, how often it runs in a step on the busiest stage.',
-    content: [h('div', { class: 'ops' }, ordered.map(([name, list]) => h('details', {},
-      h('summary', {}, h('span', { class: 'what' }, named(name), h('span', { class: 'soft' }, ` ${list.length}`)),
-        h('span', { class: 'time' }, seconds(of(list)), h('span', { class: 'soft' }, ` ${percent(of(list) / total)}`))),
+    content: [h('div', { class: 'ops' }, ordered.map(([name, list]) => drawer([h('span', { class: 'what' }, named(name), h('span', { class: 'soft' }, ` ${list.length}`)),
+      h('span', { class: 'time' }, seconds(of(list)), h('span', { class: 'soft' }, ` ${percent(of(list) / total)}`))], () =>
       h('div', { style: 'margin-left:1em' }, list.sort((a, b) => b.total_seconds - a.total_seconds).map(op => op_details(op, total))))))] };
 }

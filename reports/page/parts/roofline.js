@@ -10,8 +10,9 @@ export function roofline(answer) {
   const points = ops.map(op => ({ op, x: op.flops / op.bytes, y: op.flops / op.seconds }));
   const longest = Math.max(...ops.map(op => op.total_seconds));
   const top = Math.max(...roof.peaks.map(peak => peak.flops_per_second));
-  const low = Math.min(...points.map(p => p.x)) / 2, high = Math.max(top / roof.bytes_per_second * 4, ...points.map(p => 2 * p.x));
-  const floor = Math.min(...points.map(p => p.y)) / 3;
+  const decade = (value, round) => 10 ** Math[round](Math.log10(value));
+  const low = decade(Math.min(...points.map(p => p.x)), 'floor'), high = decade(Math.max(top / roof.bytes_per_second * 2, ...points.map(p => p.x)), 'ceil');
+  const floor = decade(Math.min(...points.map(p => p.y)), 'floor');
   const line = peak => [[low, Math.min(peak, low * roof.bytes_per_second)], [peak / roof.bytes_per_second, peak], [high, peak]].filter(([x]) => x >= low);
   return { id: 'roofline', title: 'Roofline',
     lead: `Every op as a point under the roofs of ${roof.device}: right of the knee the tensor cores limit, left of it ${roof.memory} at ${digits(roof.bytes_per_second / 1e12)} TB/s. Larger points take more of the step.`,
@@ -19,7 +20,7 @@ export function roofline(answer) {
       figure(`Roofline of ${roof.device} with ${points.length} ops`, narrow() ? 320 : 420, c => ({
         grid: { left: 8, right: 16, top: 26, bottom: 30, containLabel: true },
         xAxis: axis(c, { type: 'log', min: low, max: high, name: 'FLOP per byte', nameLocation: 'middle', nameGap: 30, axisLabel: { formatter: v => digits(v, 2) } }),
-        yAxis: axis(c, { type: 'log', min: floor, max: 1.6 * top, axisLabel: { formatter: v => rate(v).replace('.0', '') } }),
+        yAxis: axis(c, { type: 'log', min: floor, max: 1.6 * top, axisLabel: { showMaxLabel: false, formatter: v => rate(v).replace('.0', '') } }),
         tooltip: { trigger: 'item', formatter: p => p.data.op && tip(`${p.data.op.name} ${p.data.op.phase}`, [['in', p.data.op.where], ['work', flops(p.data.op.flops)], ['moves', bytes(p.data.op.bytes)],
           ['runs at', rate(p.data.value[1])], ['one call', seconds(p.data.op.seconds)], ['in a step', seconds(p.data.op.total_seconds)], ['bound by', p.data.op.bound_by]]) },
         series: [...roof.peaks.map(peak => ({ type: 'line', data: line(peak.flops_per_second), symbol: 'none', silent: true, lineStyle: { color: c.soft, width: 1.2 },

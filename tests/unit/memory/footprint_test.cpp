@@ -132,6 +132,31 @@ TEST_CASE("activations count every micro-batch in flight", "[unit]") {
   REQUIRE_THAT(footprint(s.context(), stage).of("activations").in(byte), WithinRel(5.5 * one, 1e-12));
 }
 
+TEST_CASE("stubs are a layer's distinct weights, one expert among them, in bf16", "[unit]") {
+  const Setup s("mixtral-8x7b");
+  const double parameters = 41'943'040 + 2 * 4096 + 4096 * 8 + 176'160'768.0;  // attention, norms, router, one expert
+  for (const int count : {1, 7}) {
+    REQUIRE_THAT(footprint(s.context(), layers(s.model, count)).of("wgrad_stubs").in(byte), WithinRel(2 * parameters, 1e-12));
+  }
+}
+
+TEST_CASE("the head works on logits, their gradient and its own stub", "[unit]") {
+  Setup s("mixtral-8x7b");
+  StageContent stage = layers(s.model, 0);
+  stage.head = true;
+  // 4 bytes of 4096 x 32,000 logits, 2 of 4096 x 32,000 weights
+  REQUIRE_THAT(footprint(s.context(), stage).of("workspace").in(byte), WithinRel(6 * 4096.0 * 32'000, 1e-12));
+}
+
+TEST_CASE("ZeRO 3 gathers two layers at a time", "[unit]") {
+  Setup s("mixtral-8x7b");
+  s.parallelism = {.dp = 16, .zero = 2};
+  const Bytes before = footprint(s.context(), layers(s.model, 4)).of("workspace");
+  s.parallelism.zero = 3;
+  const Footprint f = footprint(s.context(), layers(s.model, 4));
+  REQUIRE_THAT((f.of("workspace") - before).in(byte), WithinRel(2 * f.of("wgrad_stubs").in(byte), 1e-12));
+}
+
 TEST_CASE("a stage without layers holds nothing, in every recipe", "[unit]") {
   for (const char* recipe : {"bf16", "fp8_tensor", "fp8_block", "mxfp8", "nvfp4"}) {
     Setup s("mixtral-8x7b");

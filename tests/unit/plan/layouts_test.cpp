@@ -25,7 +25,7 @@ const Scenario& scenario() {
 }
 
 std::vector<Layout> layouts(const FixedFields& fixed, ReasonCounts& refused) {
-  const LayoutSpace space(scenario(), fixed);
+  const LayoutSpace space(scenario(), fixed, all_schedules());
   std::vector<Layout> list;
   for (const LayoutFamily& family : space.families()) {
     for (const Layout& layout : space.members(family, refused)) list.push_back(layout);
@@ -81,7 +81,10 @@ TEST_CASE("every layout of a search is legal, listed once, and its answer is the
     CHECK_FALSE(steps.evaluate(asked, Seconds{}).has_value());  // runs, and takes longer than nothing
   }
   CHECK(feasible > 100);
-  CHECK(std::count_if(list.begin(), list.end(), [](const Layout& l) { return l.parallelism.schedule == Schedule::gpipe; }) > 10);
+  for (const Schedule schedule : all_schedules()) {
+    INFO(name(schedule));
+    CHECK(std::any_of(list.begin(), list.end(), [&](const Layout& l) { return l.parallelism.schedule == schedule; }));
+  }
   CHECK(refused.contains("etp x ep = N does not divide the N ranks of a pipeline stage (tp x cp x dp)"));
 }
 
@@ -109,6 +112,7 @@ TEST_CASE("the search finds the least of all layouts, on any number of threads")
   for (const int threads : {1, 3}) {
     SearchSettings settings;
     settings.fixed = fixed;
+    settings.schedules = all_schedules();
     settings.top = 3;
     settings.threads = threads;
     const auto searched = search(scenario(), Calibration{}, settings, "s.json");

@@ -165,18 +165,3 @@ TEST_CASE("ranks under power-law popularity are as uneven as simulated independe
     CHECK_THAT(mean, WithinRel(c.overload, 0.03));  // 400 draws there
   }
 }
-
-TEST_CASE("what a capacity drops follows from how far loads lie apart", "[unit]") {
-  // marin issue 7279: 9.68 % at 1.0 and 7.25 % at 1.0625. The first gives the deviation of a normal load, 0.0968 sqrt(2
-  // pi) = 0.243, thus a Dirichlet concentration of 1/0.243^2 = 17; the second, and an order, follow.
-  const ExpertShares shares = draw_shares({.popularity = Popularity::dirichlet, .alpha = 17}, 256, 50, 8);
-  const auto dropped = [&](double factor) {
-    double mean = 0;
-    for (std::size_t i = 0; i < shares.rows(); ++i) mean += capped(shares.row(i), factor).drop_rate / 50;
-    return mean;
-  };
-  CHECK_THAT(dropped(1.0), WithinAbs(.0968, .003));
-  CHECK_THAT(dropped(1.0625), WithinAbs(.0725, .005));
-  CHECK(dropped(1.15) < dropped(1.0625));
-  CHECK(dropped(2.0) < 1e-3);
-}

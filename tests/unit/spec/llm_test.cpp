@@ -92,6 +92,16 @@ TEST_CASE("a tiny Mixtral is read and counted") {
   CHECK(parameters(model).active == 2 * 10 * 8 + 8 + 2 * (192 + 768 + 32 + 16));
 }
 
+TEST_CASE("GPT-2 has the parameters it was published with") {
+  const ModelSpec model = read(parse_json(R"({"model_type": "gpt2", "n_embd": 768, "n_layer": 12, "n_head": 12, "n_positions": 1024,
+      "vocab_size": 50257, "resid_pdrop": 0.1, "torch_dtype": "float32"})", "tiny.json"));
+  // 12 (12 h^2 + 13 h) of layers, tables of 50,257 and 1,024 rows, the final norm's two vectors
+  CHECK(parameters(model).main == 12 * (12 * 589'824 + 13 * 768) + (50'257 + 1024) * 768 + 2 * 768);
+  CHECK(parameters(model).main == 124'439'808);
+  CHECK(model.dropout);
+  CHECK_FALSE(std::get<DenseFfn>(model.layer(0).ffn).gated);
+}
+
 TEST_CASE("a misspelt key is named with the nearest known one") {
   const Json config = with(mixtral(), "head_dimm", 2);
   CHECK_THAT(problem(config), Contains("tiny.json#/head_dimm: unknown key, did you mean \"head_dim\"?"));
@@ -270,7 +280,7 @@ TEST_CASE("dimensions that are each possible but together absurd are refused") {
 }
 
 TEST_CASE("every family rejects an empty config with a pointer, and is listed") {
-  CHECK(model_families().size() == 21);
+  CHECK(model_families().size() == 22);
   for (const std::string& family : model_families()) {
     INFO(family);
     CHECK_THAT(problem(Json{{"model_type", family}}), Contains("tiny.json#/") && Contains("missing"));

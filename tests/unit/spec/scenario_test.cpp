@@ -230,11 +230,6 @@ TEST_CASE("more MTP modules than the model has are refused, naming the file", "[
   CHECK_THAT(with_error_of("workload/mtp_layers=1"), StartsWith("x.json#/workload/mtp_layers: "));
 }
 
-TEST_CASE("what is not modelled yet is said, not approximated", "[unit]") {
-  CHECK_THAT(with_error_of("workload/overlap=[\"two_batch\"]"), Contains("not modelled yet"));
-  CHECK(with_error_of("speculation/kind=none") == "no error");
-}
-
 TEST_CASE("a recipe is a name with changes", "[unit]") {
   const Scenario s = with(R"(recipe={"base": "fp8_block", "combine_wire": "bf16", "dispatch_wire": "fp8"})");
   CHECK(s.recipe.linear == DType::fp8_block);

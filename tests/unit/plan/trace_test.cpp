@@ -1,0 +1,162 @@
+#include "plan/trace.hpp"
+
+#include <algorithm>
+#include <catch2/catch.hpp>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "reports/trace_json.hpp"
+#include "scenarios.hpp"
+
+using namespace moeline;
+using Catch::WithinRel;
+
+namespace {
+
+Trial pipelined(const std::string& schedule) {
+  const Trial trial = small().with({"/parallelism/pp=2", "/parallelism/ep=4"});
+  if (schedule == "interleaved_1f1b") return trial.with({"/parallelism/vpp=2"});
+  return trial.with({"/parallelism/schedule=" + schedule});
+}
+
+StepTrace trace(const Scenario& scenario) { return std::get<StepTrace>(trace_of(scenario, Calibration{})); }
+
+// Slices of one thread, as a viewer sees them.
+struct Slice {
+  std::string name, category;
+  double start, finish;
+};
+using Threads = std::map<std::pair<int, int>, std::vector<Slice>>;
+
+Threads threads(const Json& json) {
+  Threads list;
+  for (const Json& event : json["traceEvents"]) {
+    if (event["ph"] != "X") continue;
+    const double start = event["ts"], length = event["dur"];
+    list[{event["pid"], event["tid"]}].push_back({event["name"], event["cat"], start, start + length});
+  }
+  // A slice before those inside it.
+  for (auto& [where, slices] : list) {
+    std::stable_sort(slices.begin(), slices.end(), [](const Slice& a, const Slice& b) {
+      return a.start != b.start ? a.start < b.start : a.finish > b.finish;
+    });
+  }
+  return list;
+}
+
+const std::vector<std::string> kNames{"gpipe", "1f1b", "interleaved_1f1b", "zb_h1", "zb_h2", "zb_v", "dualpipe", "dualpipe_v"};
+constexpr double kTick = 0.0015;  // microseconds: slices are written in whole nanoseconds
+
+}  // namespace
+
+TEST_CASE("slices of a thread nest or follow each other, and never cross", "[unit]") {
+  for (const std::string& schedule : kNames) {
+    INFO(schedule);
+    const Json json = parse_json(trace_json(trace(pipelined(schedule).scenario())), "trace");
+    for (const auto& [where, slices] : threads(json)) {
+      std::vector<Slice> open;
+      bool crossed = false;
+      for (const Slice& slice : slices) {
+        while (!open.empty() && open.back().finish <= slice.start + kTick) open.pop_back();
+        crossed |= !open.empty() && slice.finish > open.back().finish + kTick;
+        open.push_back(slice);
+      }
+      CHECK_FALSE(crossed);
+    }
+  }
+}
+
+TEST_CASE("a trace ends where the step ends", "[unit]") {
+  for (const std::string& schedule : kNames) {
+    const Trial trial = pipelined(schedule);
+    const Json json = parse_json(trace_json(trace(trial.scenario())), "trace");
+    double latest = 0, longest = 0;
+    std::map<int, std::pair<double, double>> stages;
+    for (const auto& [where, slices] : threads(json)) {
+      auto& [first, last] = stages.emplace(where.first, std::pair{1e300, 0.0}).first->second;
+      for (const Slice& slice : slices) {
+        first = std::min(first, slice.start);
+        last = std::max(last, slice.finish);
+      }
+    }
+    for (const auto& [stage, span] : stages) {
+      latest = std::max(latest, span.second);
+      longest = std::max(longest, span.second - span.first);
+    }
+    INFO(schedule);
+    // Stages of these begin their next step when they are done with this one.
+    const bool apart = schedule == "zb_h2" || schedule == "zb_v";
+    CHECK_THAT(1e-6 * (apart ? longest : latest), WithinRel(trial.seconds(), 1e-6));
+  }
+}
+
+TEST_CASE("passes of the trace take what the breakdown says the busiest stage works", "[unit]") {
+  const Trial trial = pipelined("1f1b");
+  const StepTrace traced = trace(trial.scenario());
+  Seconds work;
+  for (const TimedPass& pass : traced.stages[static_cast<std::size_t>(trial.train().busiest_stage)]) work += pass.finish - pass.start;
+  Seconds rows;
+  for (const BreakdownRow& row : trial.train().breakdown.rows()) {
+    const bool rest = row.phase == "optimizer" || row.name == "gradient reduction" || row.name == "parameter gather";
+    if (!rest && row.name != "pipeline bubble") rows += row.exposed;
+  }
+  CHECK_THAT(work.in(second), WithinRel(rows.in(second), 1e-9));
+}
+
+TEST_CASE("ops of a pass fill it on one lane or the other", "[unit]") {
+  for (const char* schedule : {"1f1b", "zb_h1"}) {
+    const StepTrace traced = trace(pipelined(schedule).scenario());
+    for (std::size_t c = 0; c < traced.chunks.size(); ++c) {
+      const ChunkTimes& times = traced.pipeline.chunks[c];
+      const std::pair<PassKind, Seconds> kinds[]{{PassKind::forward, times.forward}, {PassKind::backward, times.backward},
+                                                 {PassKind::input_gradient, times.backward - times.weight},
+                                                 {PassKind::weight_gradient, times.weight}};
+      for (const auto& [kind, length] : kinds) {
+        Seconds end;
+        for (const TracedOp& op : traced.chunks[c].of(kind)) end = max(end, op.finish);
+        CHECK_THAT(end.in(second), WithinRel(length.in(second), 1e-9));
+      }
+    }
+  }
+}
+
+TEST_CASE("arrows join every send to its receipt, and leave before they arrive", "[unit]") {
+  const Trial trial = pipelined("1f1b");
+  const Json json = parse_json(trace_json(trace(trial.scenario())), "trace");
+  std::map<int, double> sent;
+  int received = 0;
+  for (const Json& event : json["traceEvents"]) {
+    if (event["ph"] == "s") sent[event["id"]] = event["ts"];
+    if (event["ph"] != "f") continue;
+    ++received;
+    CHECK(sent.count(event["id"]) == 1);
+    CHECK(sent[event["id"]] <= event["ts"].get<double>());
+  }
+  // Two stages: every micro-batch goes up once and its gradient comes down once.
+  CHECK(received == 2 * trial.train().micro_batches);
+  CHECK(sent.size() == static_cast<std::size_t>(received));
+}
+
+TEST_CASE("a trace that would grow too large keeps its passes and drops ops", "[unit]") {
+  const Trial trial = pipelined("1f1b");
+  const StepTrace traced = trace(trial.scenario());
+  const Json few = parse_json(trace_json(traced, 1), "trace");
+  std::size_t passes = 0, ops = 0;
+  for (const Json& event : few["traceEvents"]) {
+    if (event["ph"] == "X") ++(event["cat"] == "op" ? ops : passes);
+  }
+  CHECK(ops == 0);
+  CHECK(passes >= static_cast<std::size_t>(4 * trial.train().micro_batches));  // forward and backward on two stages
+  CHECK(few["otherData"]["ops"] == "of the earliest passes alone");
+}
+
+TEST_CASE("a layer is traced as one forward and one backward", "[unit]") {
+  const Trial trial(R"({"model": "qwen3-30b-a3b", "hardware": "h100-sxm", "devices": 8, "parallelism": {"ep": 8},
+                        "workload": {"kind": "layer", "tokens": 8192}})");
+  const StepTrace traced = trace(trial.scenario());
+  REQUIRE(traced.stages.size() == 1);
+  CHECK(traced.stages[0].size() == 2);
+  CHECK_THAT(traced.step.in(second), WithinRel((trial.layer().forward + trial.layer().backward).in(second), 1e-9));
+  const Json json = parse_json(trace_json(traced), "trace");
+  CHECK(threads(json).size() == 2);  // compute and network
+}
