@@ -180,10 +180,10 @@ LocalParameters adapter_share(const MemoryContext& c, const LayerKind& kind) {
   return share;
 }
 
-// One layer's experts: W + A B and its gradient, or frozen gate and up expanded to bf16.
+// One layer's experts: the gradient of W + A B, or frozen gate and up expanded to bf16.
 Bytes adapter_workspace(const MemoryContext& c, const MoeFfn& moe) {
   if (!c.train.lora) return {};
-  return bf16(expert_matrix(c, moe) * (merges(c) ? 3 + 3 : is_quantised(c.train.lora->base) ? 2 : 0));
+  return bf16(expert_matrix(c, moe) * (merges(c) ? 3 : is_quantised(c.train.lora->base) ? 2 : 0));
 }
 
 // Where layers differ, the fullest has the largest workspace.

@@ -98,7 +98,7 @@ TEST_CASE("tokens that share experts make verification cheaper") {
 TEST_CASE("an answer with speculation counts kept tokens, and the draft's devices") {
   const Trial plain(served("qwen3-32b", 4, "")), none(served("qwen3-32b", 4, R"({"kind": "none"})"));
   const Trial beside(served("qwen3-32b", 4, R"({"kind": "ssd", "draft": "qwen3-0.6b", "draft_tokens": 5, "acceptance": 0.8})"));
-  const auto answer = [](const Trial& trial) { return std::get<ServeEvaluation>(trial.evaluation().answer); };
+  const auto answer = [](const Trial& trial) -> const ServeEvaluation& { return std::get<ServeEvaluation>(trial.evaluation().answer); };
   CHECK(answer(none).tpot.value == answer(plain).tpot.value);
   CHECK(answer(beside).tpot.value < answer(plain).tpot.value);
   CHECK_THAT(answer(beside).tokens_per_second_per_device, WithinRel(answer(beside).tokens_per_second / 5, 1e-12));
