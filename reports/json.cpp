@@ -183,6 +183,24 @@ Json range_json(const Range& range) {
   return Json{{"value", range.value.in(second)}, {"p10", range.p10.in(second)}, {"p90", range.p90.in(second)}};
 }
 
+Json round_json(const DecodeRound& round) {
+  Json out{{"draft_tokens", round.drafted},
+           {"tokens_per_round", round.tokens},
+           {"round_seconds", round.time.in(second)},
+           {"verify_seconds", round.verify.in(second)},
+           {"draft_seconds", round.draft.in(second)},
+           {"plain_seconds", round.plain.in(second)},
+           {"speedup", round.speedup()}};
+  if (round.fan_out.slots.empty()) return out;
+  out["tree_seconds"] = round.tree.in(second);
+  out["message_seconds"] = round.messages.in(second);
+  out["hit_rate"] = round.hit;
+  out["fan_out"] = round.fan_out.slots;
+  out["backup"] = name(round.backup);
+  if (round.backup_switch) out["backup_switch_batch"] = *round.backup_switch;
+  return out;
+}
+
 Json serve_json(const ServeEvaluation& serve, const Evaluation& evaluation, const Scenario& s) {
   Json out{{"kind", "serve"},
            {"feasible", true},
@@ -206,6 +224,7 @@ Json serve_json(const ServeEvaluation& serve, const Evaluation& evaluation, cons
             Json{{"required_bytes", serve.memory.total().in(byte)},
                  {"available_bytes", serve.memory_available.in(byte)},
                  {"parts", parts_json(serve.memory)}}}};
+  if (serve.round) out["speculation"] = round_json(*serve.round);
   out["cost"] = Json::object();
   if (serve.money_per_million_tokens) {
     out["cost"] = Json{{"currency", s.cluster.price->currency}, {"per_million_tokens", *serve.money_per_million_tokens}};

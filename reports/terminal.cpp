@@ -239,6 +239,17 @@ std::string span_of(const Range& range) {
   return floor ? fmt::format("at least, up to {}", format(range.p90)) : fmt::format("{} .. {}", format(range.p10), format(range.p90));
 }
 
+std::string guesses_line(const DecodeRound& round) {
+  if (round.drafted == 0) return "  guesses  none: drafting would take longer than it saves\n";
+  std::string out = fmt::format("  guesses  {} tokens a round, {:.2f} of {} come out; {:.2f} x plain decoding; verification {} of {}",
+                                round.drafted, round.tokens, round.drafted + 1, round.speedup(), format(round.verify), format(round.time));
+  if (!round.fan_out.slots.empty()) {
+    out += fmt::format("\n           {:.0f} slots of a cache hit {:.0f} %; after a miss {}", round.fan_out.total(), 100 * round.hit,
+                       round.backup == Backup::draft ? "the draft anew" : "tokens at random");
+  }
+  return out + "\n";
+}
+
 std::string serve_screen(const ServeEvaluation& serve, const Scenario& scenario, const Ink& ink) {
   std::string out = fmt::format("  TTFT     {}   {}\n  TPOT     {}   {}   {:.1f} tok/s/user\n", ink.bold(format(serve.ttft.value)),
                                 span_of(serve.ttft), ink.bold(format(serve.tpot.value)), span_of(serve.tpot),
@@ -246,6 +257,7 @@ std::string serve_screen(const ServeEvaluation& serve, const Scenario& scenario,
   out += fmt::format("  rate     {} tok/s out, {} in   {} tok/s/GPU   {:.4g} requests/s\n",
                      format_count(std::llround(serve.tokens_per_second)), format_count(std::llround(serve.input_tokens_per_second)),
                      format_count(std::llround(serve.tokens_per_second_per_device)), serve.requests_per_second);
+  if (serve.round) out += guesses_line(*serve.round);
   std::string drawn = bar(serve.memory.total() / serve.memory_available, 20);
   for (std::size_t i = columns(drawn); i < 20; ++i) drawn += "░";
   out += fmt::format("  memory   {} of {}  {}  weights {}, {} a request: room for {}\n", format(serve.memory.total()),

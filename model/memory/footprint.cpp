@@ -90,6 +90,12 @@ void ffn_tensors(Saved& saved, const MemoryContext& c, const DenseFfn& ffn) {
   saved.add("dense activation", product_input(c.recipe, c.recipe.linear, elements));
 }
 
+// Elements of gate, up or down of this rank's experts.
+double expert_matrix(const MemoryContext& c, const MoeFfn& moe) {
+  return real(moe.experts * moe.width * c.model.hidden) / real(c.parallelism.ep * c.parallelism.etp);
+}
+bool merges(const MemoryContext& c) { return c.train.lora && c.train.lora->ffn && c.train.lora->adapters == Adapters::merged; }
+
 void ffn_tensors(Saved& saved, const MemoryContext& c, const MoeFfn& moe) {
   const Shape s = shape(c);
   saved.unless(Recompute::layernorm, "FFN norm output", bf16(s.shard * s.hidden));
@@ -106,6 +112,7 @@ void ffn_tensors(Saved& saved, const MemoryContext& c, const MoeFfn& moe) {
   // Rows that arrived quantised are kept as they came.
   saved.add("expert rows", c.recipe.quantised_dispatch ? bytes(c.recipe.expert, rows * s.hidden)
                                                        : product_input(c.recipe, c.recipe.expert, rows * s.hidden));
+  if (merges(c)) saved.add("W + A B", bf16(3 * expert_matrix(c, moe)));  // dgrad reads it
   const double elements = rows * real(moe.width) / real(c.parallelism.etp);
   saved.add("expert gate and up", bf16(2 * elements));
   saved.unless(Recompute::moe_act, "expert activation", product_input(c.recipe, c.recipe.expert, elements));
@@ -173,12 +180,10 @@ LocalParameters adapter_share(const MemoryContext& c, const LayerKind& kind) {
   return share;
 }
 
-// One layer's experts: W + A B and its gradient, or frozen gate and up expanded to bf16.
+// One layer's experts: the gradient of W + A B, or frozen gate and up expanded to bf16.
 Bytes adapter_workspace(const MemoryContext& c, const MoeFfn& moe) {
   if (!c.train.lora) return {};
-  const double matrix = real(moe.experts * moe.width * c.model.hidden) / real(c.parallelism.ep * c.parallelism.etp);
-  const bool merged = c.train.lora->ffn && c.train.lora->adapters == Adapters::merged;
-  return bf16(matrix * (merged ? 3 + 3 : is_quantised(c.train.lora->base) ? 2 : 0));
+  return bf16(expert_matrix(c, moe) * (merges(c) ? 3 : is_quantised(c.train.lora->base) ? 2 : 0));
 }
 
 // Where layers differ, the fullest has the largest workspace.

@@ -203,7 +203,7 @@ void LayerBuilder::ffn(const MoeFfn& f) {
   const double worker = it_.tokens_of_mean() * real(l.dp);
   ServedExperts experts{.op = {.hidden = hidden_, .inter = real(f.width) / real(l.etp), .gated = true,
                                .activations = c_.formats.expert, .weight_bits = bits(c_.formats.expert_weight)},
-                        .load = served_load(f, c_.routing, l, worker), .weights = c_.formats.expert_weight,
+                        .load = served_load(f, c_.routing, l, worker, it_.distinct), .weights = c_.formats.expert_weight,
                         .stack = c_.stack, .exchanged = sent, .decode = !it_.prefills()};
   if (sent) experts.load.tokens = experts.load.tokens_here;
   const double mean_rows = worker * real(f.top_k) / real(l.ep), overload = experts.load.rows / mean_rows;
@@ -243,18 +243,20 @@ double expected_tiles(double mean, double height) {
 
 }  // namespace
 
-MoeLoad served_load(const MoeFfn& moe, const Routing& routing, const ServeLayout& layout, double tokens) {
+MoeLoad served_load(const MoeFfn& moe, const Routing& routing, const ServeLayout& layout, double tokens, double distinct) {
   const double ranks = real(layout.ep);
   const ExpertLoad load = expert_load(moe, routing, tokens, ranks);
   const double slots = std::ceil((real(moe.experts) + real(routing.redundant)) / ranks);
   MoeLoad m{.tokens = tokens, .experts = slots};
   m.tokens_here = tokens * std::min(1.0, expected_domains_hit(moe, ranks) / ranks * load.overload);
   m.rows = m.element_rows = std::min(tokens * std::min(real(moe.top_k), slots), tokens * real(moe.top_k) / ranks * load.overload);
-  m.hit = std::min({slots, load.experts_hit * load.overload, std::max(1.0, m.rows)});
+  const double hit = distinct < 1 ? expert_load(moe, routing, distinct * tokens, ranks).experts_hit : load.experts_hit;
+  m.hit = std::min({slots, hit * load.overload, std::max(1.0, m.rows)});
+  const double reached = slots * (hit / load.experts_hit);  // those that rows fall on by chance
   const bool even = routing.popularity == Popularity::balanced;
   for (std::size_t i = 0; i < m.tiles.size(); ++i) {
     const double height = MoeLoad::kHeights[i];
-    m.tiles[i] = even ? m.hit * std::ceil(m.rows / m.hit / height - 1e-9) : std::max(m.hit, slots * expected_tiles(m.rows / slots, height));
+    m.tiles[i] = even ? m.hit * std::ceil(m.rows / m.hit / height - 1e-9) : std::max(m.hit, reached * expected_tiles(m.rows / reached, height));
   }
   return m;
 }

@@ -17,6 +17,7 @@ struct Iteration {
   double decoding = 0;     // sequences
   double context = 0;      // tokens each has cached
   double tokens_each = 1;  // new ones of each; more than one: a draft to verify
+  double distinct = 1;     // share of them that choose experts by themselves; the rest shares those of its sequence
   double prompts = 0;      // sequences whose prompt, or a chunk of it, is computed
   double prompt = 0;       // tokens of each
   double before = 0;       // tokens of it that are cached already
@@ -34,6 +35,6 @@ Step served_layer(const ServingContext& context, const LayerKind& layer, const I
 Step served_ends(const ServingContext& context, const Iteration& iteration);
 
 // What `tokens` of the whole worker put on the hottest rank's experts.
-MoeLoad served_load(const MoeFfn& moe, const Routing& routing, const ServeLayout& layout, double tokens);
+MoeLoad served_load(const MoeFfn& moe, const Routing& routing, const ServeLayout& layout, double tokens, double distinct = 1);
 
 }  // namespace moeline

@@ -7,6 +7,7 @@
 
 #include "plan/rates.hpp"
 #include "plan/serve_steady.hpp"
+#include "plan/speculative_rounds.hpp"
 
 namespace moeline {
 namespace {
@@ -34,9 +35,14 @@ std::variant<Room, Infeasible> room_of(const Scenario& s, const ServeWorkload& w
   room.available = w.memory_fraction * memory_capacity(s.cluster.device);
   const double budget = std::max(conduct.token_budget, w.chunked_prefill ? 0 : real(w.input));
   room.memory.parts = {{"weights", served_weights(c)}, {"workspace", served_workspace(c, budget, kSampled)}};
+  const DecodeRounds* rounds = steps.rounds();
+  if (rounds != nullptr && rounds->draft_weights() > Bytes{}) room.memory.parts.push_back({"draft", rounds->draft_weights()});
+  const auto cache = [&](double tokens) {
+    return served_cache(c, tokens, conduct.page) + (rounds != nullptr ? rounds->draft_cache(tokens, conduct.page) : Bytes{});
+  };
   const Bytes fixed = room.memory.total();
   const double full = real(w.input + w.output), mean = real(w.input) + real(w.output) / 2;
-  room.request = served_cache(c, full, conduct.page);
+  room.request = cache(full);
   if (fixed + room.request > room.available) {
     return Infeasible{fmt::format("weights and one request of {:.0f} tokens do not fit the devices of a worker of {}", full, c.layout.devices()),
                       "cut the model further (tp, ep, pp), or store it in fewer bits", fixed + room.request, room.available};
@@ -44,7 +50,7 @@ std::variant<Room, Infeasible> room_of(const Scenario& s, const ServeWorkload& w
   const Bytes left = room.available - fixed;
   const double groups = real(c.layout.dp);
   room.most = std::floor(left / room.request) * groups;
-  room.running = conduct.whole_request ? room.most : std::floor(left / served_cache(c, mean, conduct.page)) * groups;
+  room.running = conduct.whole_request ? room.most : std::floor(left / cache(mean)) * groups;
   if (w.max_batch > 0) room.running = std::min(room.running, real(w.max_batch));
   return room;
 }
@@ -113,10 +119,22 @@ struct Workers {
   double decode_workers = 1;
 };
 
+// What a round of speculation takes beside its verification, of a token.
+void add_drafting(Breakdown& rows, Seconds time) {
+  if (!(time > Seconds{})) return;
+  rows.add({.name = "drafting", .phase = name(Phase::decode), .seconds = time, .exposed = time, .bound_by = "draft",
+            .source = Source::extrapolated, .largest = time});
+}
+
 void add_breakdown(const Workers& w, const RequestShape& shape, const SteadyState& state, ServeEvaluation& answer) {
-  const Iteration decoding = w.decode.decoding(std::max(1.0, state.decoding / w.decode_workers), shape.input + shape.output / 2);
-  answer.decode_iteration = state.decode;
-  add_iteration(answer.breakdown, w.decode.cost(decoding).breakdown, Phase::decode, 1);
+  const double sequences = std::max(1.0, state.decoding / w.decode_workers), context = shape.input + shape.output / 2;
+  const Iteration decoding = w.decode.decoding(sequences, context);
+  const IterationCost iteration = w.decode.cost(decoding);
+  answer.decode_iteration = iteration.time;
+  if (w.decode.rounds() != nullptr) answer.round = w.decode.rounds()->at(sequences, context);
+  const double tokens_each = answer.round ? answer.round->tokens : 1;
+  add_iteration(answer.breakdown, iteration.breakdown, Phase::decode, 1 / tokens_each);
+  if (answer.round) add_drafting(answer.breakdown, state.decode - iteration.time / tokens_each);
   add_wait(answer.breakdown, "prompts of others", Phase::decode, state.tpot - state.decode, Source::extrapolated);
   const double tokens = shape.prompt() / state.chunks, before = shape.cached + tokens * (state.chunks - 1) / 2;
   const bool together = &w.prefill == &w.decode && w.prefill.conduct().mixes && state.tpot > state.decode;
@@ -149,10 +167,13 @@ void add_figures(const Scenario& s, const RequestShape& shape, const SteadyState
   answer.requests_per_second = state.requests_per_second * replicas;
   answer.tokens_per_second = answer.requests_per_second * shape.output;
   answer.input_tokens_per_second = answer.requests_per_second * shape.input;
-  answer.tokens_per_second_per_device = answer.tokens_per_second / real(s.cluster.devices);
+  const DecodeRounds* rounds = workers.decode.rounds();
+  const double drafting = rounds != nullptr ? real(rounds->own_devices()) * workers.decode_workers * replicas : 0;
+  const double devices = real(s.cluster.devices) + drafting;
+  answer.tokens_per_second_per_device = answer.tokens_per_second / devices;
   answer.tokens_per_second_per_user = 1 / answer.tpot.value.in(second);
   if (s.cluster.price) {
-    const double hour = s.cluster.price->per_device_hour * real(s.cluster.devices);
+    const double hour = s.cluster.price->per_device_hour * devices;
     answer.money_per_million_tokens = hour / 3600 / answer.tokens_per_second * 1e6;
   }
 }
@@ -248,6 +269,9 @@ Outcome evaluate_serve(const Scenario& s, const Calibration& calibration, std::v
   if (auto why = check(s, w)) return *why;
   const StackConduct conduct = stack_conduct(w);
   const ServingSteps decode(s, w.decode.layout, calibration, conduct, free);
+  if (decode.rounds() != nullptr) {
+    if (auto why = decode.rounds()->why_not()) return *why;
+  }
   Served served;
   if (w.mode == ServeMode::disaggregated) {
     StackConduct alone = conduct;

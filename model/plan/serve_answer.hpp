@@ -5,6 +5,7 @@
 
 #include "memory/footprint.hpp"
 #include "plan/serve_loop.hpp"
+#include "plan/speculative_rounds.hpp"
 #include "plan/step_cost.hpp"
 #include "spec/serving.hpp"
 
@@ -31,6 +32,7 @@ struct ServeEvaluation {
   std::optional<LoopTimes> distribution{};  // over requests, of a closed loop
   Breakdown breakdown;          // of TPOT and of TTFT, by phase: exposed times add up to each
   std::optional<double> money_per_million_tokens{};
+  std::optional<DecodeRound> round{};  // of speculation
 };
 
 }  // namespace moeline

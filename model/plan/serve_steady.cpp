@@ -55,9 +55,10 @@ SteadyState state_at(const ServingSteps& steps, const RequestShape& r, double n,
   SteadyState s;
   s.decoding = n;
   const Iteration decoding = steps.decoding(std::max(1.0, n), mean_context(r));
-  s.decode = steps.time(decoding);
+  const Seconds iteration = steps.time(decoding);
+  s.decode = steps.decode(std::max(1.0, n), mean_context(r));
   const Feeding f = feeding(steps, r, n, arriving);
-  const PromptWork work = prompt_work(steps, r, f, decoding, s.decode);
+  const PromptWork work = prompt_work(steps, r, f, decoding, iteration);
   s.prompts_at_once = f.at_once;
   s.chunks = f.chunks;
   s.prompt_work = work.each;
@@ -114,7 +115,7 @@ LoopPrices loop_prices(const ServingSteps& steps, const RequestShape& r, const S
   const Iteration decoding = mixes ? steps.decoding(n, mean_context(r)) : Iteration{};
   const double chunk = r.prompt() / s.chunks, before = r.cached + chunk * (s.chunks - 1) / 2;
   const auto first = [&](double prompts, double tokens) {
-    return max(Seconds{}, steps.time(steps.with_prompts(decoding, prompts, tokens, before, true)) - (mixes ? s.decode : Seconds{}));
+    return max(Seconds{}, steps.time(steps.with_prompts(decoding, prompts, tokens, before, true)) - (mixes ? steps.time(decoding) : Seconds{}));
   };
   const bool several = 2 * chunk <= p.budget;
   const Seconds one = first(1, chunk), other = several ? first(2, chunk) : first(1, chunk / 2);

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "plan/speculative_rounds.hpp"
+
 namespace moeline {
 namespace {
 
@@ -29,7 +31,10 @@ ServingSteps::ServingSteps(const Scenario& s, const ServeLayout& layout, const C
       machine_{std::get<Gpu>(s.cluster.device), s.cluster.fabric, calibration, std::move(free), &products_},
       count_(s.model.kinds.size()) {
   for (const int kind : s.model.layers) ++count_[static_cast<std::size_t>(kind)];
+  if (s.speculation.kind != SpeculationKind::none) rounds_ = std::make_unique<DecodeRounds>(*this);
 }
+
+ServingSteps::~ServingSteps() = default;
 
 void ServingSteps::add_row(IterationCost& to, const Iteration& it, std::string_view what, Seconds time, std::string_view bound,
                            Source source) const {
@@ -113,8 +118,12 @@ Iteration ServingSteps::decoding(double sequences, double context, double tokens
   return {.decoding = sequences / groups, .context = context, .tokens_each = tokens_each};
 }
 
-Seconds ServingSteps::decode(double sequences, double context, double tokens_each) const {
-  return time(decoding(sequences, context, tokens_each));
+Iteration ServingSteps::decoding(double sequences, double context) const {
+  return rounds_ ? rounds_->at(sequences, context).iteration : decoding(sequences, context, 1);
+}
+
+Seconds ServingSteps::decode(double sequences, double context) const {
+  return rounds_ ? rounds_->at(sequences, context).token() : time(decoding(sequences, context, 1));
 }
 
 Iteration ServingSteps::with_prompts(Iteration it, double prompts, double tokens, double before, bool finishing) const {

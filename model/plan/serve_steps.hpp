@@ -21,11 +21,14 @@ struct IterationCost {
   Breakdown breakdown;  // exposed times add up to `time`
 };
 
+class DecodeRounds;
+
 class ServingSteps {
  public:
   // All outlive this. `free`: breakdown groups that are taken to cost no time.
   ServingSteps(const Scenario& scenario, const ServeLayout& layout, const Calibration& calibration, const StackConduct& conduct,
                std::vector<std::string_view> free = {});
+  ~ServingSteps();
   ServingSteps(const ServingSteps&) = delete;
   ServingSteps& operator=(const ServingSteps&) = delete;
 
@@ -33,8 +36,11 @@ class ServingSteps {
   Seconds time(const Iteration& iteration) const;
 
   // `sequences` of the whole worker, each with `context` tokens cached and `tokens_each` new ones.
-  Seconds decode(double sequences, double context, double tokens_each = 1) const;
-  Iteration decoding(double sequences, double context, double tokens_each = 1) const;
+  Iteration decoding(double sequences, double context, double tokens_each) const;
+  // As the scenario decodes: the iteration that yields tokens, and the time of a token, by itself or of a round of speculation.
+  Iteration decoding(double sequences, double context) const;
+  Seconds decode(double sequences, double context) const;
+  const DecodeRounds* rounds() const { return rounds_.get(); }  // nullptr: a token an iteration
   // `prompts` of the whole worker, `tokens` of each new and `before` cached, beside sequences that decode.
   Iteration with_prompts(Iteration decoding, double prompts, double tokens, double before, bool finishing) const;
 
@@ -62,6 +68,7 @@ class ServingSteps {
   mutable ProductMemo products_;
   Machine machine_;
   std::vector<double> count_;  // layers of each kind
+  std::unique_ptr<DecodeRounds> rounds_;
 };
 
 }  // namespace moeline

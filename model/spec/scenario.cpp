@@ -241,6 +241,7 @@ Json echo(const Scenario& s, const Json& given) {
   };
   if (on_wafer(s)) std::visit(cut, s.workload);
   out["routing"] = to_json(s.routing, given.value("routing", Json::object()));
+  if (s.speculation.kind != SpeculationKind::none) out["speculation"] = to_json(s.speculation, given.at("speculation"));
   out["calibration"] = s.calibration;
   return out;
 }
@@ -325,7 +326,10 @@ void read_rest(Scenario& s, const Json& json, const std::string& origin) {
   if (reader.has("speculation")) {
     s.speculation = read_speculation(reader.object("speculation"), s.assumptions);
     if (s.speculation.kind != SpeculationKind::none) {
-      reader.object("speculation").fail("kind", "speculation applies to serving, which is not modelled yet");
+      if (serve == nullptr) reader.object("speculation").fail("kind", "speculation applies to serving");
+      if (json["speculation"]["draft"] == "mtp" && s.model.mtp_layers.empty()) {
+        reader.object("speculation").fail("draft", s.model.name + " has no multi-token-prediction module; \"eagle\" is a head of one layer");
+      }
     }
   }
   s.calibration = reader.string_or("calibration", "auto");

@@ -83,7 +83,9 @@ void read_cache(ObjectReader& reader, Speculation& s, std::vector<std::string>& 
 Speculation read_speculation(ObjectReader reader, std::vector<std::string>& assumptions) {
   Speculation s;
   s.kind = static_cast<SpeculationKind>(chosen(reader, "kind", kKinds));
-  if (s.kind == SpeculationKind::none) {
+  if (s.kind == SpeculationKind::none) {  // what would be asked of it may stay in the file
+    reader.skip_all({"draft", "draft_tokens", "acceptance", "expert_correlation", "cache_slots", "cache_exponent", "hit_rate", "backup",
+                     "draft_devices", "sampled"});
     reader.finish();
     return s;
   }

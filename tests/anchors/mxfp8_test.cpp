@@ -11,7 +11,8 @@ namespace {
 
 // Rows that miss their aim, with the error that was reached; reasons in docs/theory/mxfp8.md.
 const std::set<std::string> kMissed{"Transformer Engine, B300, Fprop by layer", "TorchAO grouped GEMM, forward and backward",
-                                    "TorchAO layer, forward and backward", "warp decode, 32 tokens"};
+                                    "TorchAO layer, forward and backward", "warp decode, 32 tokens",
+                                    "LoRA fine-tuning, one device"};  // the last: docs/theory/experts-backends.md
 
 }  // namespace
 

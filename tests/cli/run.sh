@@ -164,11 +164,49 @@ case_a_price_makes_a_cost() {
 case_every_example_has_an_answer() {
   local file
   for file in "$root"/examples/*.json; do
+    if grep -q '"kind": "serve"' "$file"; then
+      answers serve "$file"
+      says '^  TPOT +[0-9.]+ m?s '
+      continue
+    fi
     answers train "$file"
     says '^  step +[0-9.]+ m?s '
     says '^  memory +[0-9.]+ GB of [0-9.]+ GB'
     answers layer "$file"
   done
+}
+
+case_checkpoints_load_by_every_way_there_is() {
+  answers load --model qwen3-30b-a3b --hardware a100-sxm --devices 8
+  says '^  v5 +device_map +read ahead +[0-9.]+ s'
+  answers load --model mixtral-8x22b --hardware a100-sxm --devices 8 -o json
+  says '"reason": "out of memory: the whole checkpoint'
+  refuses 3 'out of memory' load --model deepseek-v3 --hardware h100-sxm --devices 1
+  refuses 2 'expected a rate such as "7 GB/s", not "fast"' load --model qwen3-30b-a3b --hardware a100-sxm --storage fast
+}
+
+case_experts_backends_are_compared() {
+  answers layer --model qwen3-30b-a3b --hardware h100-sxm --devices 1 --parallel ep=1 --tokens 64 --experts-backend all
+  says '^  fastest   from 1 tokens '
+  answers layer --model qwen3-30b-a3b --hardware h100-sxm --devices 1 --parallel ep=1 --experts-backend eager -o json
+  says '^  "experts_backends": \{$'
+  refuses 2 'did you mean "grouped_mm"' layer --model qwen3-30b-a3b --hardware h100-sxm --experts-backend groupedmm
+}
+
+case_adapters_are_trained_beside_frozen_weights() {
+  answers train --model qwen3-30b-a3b --hardware h100-sxm --devices 1 --parallel ep=1 --sequence 2048 --global-batch 8 --recompute full \
+    --set '/workload/lora={"rank": 16}'
+  says '^  adapters forward'
+}
+
+case_guesses_are_verified() {
+  local example=$root/examples/qwen3-32b-ssd-h100.json
+  answers serve "$example" -o json
+  says '^  "speculation": \{$'
+  answers serve "$example" --set /speculation/kind=none
+  answers serve "$example" --set /speculation/kind=sd
+  says '^  guesses  7 tokens a round'
+  refuses 2 'unknown key' serve "$example" --set /speculation/kind=sd --set /speculation/backup=draft
 }
 
 case_a_model_and_a_machine_are_enough() {

@@ -39,7 +39,7 @@ TEST_CASE("batched_mm holds a copy of the weights for every routed row") {
 }
 
 TEST_CASE("few tokens favour batched_mm and many grouped_mm") {
-  const std::vector<FastestFrom>& fastest = layer("a100-sxm", 16).layer().backends->fastest;
+  const std::vector<FastestFrom> fastest = layer("a100-sxm", 16).layer().backends->fastest;
   REQUIRE(fastest.size() >= 2);
   CHECK(fastest.front().tokens == 1);
   CHECK(fastest.front().backend == ExpertsBackend::batched_mm);
