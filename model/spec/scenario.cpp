@@ -126,6 +126,18 @@ LayoutRequest laid_over(const LayoutRequest& whole, const LayoutRequest& pool) {
   return r;
 }
 
+// Loads as they were seen in service: power laws of 1.01 for DeepSeek-R1, whose router corrects itself by a bias, and of 1.2 for
+// Qwen3-235B, which has none (NVIDIA aiconfigurator, POWER_LAW_DISTRIBUTION.md).
+void fill_served_routing(Scenario& s, std::int64_t experts) {
+  const bool corrected = std::ranges::any_of(s.model.kinds, [](const LayerKind& kind) {
+    const MoeFfn* moe = std::get_if<MoeFfn>(&kind.ffn);
+    return moe != nullptr && moe->router_bias;
+  });
+  const double alpha = corrected ? 1.01 : 1.2;
+  s.routing = read_routing(ObjectReader(Json{{"popularity", "power_law"}, {"alpha", alpha}}, "routing"), experts);
+  s.assumptions.push_back(fmt::format("routing: power-law:{} (no load given; as seen in service)", alpha));
+}
+
 void fill_serve_defaults(Scenario& s, ServeWorkload& serve, const Json& json, const std::string& origin) {
   fill_stack(s, serve, json.contains("recipe") && !json["recipe"].is_null());
   LayoutRequest request;
@@ -150,10 +162,7 @@ void fill_serve_defaults(Scenario& s, ServeWorkload& serve, const Json& json, co
   }
   const ServeLayout& l = serve.decode.layout;
   s.parallelism = {.tp = l.tp, .pp = l.pp, .ep = l.ep, .etp = l.etp, .dp = l.dp};
-  if (!json.contains("routing") && experts > 0) {
-    s.routing.popularity = Popularity::uniform;
-    s.assumptions.push_back("routing: uniform, every choice by chance (no load given)");
-  }
+  if (!json.contains("routing") && experts > 0) fill_served_routing(s, experts);
 }
 
 void echo_serve(const Scenario& s, const ServeWorkload& serve, Json& out) {
