@@ -1,7 +1,7 @@
 # Can this machine build the page of --report, and the model behind its sliders? Sets MOELINE_PAGE_FOUND and
 # MOELINE_WHAT_IF_FOUND. npm packages are fetched once, as the lock file says; presets share them and the browser build.
 set(MOELINE_PAGE_DIR ${PROJECT_BINARY_DIR}/page CACHE PATH "npm packages and the model for browsers; builds may share it")
-option(MOELINE_WHAT_IF "compile the model for the sliders of reports, where Emscripten is found" OFF)
+option(MOELINE_WHAT_IF "compile the model for the sliders of reports, where Emscripten is found" ON)
 find_program(MOELINE_NPM npm)
 find_program(MOELINE_NODE NAMES node nodejs)
 find_program(MOELINE_EMCC em++)
