@@ -32,7 +32,7 @@ bool has(const Step& step, std::string_view name) {
 }
 
 template <class W>
-const W& work(const Step& step) {
+W work(const Step& step) {
   for (const Op& op : step) {
     if (const W* found = std::get_if<W>(&op.work)) return *found;
   }
