@@ -489,21 +489,4 @@ std::optional<StepAnswer> TrainingSteps::step(const StepQuestion& q, Seconds mos
   return result;
 }
 
-std::vector<Warning> step_warnings(const TrainEvaluation& answer) {
-  std::vector<Warning> warnings;
-  for (const BreakdownRow& row : answer.breakdown.rows()) {
-    const double bubble = row.exposed / answer.step.value;
-    if (row.name != "pipeline bubble" || bubble <= 0.15) continue;
-    warnings.push_back({"bubble", fmt::format("the pipeline bubble takes {:.0f} % of the step", 100 * bubble),
-                        "more micro-batches per step (global_batch), a larger vpp, or a smaller pp"});
-  }
-  if (answer.memory.total() > 0.92 * answer.memory_available) {
-    warnings.push_back({"memory_tight",
-                        fmt::format("{} of {} before CUDA context, NCCL buffers and fragmentation",
-                                    format(answer.memory.total()), format(answer.memory_available)),
-                        "recompute more, or cut the model further"});
-  }
-  return warnings;
-}
-
 }  // namespace moeline

@@ -67,7 +67,4 @@ StepAnswer evaluate_step(const Scenario& scenario, TrainingSteps& steps);
 // Why the batch does not come out whole over a cut whose dp is resolved.
 std::optional<Infeasible> check_batch(const Parallelism& parallelism, const TrainWorkload& train);
 
-// What a reader of the answer should know; nothing that changes a number.
-std::vector<Warning> step_warnings(const TrainEvaluation& answer);
-
 }  // namespace moeline

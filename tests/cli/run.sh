@@ -1064,7 +1064,8 @@ END
 case_every_schedule_is_compared_in_one_run() {
   local pipelined=(--model qwen3-30b-a3b --hardware h200-sxm --devices 16 --parallel pp=4,ep=4 --global-batch 64)
   answers train "${pipelined[@]}" --schedule all
-  for name in gpipe 1f1b interleaved_1f1b zb_h1 zb_h2 zb_v dualpipe dualpipe_v; do says "^  $name +[12] "; done
+  local schedule
+  for schedule in gpipe 1f1b interleaved_1f1b zb_h1 zb_h2 zb_v dualpipe dualpipe_v; do says "^  $schedule +[12] "; done
   answers train "${pipelined[@]}" --schedule all -o json
   [[ $(grep -c '"schedule":' out) == 8 ]] || problem "$asked: not eight schedules"
   says '"bubble_share": 0\.'
@@ -1072,7 +1073,7 @@ case_every_schedule_is_compared_in_one_run() {
   says '"schedule": "zb_h1"'
   refuses 2 'did you mean "dualpipe' train "${pipelined[@]}" --schedule dualpip
   refuses 3 'dualpipe pairs stages, pp=1 is odd' train "${small[@]}" --schedule dualpipe
-  refuses 3 'dualpipe needs at least 8 micro-batches' train "${pipelined[@]}" --global-batch 16 --schedule dualpipe
+  refuses 3 'dualpipe needs at least 8 micro-batches' train "${pipelined[@]}" --set /workload/global_batch=16 --schedule dualpipe
 }
 
 case_a_trace_is_written_where_asked() {
