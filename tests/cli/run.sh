@@ -956,7 +956,6 @@ case_what_is_not_modelled_is_refused() {
   refuses 2 'hide the same exchanges: name one' train "${small[@]}" --set '/workload/overlap=["two_batch", "ep_1f1b"]'
   refuses 2 '#/routing/alpha: missing' train "${small[@]}" --routing zipf
   refuses 2 '#/routing/alpha: ' train "${small[@]}" --routing uniform:1.2
-  refuses 2 'serv' train "${small[@]}" --set /workload/kind=serve
 }
 
 case_a_calibration_file_that_is_none_is_refused() {

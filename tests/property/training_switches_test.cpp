@@ -34,7 +34,7 @@ TEST_CASE("recomputing a block of layers lies between none and all", "[property]
 TEST_CASE("uniform recomputation keeps one input a group, and takes no longer", "[property]") {
   const Trial each = dense().with({"/workload/recompute=full"}), pairs = each.with({"/workload/recompute_layers=2"});
   REQUIRE_THAT(activations(pairs), WithinRel(activations(each) / 2, 1e-12));
-  CHECK(pairs.memory("workspace") > each.memory("workspace"));
+  CHECK(pairs.memory("workspace") >= each.memory("workspace"));  // where logits are not the most that lives at once
   CHECK(pairs.seconds() == each.seconds());
 }
 

@@ -30,7 +30,11 @@ class Module(unittest.TestCase):
     def test_an_answer_is_the_json_of_the_program(self):
         for command, question in (("train", TRAIN), ("layer", LAYER), ("train", TOO_LARGE)):
             with self.subTest(question):
-                self.assertEqual(moeline.evaluate(question), json.loads(program(command, question, "-o", "json")[0]))
+                answer, printed = moeline.evaluate(question), json.loads(program(command, question, "-o", "json")[0])
+                for one in (answer, printed):  # the program goes on to look for what would fit
+                    if not one["feasible"]:
+                        del one["advice"]
+                self.assertEqual(answer, printed)
 
     def test_what_cannot_run_is_an_answer(self):
         answer = moeline.evaluate(TOO_LARGE)

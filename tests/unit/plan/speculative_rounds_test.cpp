@@ -16,6 +16,7 @@ Json served(const std::string& model, std::int64_t devices, const char* speculat
             {"hardware", "h100-sxm"},
             {"devices", devices},
             {"parallelism", {{"tp", devices}}},
+            {"routing", {{"popularity", "uniform"}}},  // as the closed forms of experts touched have it
             {"workload", {{"kind", "serve"}, {"input", 512}, {"output", 512}, {"concurrency", 1}}}};
   if (*speculation != 0) json["speculation"] = parse_json(speculation, "speculation");
   return json;
