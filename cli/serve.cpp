@@ -35,7 +35,7 @@ void add_serve(CLI::App& app, Action& action) {
   flags->add_serving_to(*command);
   command->add_flag("--pareto", *pareto, "cuts and numbers of users that no other beats in speed for a user and tokens a device");
   const auto run = [flags, pareto] {
-    if (!flags->report.empty()) throw SpecError("--report", "pages show training steps and layers; -o json has a deployment's answer");
+    if (*pareto && !flags->report.empty()) throw SpecError("--report", "a page shows one deployment; leave out --pareto");
     return *pareto ? front(*flags) : answer(*flags, "serve");
   };
   command->callback([run, &action] { action = run; });
