@@ -10,6 +10,8 @@
 #include <string>
 #include <variant>
 
+#include <nlohmann/json.hpp>
+
 #include "fit/csv.hpp"
 #include "fit/family.hpp"
 #include "spec/reader.hpp"
