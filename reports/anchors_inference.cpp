@@ -110,18 +110,24 @@ void add_backends(std::vector<Anchor>& list) {
   memory("batched_mm, compiled, memory above eager's", Compile::standard, 28029 - 27324);
 }
 
+TrainWorkload adapter_training(const Lora& lora) {
+  TrainWorkload train;
+  train.full_recompute = true;
+  train.lora = lora;
+  return train;
+}
+
 // Adapters on every projection of one device; 8-bit moments as those fine-tunes use are counted as bf16's.
 Bytes adapted_memory(const std::string& model_name, const Lora& lora, std::int64_t sequence, bool recompute = true) {
   const ModelSpec model = catalogue_model(model_name);
   const Parallelism one;
   const Recipe bf16;
   const Routing balanced;
-  TrainWorkload train;
+  TrainWorkload train = adapter_training(lora);
   train.sequence = sequence;
   train.full_recompute = recompute;
   train.mtp_layers = 0;
   train.optimizer = Optimizer::adam_bf16_states;
-  train.lora = lora;
   StageContent whole{.embedding = true, .head = true};
   whole.layers_of_kind.assign(model.kinds.size(), 0);
   for (const int kind : model.layers) ++whole.layers_of_kind[static_cast<std::size_t>(kind)];
@@ -134,9 +140,7 @@ double adapted_seconds(const Lora& lora, const AnchorMachine& machine) {
   const Parallelism one;
   const Recipe bf16;
   const Routing balanced;
-  TrainWorkload train;
-  train.full_recompute = true;
-  train.lora = lora;
+  const TrainWorkload train = adapter_training(lora);
   const DecoderContext context{model, one, bf16, balanced, 1, 2048, train};
   double sum = 0;
   for (const Step& step : {layer_forward(context, model.kinds[0]), layer_backward(context, model.kinds[0])}) {

@@ -6,11 +6,10 @@
 // (configurations of calculon), Megatron-Bridge, torchtitan, SimuMax.
 #pragma once
 
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <variant>
-
-#include <nlohmann/json.hpp>
 
 #include "fit/csv.hpp"
 #include "fit/family.hpp"

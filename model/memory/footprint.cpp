@@ -288,7 +288,6 @@ double largest_stub(const ModelMemory& memory, const StageContent& stage) {
   return most;
 }
 
-
 // Matrices of layers in their resting format, embedding and head in bf16, and the adapters.
 Bytes frozen_weights(const MemoryContext& c, const ModelMemory& memory, const StageContent& stage, const LocalParameters& local,
                      const LocalParameters& adapters) {

@@ -25,14 +25,6 @@ std::vector<ServeLayout> layouts(std::int64_t devices, std::int64_t experts) {
   return list;
 }
 
-std::int64_t experts_of(const ModelSpec& model) {
-  std::int64_t experts = 0;
-  for (const LayerKind& kind : model.kinds) {
-    if (const MoeFfn* moe = std::get_if<MoeFfn>(&kind.ffn)) experts = moe->experts;
-  }
-  return experts;
-}
-
 }  // namespace
 
 ServeFront serve_front(const Scenario& scenario, const Calibration& calibration) {

@@ -152,13 +152,6 @@ std::optional<Infeasible> check_cluster(const Scenario& s, const TrainWorkload& 
                     "use adam_bf16_states, or a larger external memory", need, have};
 }
 
-const MoeFfn* any_moe(const ModelSpec& model) {
-  for (const LayerKind& kind : model.kinds) {
-    if (const MoeFfn* moe = std::get_if<MoeFfn>(&kind.ffn)) return moe;
-  }
-  return nullptr;
-}
-
 // Which side holds the step: arithmetic, what is fixed, or a stream, and what would have to give for more tokens under
 // it.
 std::string binding_side(const WaferAnswer& a, const TrainEvaluation& result, bool moe) {

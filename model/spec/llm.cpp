@@ -163,6 +163,18 @@ ModelSpec read_model(const Json& config, const std::string& origin, const std::s
   return model;
 }
 
+const MoeFfn* any_moe(const ModelSpec& model) {
+  for (const LayerKind& kind : model.kinds) {
+    if (const MoeFfn* moe = std::get_if<MoeFfn>(&kind.ffn)) return moe;
+  }
+  return nullptr;
+}
+
+std::int64_t experts_of(const ModelSpec& model) {
+  const MoeFfn* moe = any_moe(model);
+  return moe != nullptr ? moe->experts : 0;
+}
+
 LayerParameters layer_parameters(const ModelSpec& model, const LayerKind& kind) {
   const Pieces attention = attention_pieces(kind.attention, model.hidden);
   LayerParameters layer;

@@ -86,6 +86,9 @@ struct ModelSpec {
 ModelSpec read_model(const Json& config, const std::string& origin, const std::string& name);
 std::vector<std::string> model_families();  // model_type values that can be read
 
+const MoeFfn* any_moe(const ModelSpec& model);      // the first kind of layer with experts; nullptr: dense
+std::int64_t experts_of(const ModelSpec& model);    // of such a layer; 0: dense
+
 // All in parameters, not bytes.
 struct LayerParameters {
   std::int64_t attention = 0;           // projections, biases, q/k norms, sinks

@@ -19,13 +19,6 @@ std::optional<std::int64_t> whole_number(std::string_view text) {
   return value;
 }
 
-const MoeFfn* any_moe(const ModelSpec& model) {
-  for (const LayerKind& kind : model.kinds) {
-    if (const MoeFfn* moe = std::get_if<MoeFfn>(&kind.ffn)) return moe;
-  }
-  return nullptr;
-}
-
 std::optional<Infeasible> check_model(const Parallelism& p, const ModelSpec& model) {
   for (const LayerKind& kind : model.kinds) {
     const std::int64_t heads = std::visit(

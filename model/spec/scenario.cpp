@@ -17,15 +17,6 @@ const Json& required(const Json& json, const char* key, const std::string& origi
   return *found;
 }
 
-// Of a layer; 0 in a dense model.
-std::int64_t experts_of(const ModelSpec& model) {
-  std::int64_t experts = 0;
-  for (const LayerKind& kind : model.kinds) {
-    if (const MoeFfn* moe = std::get_if<MoeFfn>(&kind.ffn)) experts = moe->experts;
-  }
-  return experts;
-}
-
 bool on_wafer(const Scenario& s) { return std::holds_alternative<Wafer>(s.cluster.device); }
 
 bool crosses_nodes(const Cluster& cluster, const Parallelism& p) { return tier_of(expert_group(p), cluster.fabric) > 0; }

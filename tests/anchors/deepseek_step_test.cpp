@@ -9,7 +9,7 @@
 
 namespace moeline {
 
-TEST_CASE("DeepSeek-V3's step on 2,048 H800 comes out faster than its report, by what a perfect overlap leaves out", "[anchors]") {
+TEST_CASE("DeepSeek-V3's step on 2,048 H800 misses its report by no more than was found", "[anchors]") {
   const std::string path = std::string(MOELINE_SOURCE_DIR) + "/examples/deepseek-v3-2048-h800.json";
   const Answer answer = answer_to(parse_json(read_file(path), path), path);
   REQUIRE(std::holds_alternative<Evaluation>(answer.outcome));
@@ -19,8 +19,8 @@ TEST_CASE("DeepSeek-V3's step on 2,048 H800 comes out faster than its report, by
   const double error = train.step.value.in(second) / measured - 1;
   std::cout << "DeepSeek-V3 on 2,048 H800: predicted " << train.step.value.in(second) << " s, published " << measured << " s, error "
             << 100 * error << " %\n";
-  // 8 % is wanted and -29 % is what comes out: seams of the pairs, uneven routing, stragglers and restarts are not in the
-  // model, and kernels are priced at rates published after that training. It must not get worse.
+  // The aim is 8 % and is not met: -29 % comes out, and the lower bound was set on seeing that, so that it does not get worse
+  // unnoticed. Seams of the pairs, uneven routing, stragglers and restarts are not in the model; none of them was measured.
   CHECK(error > -0.30);
   CHECK(error < 0.08);
 }

@@ -11,8 +11,9 @@ namespace {
 
 // Rows that miss their aim, with the error that was reached; reasons in docs/theory/mxfp8.md.
 const std::set<std::string> kMissed{"Transformer Engine, B300, Fprop by layer", "TorchAO grouped GEMM, forward and backward",
-                                    "TorchAO layer, forward and backward", "warp decode, 32 tokens",
-                                    "LoRA fine-tuning, one device"};  // the last: docs/theory/experts-backends.md
+                                    "TorchAO layer, forward and backward", "warp decode, 32 tokens"};
+// A row alone: docs/theory/experts-backends.md.
+constexpr std::string_view kMissedRow = "gpt-oss-20b, 4-bit, memory";
 
 }  // namespace
 
@@ -25,7 +26,7 @@ TEST_CASE("published MXFP8 kernels, layers and decode steps are explained within
     INFO(a.table << ": " << a.scenario << " " << a.error());
     CHECK(std::isfinite(a.error()));
     const bool within = std::abs(a.error()) <= a.target + 5e-4;
-    if (!kMissed.contains(a.table)) CHECK(within);
+    if (!kMissed.contains(a.table) && a.scenario != kMissedRow) CHECK(within);
     if (a.input) continue;
     ++predicted;
     met += within ? 1 : 0;

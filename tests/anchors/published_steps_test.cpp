@@ -40,8 +40,9 @@ TEST_CASE("published dense steps of Megatron-Bridge are met without bias", "[anc
   const auto all = compared("megatron_bridge_dense.csv", "training_step");
   if (!all) return;
   CHECK(all->errors.n > 60);
-  CHECK(all->errors.mean < 0.07);  // seen: 6.1 %, and the bias -2.9 %; per-tensor FP8 on Blackwell is read 9 % too fast
-  CHECK(std::abs(all->errors.bias) < 0.04);
+  // The aims, met with little to spare: 5.8 % and -2.6 % are seen; per-tensor FP8 on Blackwell is read 9 % too fast.
+  CHECK(all->errors.mean < 0.06);
+  CHECK(std::abs(all->errors.bias) < 0.03);
   // The range claims p10 to p90. Rows repeat a dozen configurations over releases, so 80 % is met within some points.
   CHECK(all->inside > 0.7);
 }

@@ -53,7 +53,7 @@ TEST_CASE("a learned router takes as much longer than a forced choice as its ove
   std::cout << "learned over forced routing, 64 GB200: " << signed_error(at_start, measured) << " at the overload of the start, "
             << signed_error(on_the_way, measured) << " at the mean of start and end; forced step "
             << signed_error(forced, 8.6987) << "\n";
-  CHECK_THAT(at_start, WithinRel(measured, 0.10));
+  CHECK_THAT(at_start, WithinRel(measured, 0.10));  // the aim
   // Were all of the step to wait for the fullest rank, 1.275 / 1.013 = 1.259 would be the ratio: the mean of the published
   // overloads does not explain what was measured.
   CHECK(on_the_way < 1.275 / 1.013);
@@ -77,6 +77,7 @@ TEST_CASE("ranks of DeepSeek-R1 are as uneven as TensorRT-LLM counts them, with 
   const double with = overload(1000, Balancer::eplb);
   std::cout << "DeepSeek-R1 on 32 ranks: without replication " << signed_error(without, 2.564) << " at a spread of 1000, "
             << signed_error(narrow, 2.564) << " at 100; with 32 redundant experts " << signed_error(with, 1.109) << "\n";
+  // Aims: ten per cent where the spread of the popularity is not published, five where chance alone is left.
   CHECK_THAT(without, WithinRel(2.564, 0.10));
   CHECK_THAT(with, WithinRel(1.109, 0.05));
 }
@@ -98,6 +99,7 @@ TEST_CASE("a larger capacity drops less and costs as much as published", "[ancho
   const double lost = mfu(1.0) - mfu(1.0625);
   std::cout << fmt::format("capacity 1.0 drops {:.2f} % (9.68 published), 1.0625 {:.2f} % (7.25), for {:.2f} points of MFU (1)\n",
                            dropped(1.0), dropped(1.0625), lost);
+  // Points, three of them the aim; 1.0 is where the concentration came from, the others follow.
   CHECK_THAT(dropped(1.0), WithinAbs(9.68, 3));
   CHECK_THAT(dropped(1.0625), WithinAbs(7.25, 3));
   CHECK(dropped(1.15) < dropped(1.0625));
