@@ -1,14 +1,12 @@
 // `moeline load`: how long until a checkpoint is on the devices, by every way there is.
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
-#include <memory>
 #include <nlohmann/json.hpp>
 
 #include "cli/asking.hpp"
-#include "cli/commands.hpp"
 #include "cli/reporting.hpp"
 #include "cli/scenario_flags.hpp"
+#include "cli/subcommand.hpp"
 #include "plan/load.hpp"
 #include "reports/load_table.hpp"
 
@@ -24,7 +22,13 @@ std::optional<BytesPerSecond> storage_rate(const std::string& text) {
   return rate;
 }
 
-int load_answer(const ScenarioFlags& flags, const std::string& storage) {
+struct Request {
+  ScenarioFlags flags;
+  std::string storage;
+};
+
+int load_answer(const Request& request) {
+  const auto& [flags, storage] = request;
   const Json scenario = flags.scenario("layer");
   const ModelSpec model = read_model_of(scenario, flags.origin());
   Cluster cluster = read_cluster_of(scenario, flags.origin());
@@ -33,26 +37,26 @@ int load_answer(const ScenarioFlags& flags, const std::string& storage) {
                                                  : 1;
   std::vector<LoadRow> rows;
   bool any = false;
+  const std::optional<BytesPerSecond> rate = storage_rate(storage);
   for (const LoadPlan& plan : load_plans()) {
-    rows.push_back({plan, load(model, cluster, plan, storage_rate(storage))});
+    rows.push_back({plan, load(model, cluster, plan, rate)});
     any |= std::holds_alternative<LoadAnswer>(rows.back().outcome);
   }
   if (!any) return say_infeasible(std::get<Infeasible>(rows.front().outcome), flags.output(), flags.origin());
-  write_report(flags.report, [&] { return parse_json(load_json(rows, model, cluster), flags.origin()); });
-  fmt::print("{}", flags.output() == Format::json ? load_json(rows, model, cluster) : load_text(rows, model, cluster));
+  write_report(flags.report, [&] { return load_json(rows, model, cluster); });
+  fmt::print("{}", flags.output() == Format::json ? load_json(rows, model, cluster).dump(2) + "\n" : load_text(rows, model, cluster));
   return kAnswered;
 }
 
 }  // namespace
 
 void add_load(CLI::App& app, Action& action) {
-  CLI::App* command = app.add_subcommand("load", "a checkpoint onto the devices: time and peak memory by loader and placement");
-  command->footer("Example: moeline load --model qwen3-235b-a22b --hardware h200-sxm --devices 8");
-  auto flags = std::make_shared<ScenarioFlags>();
-  auto storage = std::make_shared<std::string>();
-  flags->add_to(*command, {"table", "json"});
-  command->add_option("--storage", *storage, "rate of the files' storage, such as '7 GB/s'; left out: they are in the page cache");
-  command->callback([flags, storage, &action] { action = [flags, storage] { return load_answer(*flags, *storage); }; });
+  const auto [command, request] =
+      subcommand(app, action, load_answer, "load", "a checkpoint onto the devices: time and peak memory by loader and placement",
+                 "Example: moeline load --model qwen3-235b-a22b --hardware h200-sxm --devices 8");
+  request->flags.add_to(*command, {"table", "json"});
+  command->add_option("--storage", request->storage,
+                      "rate of the files' storage, such as '7 GB/s'; left out: they are in the page cache");
 }
 
 }  // namespace moeline

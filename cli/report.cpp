@@ -1,12 +1,10 @@
 // `moeline report`: saved results as a page, several side by side.
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
-#include <memory>
 #include <nlohmann/json.hpp>
 
-#include "cli/commands.hpp"
 #include "cli/reporting.hpp"
+#include "cli/subcommand.hpp"
 #include "cli/whole_file.hpp"
 #include "reports/sweep_page.hpp"
 
@@ -44,12 +42,11 @@ int report(const Request& request) {
 }  // namespace
 
 void add_report(CLI::App& app, Action& action) {
-  CLI::App* command = app.add_subcommand("report", "saved results as a page to look at, several side by side");
-  command->footer("Example: moeline report a.json b.json rows.csv --report out.html");
-  auto request = std::make_shared<Request>();
+  const auto [command, request] =
+      subcommand(app, action, report, "report", "saved results as a page to look at, several side by side",
+                 "Example: moeline report a.json b.json rows.csv --report out.html");
   command->add_option("files", request->files, "results of -o json, rows of a sweep (CSV or JSON lines)")->required();
   command->add_option("--report", request->out, "the page to write: --report out.html")->required();
-  command->callback([=, &action] { action = [=] { return report(*request); }; });
 }
 
 }  // namespace moeline

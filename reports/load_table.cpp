@@ -33,7 +33,7 @@ std::string load_text(const std::vector<LoadRow>& rows, const ModelSpec& model, 
   return out + "\n  rates inferred from one published benchmark on 8 x A100; a colder page cache: --storage '7 GB/s'\n";
 }
 
-std::string load_json(const std::vector<LoadRow>& rows, const ModelSpec& model, const Cluster& cluster) {
+Json load_json(const std::vector<LoadRow>& rows, const ModelSpec& model, const Cluster& cluster) {
   Json out{{"kind", "load"}, {"model", model.name}, {"hardware", cluster.name}, {"devices", cluster.devices},
            {"checkpoint_bytes", checkpoint_bytes(model).in(byte)}, {"source", "assumed"}, {"plans", Json::array()}};
   for (const LoadRow& row : rows) {
@@ -55,7 +55,7 @@ std::string load_json(const std::vector<LoadRow>& rows, const ModelSpec& model, 
     }
     out["plans"].push_back(std::move(plan));
   }
-  return out.dump(2) + "\n";
+  return out;
 }
 
 }  // namespace moeline

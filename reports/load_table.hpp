@@ -15,6 +15,6 @@ struct LoadRow {
 };
 
 std::string load_text(const std::vector<LoadRow>& rows, const ModelSpec& model, const Cluster& cluster);
-std::string load_json(const std::vector<LoadRow>& rows, const ModelSpec& model, const Cluster& cluster);
+Json load_json(const std::vector<LoadRow>& rows, const ModelSpec& model, const Cluster& cluster);
 
 }  // namespace moeline
