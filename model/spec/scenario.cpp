@@ -120,11 +120,7 @@ LayoutRequest laid_over(const LayoutRequest& whole, const LayoutRequest& pool) {
 // Loads as they were seen in service: power laws of 1.01 for DeepSeek-R1, whose router corrects itself by a bias, and of 1.2 for
 // Qwen3-235B, which has none (NVIDIA aiconfigurator, POWER_LAW_DISTRIBUTION.md).
 void fill_served_routing(Scenario& s, std::int64_t experts) {
-  const bool corrected = std::ranges::any_of(s.model.kinds, [](const LayerKind& kind) {
-    const MoeFfn* moe = std::get_if<MoeFfn>(&kind.ffn);
-    return moe != nullptr && moe->router_bias;
-  });
-  const double alpha = corrected ? 1.01 : 1.2;
+  const double alpha = any_moe(s.model)->router_bias ? 1.01 : 1.2;
   s.routing = read_routing(ObjectReader(Json{{"popularity", "power_law"}, {"alpha", alpha}}, "routing"), experts);
   s.assumptions.push_back(fmt::format("routing: power-law:{} (no load given; as seen in service)", alpha));
 }

@@ -25,7 +25,7 @@ const put = (text, marker, content) => {
 let page = readFileSync(join(here, 'index.html'), 'utf8');
 page = put(page, '/* style */', bundled('style.css'));
 page = put(page, '/* app */', script(bundled('app.js')));
-const model = glue
+const model = glue && readFileSync(wasm).length > 0
   ? `<script id="model" type="application/gzip-base64">${gzipSync(readFileSync(wasm), { level: 9 }).toString('base64')}</script>\n` +
     `<script>${script(readFileSync(glue, 'utf8'))}</script>`
   : '';
