@@ -22,6 +22,8 @@ int answer_of(const Action& action);
 
 // Lets the option take only these names; another one gets "did you mean".
 void take_one_of(CLI::Option* option, const std::vector<std::string>& names);
+// An empty name is a mistake in a script, not a file that nobody wanted.
+void must_name_a_file(CLI::Option* option);
 
 void add_train(CLI::App& app, Action& action);
 void add_layer(CLI::App& app, Action& action);

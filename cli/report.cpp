@@ -1,6 +1,7 @@
 // `moeline report`: saved results as a page, several side by side.
 #include <fmt/format.h>
 
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "cli/reporting.hpp"
@@ -11,6 +12,18 @@
 namespace moeline {
 namespace {
 
+// Of a kind that the page draws, with what it draws first.
+bool is_answer(const Json& answer) {
+  static const std::map<std::string, const char*> drawn{
+      {"train", "breakdown"}, {"layer", "breakdown"}, {"serve", "breakdown"}, {"explain", "elasticities"}, {"compare", "parts"},
+      {"solve", "vary"},      {"sweep", "columns"},   {"search", "layouts"},  {"route", "balancers"},      {"load", "plans"},
+      {"check", "groups"},    {"calibrate", "groups"}};
+  const Json kind = answer.value("kind", Json());
+  if (!kind.is_string()) return false;
+  const auto known = drawn.find(kind.get<std::string>());
+  return known != drawn.end() && (answer.value("feasible", Json()) == false || answer.contains(known->second));
+}
+
 // An object of -o json, or the rows of a sweep as CSV or JSON lines.
 Json saved_answer(const std::string& path) {
   std::string text = whole_text(path);
@@ -20,8 +33,7 @@ Json saved_answer(const std::string& path) {
   Json answer = rows ? sweep_page(std::move(text), path) : parse_json(text, path);
   if (answer.contains("groups") && !answer.contains("kind")) answer["kind"] = "check";
   if (answer.contains("feasible") && answer["feasible"] == false && !answer.contains("kind")) answer["kind"] = "train";
-  if (!answer.contains("kind") || !answer["kind"].is_string())
-    throw SpecError(path, "is no result: expected what `-o json` or a sweep writes");
+  if (!is_answer(answer)) throw SpecError(path, "is no result: expected what `-o json` or a sweep writes");
   answer["file"] = path;
   return answer;
 }

@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
+#include "cli/commands.hpp"
 #include "cli/whole_file.hpp"
 #include "reports/page.hpp"
 
@@ -24,7 +25,7 @@ std::string quoted(const std::string& word) {
 }  // namespace
 
 void add_report_to(CLI::App& command, std::string& path) {
-  command.add_option("--report", path, "also write a page to look at, one file without network: --report out.html");
+  must_name_a_file(command.add_option("--report", path, "also write a page to look at, one file without network: --report out.html"));
 }
 
 void remember_command(int argc, char** argv) {

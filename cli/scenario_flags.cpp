@@ -45,6 +45,11 @@ void take_one_of(CLI::Option* option, const std::vector<std::string>& names) {
   option->check(CLI::Validator(check, fmt::format("{{{}}}", fmt::join(names, ","))));
 }
 
+void must_name_a_file(CLI::Option* option) {
+  const auto check = [](const std::string& path) { return std::string(path.empty() ? "expected the name of a file" : ""); };
+  option->check(CLI::Validator(check, ""));
+}
+
 void ScenarioFlags::add_to(CLI::App& command, const std::vector<std::string>& formats) {
   command.add_option("scenario", file, "scenario file (JSON); flags override what it says");
   command.add_option("--model", model, "a name from `moeline list models`, or the path of a config.json");
@@ -85,7 +90,7 @@ void ScenarioFlags::add_serving_to(CLI::App& command) {
 }
 
 void ScenarioFlags::add_trace_to(CLI::App& command) {
-  command.add_option("--trace", trace, "writes when everything runs to this file, for Perfetto or chrome://tracing");
+  must_name_a_file(command.add_option("--trace", trace, "writes when everything runs to this file, for Perfetto or chrome://tracing"));
 }
 
 void ScenarioFlags::add_layer_to(CLI::App& command) {

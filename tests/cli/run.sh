@@ -1147,6 +1147,11 @@ case_a_page_is_one_file_or_a_clear_no() {
   answers report one.json one.json --report both.html
   echo '{"a": 1}' >nothing.json
   refuses 2 'nothing.json: is no result' report nothing.json --report x.html
+  echo '{"kind": "train"}' >hollow.json
+  refuses 2 'hollow.json: is no result' report hollow.json --report x.html
+  echo '{"kind": "</script>"}' >hostile.json
+  refuses 2 'hostile.json: is no result' report hostile.json --report x.html
+  refuses 2 'expected the name of a file' train "${small[@]}" --report ''
   refuses 2 '/nowhere/x.html' train "${small[@]}" --report /nowhere/x.html
 }
 
