@@ -36,7 +36,7 @@ std::vector<Change> changes(const Scenario& s) {
     const std::int64_t now = p.*degree;
     for (const std::int64_t times : {2, 4, 8, 16}) {
       list.push_back({fmt::format("{} {} -> {}", name, now, times * now),
-                      [degree, now, times](Scenario& x) {
+                      [degree = degree, now, times](Scenario& x) {
                         x.parallelism.*degree = times * now;
                         x.parallelism.requested_dp.reset();
                         std::get<TrainWorkload>(x.workload).pipeline_layout.clear();
