@@ -31,6 +31,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     for (const char* key : {"model", "hardware"}) {
       if (json.contains(key) && names_a_file(json[key])) return 0;
     }
+    const auto speculation = json.find("speculation");
+    if (speculation != json.end() && speculation->is_object() && speculation->contains("draft") && names_a_file((*speculation)["draft"]))
+      return 0;
     const moeline::Scenario scenario = moeline::read_scenario(json, "fuzz.json");
     // What was understood must be readable again.
     moeline::read_scenario(scenario.resolved, "resolved.json");
