@@ -103,14 +103,9 @@ class Search {
     result.legal = members.size();
     if (members.empty()) return result;
     TrainingSteps& steps = *steps_.local();
-    const Bytes have = memory_capacity(scenario_.cluster.device);
     for (const Layout& layout : members) {
       const TrainWorkload train = workload_of(scenario_, layout);
       const StepQuestion question{recipe_, scenario_.routing, layout.parallelism, train};
-      if (const Bytes least = steps.least_memory(question); least > have) {
-        ++result.lost[least > device_ ? "out of memory by weights, gradients and optimiser alone" : kOverLimit];
-        continue;
-      }
       // A layout whose busiest stage alone takes longer than the last of the best is none of them, on any thread.
       const std::optional<StepAnswer> answer = steps.evaluate(question, longest_.load() * second);
       if (!answer) {

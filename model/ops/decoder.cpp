@@ -43,7 +43,7 @@ Step again(const DecoderContext& c, const LayerKind& layer, Step reused) {
   const bool is_moe = std::holds_alternative<MoeFfn>(layer.ffn);
   Step step = layer_forward(c, layer, std::move(reused));
   std::size_t kept = 0;
-  for (Op op : step) {
+  for (Op& op : step) {
     if (!recomputed(c.train, op, is_moe)) continue;
     op.phase = Phase::recompute;
     if (c.train.recompute.contains(Recompute::per_op)) {
@@ -52,7 +52,8 @@ Step again(const DecoderContext& c, const LayerKind& layer, Step reused) {
       if (Gemm* product = std::get_if<Gemm>(&op.work)) product->n *= share;
     }
     op.after = {static_cast<int>(kept) - 1, -1, -1};
-    step[kept++] = op;
+    if (&step[kept] != &op) step[kept] = op;
+    ++kept;
   }
   step.erase(step.begin() + static_cast<std::ptrdiff_t>(kept), step.end());
   return step;

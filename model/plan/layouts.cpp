@@ -163,7 +163,7 @@ TrainWorkload workload_of(const Scenario& scenario, const Layout& layout) {
 }
 
 std::string kind_of_reason(const Infeasible& why) {
-  if (why.need) return "out of memory";
+  if (why.need) return why.reason.substr(0, why.reason.find(':'));
   std::string kind;
   for (const char c : why.reason) {
     const bool digit = c >= '0' && c <= '9';

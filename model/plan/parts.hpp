@@ -6,7 +6,9 @@
 #pragma once
 
 #include <array>
+#include <memory>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "memory/footprint.hpp"
@@ -22,12 +24,15 @@ inline constexpr std::array<std::string_view, 2> kExchanges{"dispatch", "combine
 struct PricedPass {
   PassTimes times;
   std::vector<BreakdownRow> rows;
-  std::vector<std::size_t> places;  // of the rows, in StepParts::names
 };
 
 struct PricedPart {
-  PricedPass forward, backward;
-  const PricedPass& pass(bool is_forward) const { return is_forward ? forward : backward; }
+  struct Placed {
+    std::shared_ptr<const PricedPass> pass;
+    std::vector<std::size_t> places;  // of its rows, in StepParts::names
+  };
+  Placed forward, backward;
+  const Placed& placed(bool is_forward) const { return is_forward ? forward : backward; }
 };
 
 struct StepParts {
@@ -40,10 +45,52 @@ struct StepParts {
   const Breakdown& names(bool is_forward) const { return is_forward ? forward_names : backward_names; }
 };
 
+// What parts depend on: the question, less what only their sums depend on.
+struct PartsKey {
+  Recipe recipe;
+  Routing routing;
+  Parallelism parallelism;
+  TrainWorkload train;
+
+  PartsKey(const Recipe& recipe, const Routing& routing, const Parallelism& parallelism, const TrainWorkload& train);
+  bool operator==(const PartsKey&) const = default;
+};
+struct PartsHash {
+  std::size_t operator()(const PartsKey& key) const;
+};
+
 // Nothing within the step waits for it: a product that adds to the gradient buffer, or the embedding's rows that do.
 bool makes_weight_gradient(const Op& op);
 
-StepParts step_parts(const DecoderContext& context, const Machine& machine);
+// For one thread, a model and a machine, which outlive it. Remembers passes by what each depends on: forward does not ask
+// what is computed again, nor what has no experts how those are cut.
+class PassPrices {
+ public:
+  PassPrices(const ModelSpec& model, const Machine& machine) : model_(model), machine_(machine) {}
+  StepParts parts(const PartsKey& key);
+
+ private:
+  enum Part { embedding = -1, head = -2, mtp = -3 };  // from 0 on: kinds of layers
+  struct PassKey {
+    PartsKey asked;
+    int part;
+    bool forward;
+    bool operator==(const PassKey&) const = default;
+  };
+  struct PassHash {
+    std::size_t operator()(const PassKey& key) const;
+  };
+
+  std::shared_ptr<const PricedPass> pass(const PartsKey& key, int part, bool forward);
+  PricedPass priced(const PassKey& key);
+  bool has_experts(int part) const;
+
+  static constexpr std::size_t kMost = 512;  // some 2 kB each
+  const ModelSpec& model_;
+  const Machine& machine_;
+  Step memory_;
+  std::unordered_map<PassKey, std::shared_ptr<const PricedPass>, PassHash> known_;
+};
 
 // visit(part, times): what a stage or chunk is a sum of.
 template <class Visit>

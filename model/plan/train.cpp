@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cmath>
 #include <deque>
-#include <limits>
 #include <unordered_map>
 
 #include "net/collectives.hpp"
@@ -26,42 +25,6 @@ template <class List>
 auto& at(List& list, std::int64_t index) {
   return list[static_cast<std::size_t>(index)];
 }
-
-// What parts depend on: the question, less what only their sums depend on.
-struct PartsKey {
-  Recipe recipe;
-  Routing routing;
-  Parallelism parallelism;
-  TrainWorkload train;
-
-  explicit PartsKey(const StepQuestion& q) : recipe(q.recipe), routing(q.routing), parallelism(q.parallelism), train(q.train) {
-    parallelism.pp = parallelism.vpp = parallelism.dp = parallelism.zero = 1;
-    parallelism.shard = 0;
-    parallelism.requested_dp.reset();
-    parallelism.schedule = Schedule::one_f_one_b;
-    train.global_batch = 0;
-    train.pipeline_layout.clear();
-    train.overlap = train.overlap & EnumSet<Overlap>{Overlap::tp, Overlap::shared_expert, Overlap::two_batch, Overlap::delayed_wgrad};
-    train.overlap_given = train.transport_given = false;
-    train.offload_layers = 0;
-    train.offload_optimizer = 0;
-    train.run.reset();
-  }
-  bool operator==(const PartsKey&) const = default;
-};
-
-struct PartsHash {
-  std::size_t operator()(const PartsKey& key) const {
-    const Parallelism& p = key.parallelism;
-    std::uint64_t hash = key.train.full_recompute ? 1 : 0;
-    for (const std::int64_t value : {p.tp, p.cp, p.ep, p.etp, key.train.micro_batch, key.train.sequence}) {
-      hash = (hash ^ static_cast<std::uint64_t>(value)) * 0x9e3779b97f4a7c15;
-      hash ^= hash >> 29;
-    }
-    for (const Recompute what : key.train.recompute) hash = hash * 31 + static_cast<std::uint64_t>(what);
-    return hash;
-  }
-};
 
 // What a pipeline comes to, and the rows of the stage that is busiest.
 struct PipelineRun {
@@ -94,16 +57,17 @@ std::shared_ptr<const StageCut> words_of(const Cut& cut) {
 
 // Everything that steps with one PartsKey have in common.
 struct TrainingSteps::Shared {
-  Shared(const PartsKey& key, const ModelSpec& model, const Machine& machine)
-      : context{model, key.parallelism, key.recipe, key.routing, real(key.train.micro_batch), real(key.train.sequence), key.train},
-        memory(model_memory({model, key.parallelism, key.recipe, key.routing, key.train})), machine_(machine) {}
+  Shared(const PartsKey& asked, const ModelSpec& model, PassPrices& passes)
+      : key(asked), context{model, key.parallelism, key.recipe, key.routing, real(key.train.micro_batch), real(key.train.sequence), key.train},
+        memory(model_memory({model, key.parallelism, key.recipe, key.routing, key.train})), passes_(passes) {}
 
   const StepParts& parts() {
-    if (!parts_) parts_ = step_parts(context, machine_);
+    if (!parts_) parts_ = passes_.parts(key);
     return *parts_;
   }
   std::variant<Cut*, Infeasible> cut(const StepQuestion& question);
 
+  const PartsKey& key;
   DecoderContext context;  // of the key
   ModelMemory memory;
   std::optional<Flops> flops_per_token;
@@ -112,14 +76,14 @@ struct TrainingSteps::Shared {
   std::variant<Chunks, Infeasible> chunks(const StepQuestion& question);
   PartTimes part_times();
 
-  const Machine& machine_;
+  PassPrices& passes_;
   std::optional<StepParts> parts_;
   std::optional<EvenCuts> even_;
   std::deque<Cut> cuts_;
 };
 
 PartTimes TrainingSteps::Shared::part_times() {
-  const auto both = [](const PricedPart& part) { return part.forward.times.time + part.backward.times.time; };
+  const auto both = [](const PricedPart& part) { return part.forward.pass->times.time + part.backward.pass->times.time; };
   PartTimes times;
   for (const PricedPart& kind : parts().kinds) times.kind.push_back(both(kind));
   times.embedding = both(parts().embedding);
@@ -214,7 +178,11 @@ class Trainer {
     }
   }
 
+  // Every stage's total; what it is made of where one does not fit, or by `describe_memory`.
   std::optional<Infeasible> check_memory(TrainEvaluation& result) const;
+  void describe_memory(TrainEvaluation& result) const {
+    result.memory = footprint(memory_context_, memory_, at(cut_.stages, result.memory_stage));
+  }
   // Fills the pipeline problem; the time its busiest stage computes.
   Seconds price_stages(Seconds message_time);
   void run(TrainEvaluation& result) const;
@@ -251,6 +219,7 @@ class Trainer {
 
 std::optional<Infeasible> Trainer::check_memory(TrainEvaluation& result) const {
   result.memory_available = machine_.gpu.hbm_capacity.value;
+  result.stage_memory.reserve(static_cast<std::size_t>(p_.pp));
   Bytes need;
   for (std::int64_t stage = 0; stage < p_.pp; ++stage) {
     const Bytes candidate = required(memory_context_, memory_, at(cut_.stages, stage));
@@ -260,9 +229,9 @@ std::optional<Infeasible> Trainer::check_memory(TrainEvaluation& result) const {
       result.memory_stage = stage;
     }
   }
-  result.memory = footprint(memory_context_, memory_, at(cut_.stages, result.memory_stage));
   const Bytes have = result.memory_available;
   if (need <= have) return std::nullopt;
+  describe_memory(result);
   const auto largest = std::max_element(result.memory.parts.begin(), result.memory.parts.end(),
                                         [](const MemoryPart& a, const MemoryPart& b) { return a.bytes < b.bytes; });
   return Infeasible{fmt::format("out of memory: stage {} needs {} of {}, most of it {} ({})", result.memory_stage,
@@ -410,56 +379,67 @@ std::optional<Infeasible> check_batch(const Parallelism& p, const TrainWorkload&
 }
 
 struct TrainingSteps::Memo {
+  Memo(const ModelSpec& model, const Machine& machine) : passes(model, machine) {}
+
   static constexpr std::size_t kMost = 32;  // some 30 kB each: what a second-level cache holds
   ProductMemo products;
+  PassPrices passes;
   std::unordered_map<PartsKey, std::unique_ptr<Shared>, PartsHash> known;
 };
 
 TrainingSteps::TrainingSteps(const Cluster& cluster, const ModelSpec& model, const Calibration& calibration,
                              std::vector<std::string_view> free)
     : cluster_(cluster), model_(model), machine_{std::get<Gpu>(cluster.device), cluster.fabric, calibration, std::move(free)},
-      memo_(std::make_unique<Memo>()) {
+      memo_(std::make_unique<Memo>(model, machine_)) {
   machine_.products = &memo_->products;
 }
 
 TrainingSteps::~TrainingSteps() = default;
 
 TrainingSteps::Shared& TrainingSteps::shared(const StepQuestion& question) {
-  PartsKey key(question);
+  PartsKey key(question.recipe, question.routing, question.parallelism, question.train);
   const auto found = memo_->known.find(key);
   if (found != memo_->known.end()) return *found->second;
   if (memo_->known.size() >= Memo::kMost) memo_->known.clear();
   const auto made = memo_->known.emplace(std::move(key), nullptr).first;
-  made->second = std::make_unique<Shared>(made->first, model_, machine_);
+  made->second = std::make_unique<Shared>(made->first, model_, memo_->passes);
   return *made->second;
 }
 
-Bytes TrainingSteps::least_memory(const StepQuestion& q) {
+Bytes TrainingSteps::least_memory(const StepQuestion& question) { return least_memory(question, shared(question)); }
+
+Bytes TrainingSteps::least_memory(const StepQuestion& q, const Shared& known) const {
   StageContent whole{.micro_batches = 0};
   whole.layers_of_kind.assign(model_.kinds.size(), 0);
   for (const int kind : model_.layers) ++whole.layers_of_kind[static_cast<std::size_t>(kind)];
-  const Footprint all = footprint({model_, q.parallelism, q.recipe, q.routing, q.train}, shared(q).memory, whole);
+  const Footprint all = footprint({model_, q.parallelism, q.recipe, q.routing, q.train}, known.memory, whole);
   return (all.of("weights") + all.of("gradients") + all.of("optimizer")) / real(q.parallelism.pp);
 }
 
 StepAnswer TrainingSteps::evaluate(const StepQuestion& question) {
-  return *evaluate(question, std::numeric_limits<double>::infinity() * second);
+  return *step(question, std::nullopt, nullptr);
 }
 
-std::optional<StepAnswer> TrainingSteps::evaluate(const StepQuestion& q, Seconds most) { return step(q, most, nullptr); }
+std::optional<StepAnswer> TrainingSteps::evaluate(const StepQuestion& question, Seconds most) { return step(question, most, nullptr); }
 
 std::variant<PricedStep, Infeasible> TrainingSteps::priced(const StepQuestion& question) {
   PricedStep drawn;
-  StepAnswer answer = *step(question, std::numeric_limits<double>::infinity() * second, &drawn);
+  StepAnswer answer = *step(question, std::nullopt, &drawn);
   if (Infeasible* why = std::get_if<Infeasible>(&answer)) return std::move(*why);
   drawn.answer = std::get<TrainEvaluation>(std::move(answer));
   return drawn;
 }
 
-std::optional<StepAnswer> TrainingSteps::step(const StepQuestion& q, Seconds most, PricedStep* drawn) {
+std::optional<StepAnswer> TrainingSteps::step(const StepQuestion& q, std::optional<Seconds> most, PricedStep* drawn) {
   if (auto why = check_batch(q.parallelism, q.train)) return *std::move(why);
   if (auto why = check_overlap(q)) return *std::move(why);
   Shared& known = shared(q);
+  const Bytes have = machine_.gpu.hbm_capacity.value;
+  if (most) {
+    if (const Bytes least = least_memory(q, known); least > have) {
+      return StepAnswer(Infeasible{std::string(kStatesAlone), memory_advice("optimizer"), least, have});
+    }
+  }
   auto cut = known.cut(q);
   if (Infeasible* why = std::get_if<Infeasible>(&cut)) return std::move(*why);
   std::optional<BytesPerSecond> host_link;
@@ -475,7 +455,9 @@ std::optional<StepAnswer> TrainingSteps::step(const StepQuestion& q, Seconds mos
     const Bytes bytes_sent = bytes(DType::bf16, known.context.shard_tokens() * real(model_.hidden));
     message = cost(Collective{CollectiveKind::send_recv, bytes_sent, pipeline_group(q.parallelism)}, machine_.fabric, machine_.calibration).time;
   }
-  if (trainer.price_stages(message) > most) return std::nullopt;
+  const Seconds busiest = trainer.price_stages(message);
+  if (most && busiest > *most) return std::nullopt;
+  trainer.describe_memory(result);
   trainer.run(result);
   if (drawn != nullptr) {
     drawn->pipeline = trainer.pipeline();

@@ -29,6 +29,9 @@ struct PricedStep {
   std::vector<StageContent> chunks;  // of the model, in its order
 };
 
+// Why layouts are out of memory whatever their stages hold.
+inline constexpr std::string_view kStatesAlone = "out of memory by weights, gradients and optimiser alone";
+
 using StepAnswer = std::variant<TrainEvaluation, Infeasible>;
 
 // For one thread.
@@ -42,7 +45,8 @@ class TrainingSteps {
   TrainingSteps& operator=(const TrainingSteps&) = delete;
 
   StepAnswer evaluate(const StepQuestion& question);
-  // None: the step runs, and its busiest stage alone takes longer than `most`.
+  // For a search. None: the step runs, and its busiest stage alone takes longer than `most`. Stages are not looked at where
+  // `least_memory` does not fit.
   std::optional<StepAnswer> evaluate(const StepQuestion& question, Seconds most);
   std::variant<PricedStep, Infeasible> priced(const StepQuestion& question);
 
@@ -53,7 +57,8 @@ class TrainingSteps {
   struct Shared;
   struct Memo;
   Shared& shared(const StepQuestion& question);
-  std::optional<StepAnswer> step(const StepQuestion& question, Seconds most, PricedStep* drawn);
+  Bytes least_memory(const StepQuestion& question, const Shared& known) const;
+  std::optional<StepAnswer> step(const StepQuestion& question, std::optional<Seconds> most, PricedStep* drawn);
 
   const Cluster& cluster_;
   const ModelSpec& model_;
