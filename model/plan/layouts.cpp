@@ -137,11 +137,11 @@ std::vector<Layout> LayoutSpace::members(const LayoutFamily& f, ReasonCounts& re
       p.schedule = schedule;
       std::optional<Infeasible> why = resolve(p, devices_, scenario_.model);
       if (!why) why = check_batch(p, train);
-      const std::string reason = why ? kind_of_reason(*why) : "";
+      std::uint64_t* const counted = why ? &refused[kind_of_reason(*why)] : nullptr;
       for (p.zero = 0; p.zero <= 3; ++p.zero) {
         if (!free("zero", p.zero)) continue;
-        if (why) {
-          ++refused[reason];
+        if (counted != nullptr) {
+          ++*counted;
         } else {
           list.push_back({p, f.micro_batch, f.recompute});
         }

@@ -80,7 +80,7 @@ Source Breakdown::source() const {
   return source;
 }
 
-StepCost step_cost(const Step& step, const Machine& machine) {
+StepCost timed(const Step& step, const Machine& machine) {
   StepCost result;
   result.costs.reserve(step.size());
   for (const Op& op : step) {
@@ -88,12 +88,23 @@ StepCost step_cost(const Step& step, const Machine& machine) {
   }
   result.timeline = schedule(step, result.costs);
   result.makespan = result.timeline.makespan;
+  return result;
+}
+
+Breakdown breakdown_of(const Step& step, const StepCost& cost) {
+  Breakdown rows;
   for (std::size_t i = 0; i < step.size(); ++i) {
-    const OpCost& c = result.costs[i];
-    result.breakdown.add({.name = step[i].group, .phase = name(step[i].phase), .lane = step[i].lane, .seconds = c.time,
-                          .exposed = result.timeline.intervals[i].exposed, .flops = c.flops, .bytes = c.bytes,
-                          .bound_by = c.bound_by, .source = c.source, .spread = c.spread, .largest = c.time});
+    const OpCost& c = cost.costs[i];
+    rows.add({.name = step[i].group, .phase = name(step[i].phase), .lane = step[i].lane, .seconds = c.time,
+              .exposed = cost.timeline.intervals[i].exposed, .flops = c.flops, .bytes = c.bytes, .bound_by = c.bound_by,
+              .source = c.source, .spread = c.spread, .largest = c.time});
   }
+  return rows;
+}
+
+StepCost step_cost(const Step& step, const Machine& machine) {
+  StepCost result = timed(step, machine);
+  result.breakdown = breakdown_of(step, result);
   return result;
 }
 

@@ -42,7 +42,7 @@ struct Cut {
   std::string layout;  // as given
   Chunks chunks;
   std::vector<StageContent> stages;
-  std::vector<ChunkSum> chunk_sums, stage_sums;
+  std::vector<Passes> chunk_sums, stage_sums;
   std::shared_ptr<const StageCut> words;  // once an answer wants them
   std::optional<PipelineRun> last;        // steps that differ in sharding alone run alike
 };
@@ -61,9 +61,13 @@ struct TrainingSteps::Shared {
       : key(asked), context{model, key.parallelism, key.recipe, key.routing, real(key.train.micro_batch), real(key.train.sequence), key.train},
         memory(model_memory({model, key.parallelism, key.recipe, key.routing, key.train})), passes_(passes) {}
 
-  const StepParts& parts() {
-    if (!parts_) parts_ = passes_.parts(key);
-    return *parts_;
+  // Before all that is made of them.
+  void price(Detail detail) {
+    if (!parts_) parts_ = step_parts(passes_, key, detail);
+  }
+  const StageRows& rows() {
+    if (!rows_) rows_.emplace(passes_, key);
+    return *rows_;
   }
   std::variant<Cut*, Infeasible> cut(const StepQuestion& question);
 
@@ -78,17 +82,18 @@ struct TrainingSteps::Shared {
 
   PassPrices& passes_;
   std::optional<StepParts> parts_;
+  std::optional<StageRows> rows_;
   std::optional<EvenCuts> even_;
   std::deque<Cut> cuts_;
 };
 
 PartTimes TrainingSteps::Shared::part_times() {
-  const auto both = [](const PricedPart& part) { return part.forward.pass->times.time + part.backward.pass->times.time; };
+  const auto both = [](const Passes& part) { return part.forward.time + part.backward.time; };
   PartTimes times;
-  for (const PricedPart& kind : parts().kinds) times.kind.push_back(both(kind));
-  times.embedding = both(parts().embedding);
-  times.head = both(parts().head);
-  times.mtp = both(parts().mtp) + both(parts().head);
+  for (const Passes& kind : parts_->kinds) times.kind.push_back(both(kind));
+  times.embedding = both(parts_->embedding);
+  times.head = both(parts_->head);
+  times.mtp = both(parts_->mtp) + both(parts_->head);
   if (context.train.mtp_layers > 0) times.mtp += times.kind[static_cast<std::size_t>(context.model.mtp_layers[0])];
   return times;
 }
@@ -143,16 +148,22 @@ std::variant<Cut*, Infeasible> TrainingSteps::Shared::cut(const StepQuestion& q)
   made.stages.reserve(static_cast<std::size_t>(p.pp));
   made.stage_sums.reserve(static_cast<std::size_t>(p.pp));
   for (StageContent& chunk : made.chunks) chunk.recomputed = recomputed_share(context.train, chunk);
-  for (const StageContent& chunk : made.chunks) made.chunk_sums.push_back(chunk_sum(parts(), context.model, chunk));
+  for (const StageContent& chunk : made.chunks) made.chunk_sums.push_back(sum_of(*parts_, context.model, chunk));
   const PipelineProblem pipeline = pipeline_of(p, 1);
   for (std::int64_t stage = 0; stage < p.pp; ++stage) {
     const StageContent& whole = made.stages.emplace_back(whole_stage(made.chunks, pipeline, stage));
-    made.stage_sums.push_back(chunk_sum(parts(), context.model, whole));
+    made.stage_sums.push_back(sum_of(*parts_, context.model, whole));
   }
   return &made;
 }
 
 namespace {
+
+// Of two stages with the same content, the one that keeps no more micro-batches needs no more memory.
+bool is_below(const StageContent& stage, const StageContent& other) {
+  return stage.micro_batches <= other.micro_batches && stage.layers_of_kind == other.layers_of_kind && stage.mtp_modules == other.mtp_modules &&
+         stage.embedding == other.embedding && stage.head == other.head && stage.recomputed == other.recomputed;
+}
 
 std::string memory_advice(std::string_view largest) {
   if (largest == "activations") return "recompute more (workload/recompute: mla_up_proj, moe_act, layernorm, moe or full), raise tp or pp";
@@ -168,38 +179,37 @@ struct Saving {
 // One question, answered from what is shared.
 class Trainer {
  public:
-  Trainer(const StepQuestion& question, const ModelSpec& model, const Machine& machine, const ModelMemory& memory, const StepParts& parts,
+  Trainer(const StepQuestion& question, const ModelSpec& model, const Machine& machine, const ModelMemory& memory,
           Cut& cut, std::optional<BytesPerSecond> host_link)
       : p_(question.parallelism), train_(question.train), recipe_(question.recipe), model_(model), machine_(machine),
-        memory_context_{model, p_, recipe_, question.routing, train_}, memory_(memory), parts_(parts), cut_(cut), host_link_(host_link) {
+        memory_context_{model, p_, recipe_, question.routing, train_}, memory_(memory), cut_(cut), host_link_(host_link) {
     pipeline_ = pipeline_of(p_, train_.global_batch / (p_.dp * train_.micro_batch));
     for (std::int64_t stage = 0; stage < p_.pp; ++stage) {
       at(cut_.stages, stage).micro_batches = in_flight(stage) / real(pipeline_.chunks_per_stage);
     }
   }
 
-  // Every stage's total; what it is made of where one does not fit, or by `describe_memory`.
+  // Finds the stage that needs most; described where it does not fit.
   std::optional<Infeasible> check_memory(TrainEvaluation& result) const;
-  void describe_memory(TrainEvaluation& result) const {
-    result.memory = footprint(memory_context_, memory_, at(cut_.stages, result.memory_stage));
-  }
+  void describe_memory(TrainEvaluation& result) const;
   // Fills the pipeline problem; the time its busiest stage computes.
   Seconds price_stages(Seconds message_time);
-  void run(TrainEvaluation& result) const;
+  void run(const StageRows& parts, TrainEvaluation& result) const;
   const PipelineProblem& pipeline() const { return pipeline_; }
 
  private:
+  Bytes memory_of(std::int64_t stage) const { return required(memory_context_, memory_, at(cut_.stages, stage)); }
   double in_flight(std::int64_t stage) const { return chunks_in_flight(pipeline_.shape(), stage); }
   // Micro-batches that pass each of a stage's chunks.
   double passes() const { return real(pipeline_.micro_batches) / (runs_both_ways(p_.schedule) ? 2 : 1); }
-  const ChunkSum& sum_at(std::int64_t chunk) const { return at(cut_.chunk_sums, chunk % static_cast<std::int64_t>(cut_.chunk_sums.size())); }
+  const Passes& sum_at(std::int64_t chunk) const { return at(cut_.chunk_sums, chunk % static_cast<std::int64_t>(cut_.chunk_sums.size())); }
   double taken() const { return moeline::taken(exchange_multiprocessors(train_.transport), machine_.gpu); }
   Saving combined(std::int64_t stage) const;
   Saving paired(std::int64_t stage) const;
   Saving saving(std::int64_t stage) const { return is_dual() ? paired(stage) : combined(stage); }
   bool is_dual() const { return p_.schedule == Schedule::dualpipe || p_.schedule == Schedule::dualpipe_v; }
-  Breakdown rows(std::int64_t stage) const;
-  const PipelineRun& run_pipeline() const;
+  Breakdown rows(const StageRows& parts, std::int64_t stage) const;
+  const PipelineRun& run_pipeline(const StageRows& parts) const;
   void add(TrainEvaluation& result, const BreakdownRow& row) const {
     if (!is_free(machine_, row.name)) result.breakdown.add(row);
   }
@@ -211,25 +221,22 @@ class Trainer {
   const Machine& machine_;
   MemoryContext memory_context_;
   const ModelMemory& memory_;
-  const StepParts& parts_;
   Cut& cut_;
   std::optional<BytesPerSecond> host_link_;
   PipelineProblem pipeline_;
 };
 
 std::optional<Infeasible> Trainer::check_memory(TrainEvaluation& result) const {
-  result.memory_available = machine_.gpu.hbm_capacity.value;
-  result.stage_memory.reserve(static_cast<std::size_t>(p_.pp));
+  const Bytes have = result.memory_available = machine_.gpu.hbm_capacity.value;
   Bytes need;
   for (std::int64_t stage = 0; stage < p_.pp; ++stage) {
-    const Bytes candidate = required(memory_context_, memory_, at(cut_.stages, stage));
-    result.stage_memory.push_back(candidate);
+    if (stage > 0 && is_below(at(cut_.stages, stage), at(cut_.stages, stage - 1))) continue;
+    const Bytes candidate = memory_of(stage);
     if (stage == 0 || candidate > need) {
       need = candidate;
       result.memory_stage = stage;
     }
   }
-  const Bytes have = result.memory_available;
   if (need <= have) return std::nullopt;
   describe_memory(result);
   const auto largest = std::max_element(result.memory.parts.begin(), result.memory.parts.end(),
@@ -239,10 +246,16 @@ std::optional<Infeasible> Trainer::check_memory(TrainEvaluation& result) const {
                     memory_advice(largest->name), need, have};
 }
 
+void Trainer::describe_memory(TrainEvaluation& result) const {
+  result.stage_memory.reserve(static_cast<std::size_t>(p_.pp));
+  for (std::int64_t stage = 0; stage < p_.pp; ++stage) result.stage_memory.push_back(memory_of(stage));
+  result.memory = footprint(memory_context_, memory_, at(cut_.stages, result.memory_stage));
+}
+
 // Of the whole step, where combined 1F1B reaches: forward of one micro-batch beside backward of another; the warm-up has
 // no partner.
 Saving Trainer::combined(std::int64_t stage) const {
-  const ChunkSum& sum = at(cut_.stage_sums, stage);
+  const Passes& sum = at(cut_.stage_sums, stage);
   if (!train_.overlap.contains(Overlap::ep_1f1b) || !(sum.forward.network + sum.backward.network > Seconds{})) return {};
   const double all = real(pipeline_.micro_batches * pipeline_.chunks_per_stage);
   const double times = passes() * std::max(0.0, (all - in_flight(stage)) / all);
@@ -270,7 +283,7 @@ Seconds Trainer::price_stages(Seconds message_time) {
   pipeline_.chunks.resize(static_cast<std::size_t>(p_.pp * pipeline_.chunks_per_stage));
   Seconds busiest;
   for (std::int64_t stage = 0; stage < p_.pp; ++stage) {
-    const ChunkSum& sum = at(cut_.stage_sums, stage);
+    const Passes& sum = at(cut_.stage_sums, stage);
     const Seconds alone = passes() * (sum.forward.time + sum.backward.time);
     const Saving saved = saving(stage);
     const Seconds busy = alone - saved.hidden + saved.contention;
@@ -279,7 +292,7 @@ Seconds Trainer::price_stages(Seconds message_time) {
     const double kept = is_dual() || !(alone > Seconds{}) ? 1 : busy / alone;
     for (std::int64_t own = 0; own < pipeline_.chunks_per_stage; ++own) {
       const std::int64_t chunk = pipeline_.chunk_at(stage, own);
-      const ChunkSum& one = sum_at(chunk);
+      const Passes& one = sum_at(chunk);
       at(pipeline_.chunks, chunk) = {kept * one.forward.time, kept * one.backward.time, kept * one.backward.weight};
       if (is_dual()) at(pipeline_.chunks, chunk).paired = pair_of(one.forward, sum_at(pipeline_.chunk_at(stage, 1 - own)).backward, taken()).time;
     }
@@ -288,9 +301,9 @@ Seconds Trainer::price_stages(Seconds message_time) {
 }
 
 // Forward and backward of all micro-batches.
-Breakdown Trainer::rows(std::int64_t stage) const {
-  Breakdown sum = stage_rows(parts_, model_, at(cut_.stages, stage), true, passes());
-  sum.append(stage_rows(parts_, model_, at(cut_.stages, stage), false, passes()));
+Breakdown Trainer::rows(const StageRows& parts, std::int64_t stage) const {
+  Breakdown sum = parts.of(at(cut_.stages, stage), true, passes());
+  sum.append(parts.of(at(cut_.stages, stage), false, passes()));
   const Saving saved = saving(stage);
   sum.hide(kExchanges, saved.hidden);
   if (saved.contention > Seconds{}) {
@@ -300,7 +313,7 @@ Breakdown Trainer::rows(std::int64_t stage) const {
   return sum;
 }
 
-const PipelineRun& Trainer::run_pipeline() const {
+const PipelineRun& Trainer::run_pipeline(const StageRows& parts) const {
   std::optional<PipelineRun>& last = cut_.last;
   if (last && last->overlap == train_.overlap && last->problem == pipeline_) return *last;
   const PipelineResult pipeline = simulate(pipeline_);
@@ -308,11 +321,11 @@ const PipelineRun& Trainer::run_pipeline() const {
   // The first of equals, whatever the rounding.
   const auto busiest = std::find_if(pipeline.busy.begin(), pipeline.busy.end(), [&](Seconds busy) { return busy >= (1 - 1e-9) * most; });
   const std::int64_t stage = busiest - pipeline.busy.begin();
-  return last.emplace(PipelineRun{pipeline_, train_.overlap, pipeline.makespan, *busiest, stage, rows(stage)});
+  return last.emplace(PipelineRun{pipeline_, train_.overlap, pipeline.makespan, *busiest, stage, rows(parts, stage)});
 }
 
-void Trainer::run(TrainEvaluation& result) const {
-  const PipelineRun& pipeline = run_pipeline();
+void Trainer::run(const StageRows& parts, TrainEvaluation& result) const {
+  const PipelineRun& pipeline = run_pipeline(parts);
   result.busiest_stage = pipeline.busiest_stage;
   result.micro_batches = pipeline_.micro_batches;
   result.breakdown = pipeline.rows;
@@ -385,6 +398,7 @@ struct TrainingSteps::Memo {
   ProductMemo products;
   PassPrices passes;
   std::unordered_map<PartsKey, std::unique_ptr<Shared>, PartsHash> known;
+  Shared* last = nullptr;  // mostly asked for again
 };
 
 TrainingSteps::TrainingSteps(const Cluster& cluster, const ModelSpec& model, const Calibration& calibration,
@@ -398,12 +412,14 @@ TrainingSteps::~TrainingSteps() = default;
 
 TrainingSteps::Shared& TrainingSteps::shared(const StepQuestion& question) {
   PartsKey key(question.recipe, question.routing, question.parallelism, question.train);
-  const auto found = memo_->known.find(key);
-  if (found != memo_->known.end()) return *found->second;
-  if (memo_->known.size() >= Memo::kMost) memo_->known.clear();
-  const auto made = memo_->known.emplace(std::move(key), nullptr).first;
-  made->second = std::make_unique<Shared>(made->first, model_, memo_->passes);
-  return *made->second;
+  Memo& memo = *memo_;
+  if (memo.last != nullptr && memo.last->key == key) return *memo.last;
+  const auto found = memo.known.find(key);
+  if (found != memo.known.end()) return *(memo.last = found->second.get());
+  if (memo.known.size() >= Memo::kMost) memo.known.clear();
+  const auto made = memo.known.emplace(std::move(key), nullptr).first;
+  made->second = std::make_unique<Shared>(made->first, model_, memo.passes);
+  return *(memo.last = made->second.get());
 }
 
 Bytes TrainingSteps::least_memory(const StepQuestion& question) { return least_memory(question, shared(question)); }
@@ -440,6 +456,7 @@ std::optional<StepAnswer> TrainingSteps::step(const StepQuestion& q, std::option
       return StepAnswer(Infeasible{std::string(kStatesAlone), memory_advice("optimizer"), least, have});
     }
   }
+  known.price(most ? Detail::times : Detail::rows);
   auto cut = known.cut(q);
   if (Infeasible* why = std::get_if<Infeasible>(&cut)) return std::move(*why);
   std::optional<BytesPerSecond> host_link;
@@ -447,7 +464,7 @@ std::optional<StepAnswer> TrainingSteps::step(const StepQuestion& q, std::option
   if (!host_link && (q.train.offload_layers > 0 || q.train.offload_optimizer > 0)) {
     return StepAnswer(Infeasible{"offloading, and the hardware profile names no link to the host", "give node/host_link, or offload nothing"});
   }
-  Trainer trainer(q, model_, machine_, known.memory, known.parts(), *std::get<Cut*>(cut), host_link);
+  Trainer trainer(q, model_, machine_, known.memory, *std::get<Cut*>(cut), host_link);
   TrainEvaluation result;
   if (auto why = trainer.check_memory(result)) return *std::move(why);
   Seconds message;
@@ -458,7 +475,7 @@ std::optional<StepAnswer> TrainingSteps::step(const StepQuestion& q, std::option
   const Seconds busiest = trainer.price_stages(message);
   if (most && busiest > *most) return std::nullopt;
   trainer.describe_memory(result);
-  trainer.run(result);
+  trainer.run(known.rows(), result);
   if (drawn != nullptr) {
     drawn->pipeline = trainer.pipeline();
     drawn->chunks = std::get<Cut*>(cut)->chunks;
