@@ -76,7 +76,7 @@ void ScenarioFlags::add_training_to(CLI::App& command) {
   command.add_option("--global-batch", global_batch, "sequences per optimiser step");
   command.add_option("--micro-batch", micro_batch, "sequences per micro-batch");
   command.add_option("--schedule", schedule, "gpipe, 1f1b, interleaved_1f1b, zb_h1, zb_h2, zb_v, dualpipe or dualpipe_v");
-  command.add_option("--recompute", recompute, "none, selective, full, per_op, or a list: mla_up_proj,moe_act");
+  command.add_option("--recompute", recompute, "auto (as little as fits), none, selective, full, per_op, or a list: mla_up_proj,moe_act");
 }
 
 void ScenarioFlags::add_serving_to(CLI::App& command) {
@@ -128,7 +128,7 @@ void ScenarioFlags::lay_over(Json& workload) const {
   if (!experts_backend.empty()) workload["experts_backend"] = experts_backend;
   if (!compile.empty()) workload["compile"] = compile;
   if (!recompute.empty()) {
-    const bool mode = recompute == "none" || recompute == "selective" || recompute == "full" || recompute == "per_op";
+    const bool mode = recompute == "auto" || recompute == "none" || recompute == "selective" || recompute == "full" || recompute == "per_op";
     workload["recompute"] = mode ? Json(recompute) : Json(CLI::detail::split(recompute, ','));
   }
 }

@@ -12,7 +12,8 @@ std::vector<HeldTensor> held_tensors(const TrainEvaluation& train, const Scenari
   Recipe recipe = s.recipe;
   std::vector<std::string> notes;
   legalise(recipe, s.cluster.device, notes);  // the answer exists, so it can be
-  const MemoryContext context{s.model, train.parallelism, recipe, s.routing, std::get<TrainWorkload>(s.workload)};
+  const TrainWorkload workload = answered(std::get<TrainWorkload>(s.workload), train);
+  const MemoryContext context{s.model, train.parallelism, recipe, s.routing, workload};
   const KindCounts& layers = train.cut->stage_layers[static_cast<std::size_t>(train.memory_stage)];
   for (std::size_t kind = 0; kind < layers.size(); ++kind) {
     if (layers[kind] == 0) continue;

@@ -193,6 +193,11 @@ Outcome evaluate(const Scenario& s, const Calibration& calibration, std::vector<
   TrainEvaluation& result = std::get<TrainEvaluation>(answer);
   evaluation.source = result.breakdown.source();
   for (Warning& warning : step_warnings(result)) evaluation.warnings.push_back(std::move(warning));
+  if (result.recomputation) {
+    const std::string taken = fmt::format("recompute is not given and the step does not fit without: {} is taken", result.recomputation->name);
+    evaluation.assumptions.push_back(taken);
+    evaluation.warnings.push_back({"recompute_chosen", taken, "name what your framework recomputes (workload/recompute)"});
+  }
   evaluation.assumptions.push_back("memory counts tensors; CUDA context, NCCL buffers and fragmentation are not in it");
   evaluation.assumptions.push_back(fmt::format("model FLOPs as Megatron-LM counts them{}; MFU against the dense {} peak",
                                                std::get<TrainWorkload>(s.workload).lora ? ", less a third for frozen weights" : "",

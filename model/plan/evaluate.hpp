@@ -14,6 +14,7 @@
 #include "error.hpp"
 #include "memory/footprint.hpp"
 #include "plan/experts_backends.hpp"
+#include "plan/recomputation.hpp"
 #include "plan/serve_answer.hpp"
 #include "plan/wafer_answer.hpp"
 #include "spec/scenario.hpp"
@@ -43,12 +44,18 @@ struct TrainEvaluation {
   Breakdown breakdown;
   std::int64_t busiest_stage = 0, micro_batches = 1;
   Parallelism parallelism;            // dp resolved
+  std::optional<Recomputation> recomputation;  // that made the step fit, where the workload left it open
   double tokens_per_second_per_kilowatt = 0;
   Watts power_per_device;                        // all-in where published, else the device's cap
   Seconds communication, exposed_communication;  // network of a GPU, streams of a wafer
   std::optional<WaferAnswer> wafer;              // of wafers only
   std::shared_ptr<const StageCut> cut;
 };
+
+// The workload as it was answered.
+inline TrainWorkload answered(const TrainWorkload& asked, const TrainEvaluation& answer) {
+  return answer.recomputation ? with(asked, *answer.recomputation) : asked;
+}
 
 // What a question about one layer looks at: the first MoE layer, else the first; attention sees at most its tokens.
 struct LayerQuestion {

@@ -12,10 +12,6 @@ namespace {
 
 const std::vector<std::string> kFields{"tp", "pp",   "vpp",      "ep",          "etp",      "cp",
                                        "dp", "zero", "schedule", "micro_batch", "recompute"};
-constexpr std::array kRecomputations{
-    Recomputation{"none"}, Recomputation{"selective", false, {Recompute::core_attn}},
-    Recomputation{"light", false, {Recompute::layernorm, Recompute::moe_act, Recompute::mla_up_proj}},
-    Recomputation{"full", true}};
 
 std::vector<std::int64_t> divisors(std::int64_t number) {
   std::vector<std::int64_t> list;
@@ -152,10 +148,8 @@ std::vector<Layout> LayoutSpace::members(const LayoutFamily& f, ReasonCounts& re
 }
 
 TrainWorkload workload_of(const Scenario& scenario, const Layout& layout) {
-  TrainWorkload train = std::get<TrainWorkload>(scenario.workload);
+  TrainWorkload train = with(std::get<TrainWorkload>(scenario.workload), *layout.recompute);
   train.micro_batch = layout.micro_batch;
-  train.full_recompute = layout.recompute->full;
-  train.recompute = layout.recompute->parts;
   train.pipeline_layout.clear();
   if (!train.overlap_given) train.overlap = default_overlap(scenario.cluster, layout.parallelism, scenario.recipe);
   if (!train.transport_given) train.transport = default_transport(scenario.cluster, layout.parallelism);

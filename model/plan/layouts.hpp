@@ -13,16 +13,10 @@
 #include <string>
 #include <vector>
 
+#include "plan/recomputation.hpp"
 #include "spec/scenario.hpp"
 
 namespace moeline {
-
-// none, selective (core attention), light (what is cheap to compute again), full.
-struct Recomputation {
-  std::string_view name;
-  bool full = false;
-  EnumSet<Recompute> parts{};
-};
 
 struct Layout {
   Parallelism parallelism;

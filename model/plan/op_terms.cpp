@@ -225,7 +225,7 @@ std::vector<OpExplanation> explained_on_gpu(const Question& question, const Eval
   const auto price = [&](const Work& work) { return cost(work, machine); };
   std::vector<OpExplanation> list;
   if (const TrainEvaluation* answer = std::get_if<TrainEvaluation>(&evaluation.answer)) {
-    const TrainWorkload& train = std::get<TrainWorkload>(s.workload);
+    const TrainWorkload train = answered(std::get<TrainWorkload>(s.workload), *answer);
     const DecoderContext context{s.model,
                                  s.parallelism,
                                  s.recipe,

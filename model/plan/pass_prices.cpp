@@ -120,7 +120,7 @@ PartsKey::PartsKey(const Recipe& asked_recipe, const Routing& asked_routing, con
   train.global_batch = 0;
   train.pipeline_layout.clear();
   train.overlap = train.overlap & EnumSet<Overlap>{Overlap::tp, Overlap::shared_expert, Overlap::two_batch, Overlap::delayed_wgrad};
-  train.overlap_given = train.transport_given = false;
+  train.overlap_given = train.transport_given = train.recompute_given = false;
   train.offload_layers = 0;
   train.offload_optimizer = 0;
   train.run.reset();

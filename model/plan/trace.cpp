@@ -200,7 +200,8 @@ std::variant<StepTrace, Infeasible> trace_of(const Scenario& s, const Calibratio
   trace.makespan = simulate(trace.pipeline).makespan;
   trace.step = priced.answer.step.value;
   add_rest(trace, priced.answer);
-  const DecoderContext context{s.model, p, recipe, s.routing, real(train.micro_batch), real(train.sequence), train};
+  const TrainWorkload run = answered(train, priced.answer);
+  const DecoderContext context{s.model, p, recipe, s.routing, real(run.micro_batch), real(run.sequence), run};
   const Tracer tracer(context, machine);
   for (std::size_t c = 0; c < trace.pipeline.chunks.size(); ++c) {
     trace.chunks.push_back(tracer.chunk(priced.chunks[c % priced.chunks.size()], trace.pipeline.chunks[c]));

@@ -432,15 +432,30 @@ Bytes TrainingSteps::least_memory(const StepQuestion& q, const Shared& known) co
   return (all.of("weights") + all.of("gradients") + all.of("optimizer")) / real(q.parallelism.pp);
 }
 
-StepAnswer TrainingSteps::evaluate(const StepQuestion& question) {
-  return *step(question, std::nullopt, nullptr);
+StepAnswer TrainingSteps::evaluate(const StepQuestion& question) { return fitting(question, nullptr); }
+
+StepAnswer TrainingSteps::fitting(const StepQuestion& q, PricedStep* drawn) {
+  const auto overflows = [](const StepAnswer& answer) {
+    const Infeasible* why = std::get_if<Infeasible>(&answer);
+    return why != nullptr && why->need.has_value();
+  };
+  StepAnswer answer = *step(q, std::nullopt, drawn);
+  if (q.train.recompute_given || !overflows(answer)) return answer;
+  for (const Recomputation& again : recomputations_to_fit(q.train)) {
+    const TrainWorkload train = with(q.train, again);
+    answer = *step({q.recipe, q.routing, q.parallelism, train}, std::nullopt, drawn);
+    if (TrainEvaluation* fits = std::get_if<TrainEvaluation>(&answer)) fits->recomputation = again;
+    if (!overflows(answer)) return answer;
+  }
+  std::get<Infeasible>(answer).reason += ", with everything recomputed";
+  return answer;
 }
 
 std::optional<StepAnswer> TrainingSteps::evaluate(const StepQuestion& question, Seconds most) { return step(question, most, nullptr); }
 
 std::variant<PricedStep, Infeasible> TrainingSteps::priced(const StepQuestion& question) {
   PricedStep drawn;
-  StepAnswer answer = *step(question, std::nullopt, &drawn);
+  StepAnswer answer = fitting(question, &drawn);
   if (Infeasible* why = std::get_if<Infeasible>(&answer)) return std::move(*why);
   drawn.answer = std::get<TrainEvaluation>(std::move(answer));
   return drawn;

@@ -44,6 +44,7 @@ class TrainingSteps {
   TrainingSteps(const TrainingSteps&) = delete;
   TrainingSteps& operator=(const TrainingSteps&) = delete;
 
+  // Recomputes as little as fits, where the question leaves that open.
   StepAnswer evaluate(const StepQuestion& question);
   // For a search. None: the step runs, and its busiest stage alone takes longer than `most`. Stages are not looked at where
   // `least_memory` does not fit.
@@ -56,6 +57,7 @@ class TrainingSteps {
  private:
   struct Shared;
   struct Memo;
+  StepAnswer fitting(const StepQuestion& question, PricedStep* drawn);
   Shared& shared(const StepQuestion& question);
   Bytes least_memory(const StepQuestion& question, const Shared& known) const;
   std::optional<StepAnswer> step(const StepQuestion& question, std::optional<Seconds> most, PricedStep* drawn);

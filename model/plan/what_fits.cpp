@@ -21,7 +21,7 @@ std::vector<Change> changes(const Scenario& s) {
   const Parallelism& p = s.parallelism;
   std::vector<Change> list;
   const auto workload = [](Scenario& x) -> TrainWorkload& { return std::get<TrainWorkload>(x.workload); };
-  if (!train.full_recompute) {
+  if (train.recompute_given && !train.full_recompute) {
     list.push_back({"recompute full", [workload](Scenario& x) { workload(x).full_recompute = true; }, 0});
   }
   if (train.moment == DType::fp32) {

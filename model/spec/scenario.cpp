@@ -199,7 +199,9 @@ Json echo(const Scenario& s, const Json& given) {
     workload["sequence"] = t->sequence;
     workload["global_batch"] = t->global_batch;
     workload["micro_batch"] = t->micro_batch;
-    if (t->full_recompute) {
+    if (!t->recompute_given) {
+      workload["recompute"] = "auto";
+    } else if (t->full_recompute) {
       workload["recompute"] = "full";
     } else {
       workload["recompute"] = Json::array();

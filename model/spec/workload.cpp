@@ -65,11 +65,13 @@ E named_or(ObjectReader& reader, std::string_view key, std::span<const Named<E>>
 void read_recompute(ObjectReader& reader, TrainWorkload& train) {
   reader.skip_all({"recompute", "recompute_method", "recompute_layers"});
   if (reader.has("recompute") && reader.any("recompute").is_string()) {
-    const std::string mode = reader.one_of("recompute", {"none", "selective", "full", "per_op"});
+    const std::string mode = reader.one_of("recompute", {"auto", "none", "selective", "full", "per_op"});
+    train.recompute_given = mode != "auto";
     train.full_recompute = mode == "full";
     if (mode == "selective") train.recompute = {Recompute::core_attn};
     if (mode == "per_op") train.recompute = {Recompute::per_op};
   } else if (reader.has("recompute")) {
+    train.recompute_given = true;
     for (const std::string& part : reader.strings("recompute")) {
       train.recompute.insert(value_of<Recompute>(reader, "recompute", part, kRecompute));
     }

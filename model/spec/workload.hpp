@@ -34,6 +34,7 @@ struct TrainWorkload {
   std::int64_t global_batch = 0;          // 0: sixteen micro-batches on every data-parallel rank
   bool full_recompute = false;
   EnumSet<Recompute> recompute{};
+  bool recompute_given = false;           // false: as little as fits
   RecomputeMethod recompute_method = RecomputeMethod::uniform;
   std::int64_t recompute_layers = 0;      // n of the method; 0: every layer by itself
   Optimizer optimizer = Optimizer::adam;
