@@ -13,7 +13,9 @@ const figure_of = (name, value, more) => h('div', {}, h('dt', {}, name), h('dd',
 
 // Throughput of a device against the speed that one user sees, along the number of users.
 function trade(answer) {
-  const list = answer.page?.concurrencies ?? [];
+  const all = answer.page?.concurrencies ?? [];
+  // Once memory is full more requests only wait.
+  const list = all.filter((p, i) => i === 0 || p.concurrency === answer.scenario.workload.concurrency || Math.abs(p.tokens_per_second_per_user / all[i - 1].tokens_per_second_per_user - 1) > 1e-3);
   if (list.length < 2) return null;
   const now = answer.scenario.workload.concurrency;
   return { id: 'trade', title: 'A user against all of them', lead: 'Each point is a number of requests at once: right, a user reads faster; up, a device serves more.',

@@ -11,7 +11,7 @@ const best_of = (table, column) => table.reduce((best, row, i) => row[column] > 
 function by_batch({ sequences, speedup, now }) {
   const furthest = Math.max(...speedup.flat().map(v => Math.abs(v - 1)), 0.01), cells = speedup.flatMap((row, k) => row.map((value, b) => [b, k, value]));
   return figure(`Speed-up by tokens drafted and sequences: ${sequences.map((n, b) => { const k = best_of(speedup, b); return `${n}: at best ${digits(speedup[k][b], 3)} with ${k + 1}`; }).join(', ')}`, narrow() ? 330 : 400, c => ({
-    grid: { left: 8, right: 8, top: 22, bottom: 62, containLabel: true },
+    grid: { left: 8, right: 8, top: 32, bottom: 62, containLabel: true },
     xAxis: axis(c, { type: 'category', data: sequences.map(count), name: 'sequences of a worker', nameLocation: 'middle', nameGap: 28, splitLine: { show: false } }),
     yAxis: axis(c, { type: 'category', data: speedup.map((_, k) => k + 1), name: 'tokens drafted', nameTextStyle: { align: 'left', color: c.soft }, splitLine: { show: false }, axisLabel: { interval: 0 } }),
     visualMap: { min: 1 - furthest, max: 1 + furthest, show: true, orient: 'horizontal', left: 'center', bottom: 0, itemHeight: 160, itemWidth: 10, calculable: false, textStyle: { color: c.soft, fontSize: 12 }, inRange: { color: [c.worse, c.raised, c.better] }, text: [`${digits(1 + furthest, 3)} ×`, `${digits(Math.max(0, 1 - furthest), 3)} ×`] },
@@ -23,7 +23,7 @@ function by_drafted({ sequences, speedup }) {
   const shown = sequences.map((n, b) => b).filter(b => b % 3 === 0).slice(0, kHues.length);
   return [legend(shown.map((b, i) => [sequences[b] === 1 ? 'one sequence' : `${count(sequences[b])} sequences`, kHues[i]])),
     figure(`Speed-up against tokens drafted for ${shown.map(b => sequences[b]).join(', ')} sequences`, narrow() ? 280 : 366, c => ({
-      grid: { left: 8, right: 16, top: 22, bottom: 34, containLabel: true },
+      grid: { left: 8, right: 16, top: 32, bottom: 34, containLabel: true },
       xAxis: axis(c, { type: 'category', data: speedup.map((_, k) => k + 1), boundaryGap: false, name: 'tokens drafted a round', nameLocation: 'middle', nameGap: 30, splitLine: { show: false } }),
       yAxis: axis(c, { type: 'value', scale: true, name: '× plain decoding', nameTextStyle: { align: 'left', color: c.soft }, axisLabel: { formatter: v => digits(v, 3) } }),
       tooltip: { trigger: 'axis', axisPointer: { type: 'line', lineStyle: { color: c.rule } }, formatter: list => tip(`${list[0].dataIndex + 1} drafted`, list.map(p => [`${count(sequences[shown[p.seriesIndex]])} sequences`, `${digits(p.value, 4)} ×`])) },

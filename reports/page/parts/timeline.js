@@ -5,14 +5,15 @@ import { count, percent, seconds } from '../format.js';
 
 const kKinds = { F: ['forward', 'forward'], B: ['backward', 'backward'], I: ['input gradient', 'backward'], W: ['weight gradient', 'network'], P: ['forward beside backward', 'better'] };
 const kRest = ['before and after the pipeline', 'optimizer'];
+const moment = time => time ? seconds(time) : '0';
 const kHues = ['backward', 'optimizer', 'better', 'forward', 'worse'];
 
 // Blocks {row, start, finish, colour, label, about()} between two times; + and - come closer and go back, arrows move.
 function blocks(alt, height, rows, list, [from, to], { left = 64, chosen } = {}) {
-  const said = h('span', { role: 'status', 'aria-live': 'polite' }, `${seconds(from)} to ${seconds(to)}`);
+  const said = h('span', { role: 'status', 'aria-live': 'polite' }, `${moment(from)} to ${seconds(to)}`);
   const picture = figure(alt, height, c => ({
     grid: { left, right: 12, top: 6, bottom: 58 },
-    xAxis: axis(c, { type: 'value', min: from, max: to, splitNumber: narrow() ? 3 : 6, axisLabel: { formatter: v => v ? seconds(Number(v.toPrecision(6))) : '0', showMinLabel: from === 0, showMaxLabel: false } }),
+    xAxis: axis(c, { type: 'value', min: from, max: to, splitNumber: narrow() ? 3 : 6, axisLabel: { formatter: v => moment(Number(v.toPrecision(6))), showMinLabel: from === 0, showMaxLabel: false } }),
     yAxis: axis(c, { type: 'category', inverse: true, data: rows, splitLine: { show: false }, axisLabel: { color: c.ink, fontSize: 12, interval: rows.length > 24 ? 'auto' : 0, hideOverlap: rows.length > 24 } }),
     dataZoom: [{ type: 'slider', xAxisIndex: 0, filterMode: 'weakFilter', height: 18, bottom: 8, borderColor: c.faint, fillerColor: 'transparent', handleStyle: { color: c.paper, borderColor: c.soft }, moveHandleSize: 0, textStyle: { color: c.soft }, showDetail: false, showDataShadow: false, backgroundColor: c.raised },
       { type: 'inside', xAxisIndex: 0, filterMode: 'weakFilter', zoomOnMouseWheel: 'ctrl', moveOnMouseWheel: false }],
@@ -24,7 +25,7 @@ function blocks(alt, height, rows, list, [from, to], { left = 64, chosen } = {})
       return { type: 'rect', shape: { x, y: y - tall / 2, width: Math.max(0.6, wide), height: tall }, style: { fill: c[block.colour] },
         textContent: seen > 8 * block.label.length && tall > 14 ? { style: { text: block.label, fill: c.paper, fontSize: 11 } } : undefined, textConfig: { position: [Math.max(x, low) - x + seen / 2 - 3.2 * block.label.length, tall / 2 - 6] } };
     } }] }), { canvas: true, click: chosen && (event => chosen(list[event.dataIndex])),
-    zoomed: (start, end) => { said.textContent = `${seconds(from + start * (to - from))} to ${seconds(from + end * (to - from))}`; } });
+    zoomed: (start, end) => { said.textContent = `${moment(from + start * (to - from))} to ${seconds(from + end * (to - from))}`; } });
   const step = { '+': [0.5, 0], '-': [2, 0], ArrowLeft: [1, -0.25], ArrowRight: [1, 0.25], 0: [Infinity, 0] };
   const button = (key, text, says) => h('button', { type: 'button', 'aria-label': says, onclick: () => zoom(picture, ...step[key]) }, text);
   const tools = h('div', { class: 'toolbar', role: 'group', 'aria-label': 'Zoom', onkeydown: event => { if (step[event.key]) { event.preventDefault(); zoom(picture, ...step[event.key]); } } },
@@ -51,14 +52,14 @@ function passes_of(t) {
 // The ops of one kind of pass, a row a lane.
 function ops_of(t, pass) {
   const busy = new Map();
-  for (const [place, , start, finish] of pass.ops) { const group = t.names[place][1]; busy.set(group, (busy.get(group) ?? 0) + finish - start); }
+  for (const [place, lane, start, finish] of pass.ops) if (lane === 0) { const group = t.names[place][1]; busy.set(group, (busy.get(group) ?? 0) + finish - start); }
   const groups = [...busy].sort((a, b) => b[1] - a[1]).map(([name]) => name), hue = group => kHues[groups.indexOf(group)] ?? 'waiting';
   const list = pass.ops.map(([place, lane, start, finish]) => {
     const [name, group, bound_by] = t.names[place];
-    return { row: lane, start, finish, colour: hue(group), label: name, about: () => tip(name, [['part', group], ['takes', seconds(finish - start)], ['of the pass', percent((finish - start) / pass.seconds)], ['bound by', bound_by]]) };
+    return { row: lane, start, finish, colour: lane ? 'network' : hue(group), label: name, about: () => tip(name, [['part', group], ['takes', seconds(finish - start)], ['of the pass', percent((finish - start) / pass.seconds)], ['bound by', bound_by]]) };
   });
   const shown = groups.slice(0, kHues.length).map((name, i) => [name, kHues[i]]);
-  return [legend(groups.length > kHues.length ? [...shown, ['the rest', 'waiting']] : shown),
+  return [legend([...shown, groups.length > kHues.length && ['the rest', 'waiting'], pass.ops.some(op => op[1]) && ['exchanges', 'network']].filter(Boolean)),
     blocks(`Ops of one ${kKinds[pass.kind][0]} pass by lane, ${seconds(pass.seconds)}: ${groups.slice(0, 6).map(name => `${name} ${percent(busy.get(name) / pass.seconds)}`).join(', ')}`, 150, ['compute', 'network'], list, [0, pass.seconds], { left: 72 }),
     pass.count > pass.ops.length && h('p', { class: 'lead' }, `The first ${count(pass.ops.length)} of ${count(pass.count)} ops; --trace writes all of them.`)];
 }
@@ -75,7 +76,7 @@ export function timeline(answer) {
   const kinds = new Set(t.stages.flatMap(stage => stage.passes.map(pass => pass[0]))), ends = list.reduce((last, b) => Math.max(last, b.finish), 0);
   const spans = t.spans.length === 1 ? [[0, ends]] : [[0, t.spans[0][1]], [t.spans[1][0], ends]];
   const chosen = block => { if (block.ops !== undefined) show(block.ops); };
-  const picture = (span, what) => blocks(`${what}: ${rows.length} stages from ${seconds(span[0])} to ${seconds(span[1])}, ${count(t.passes)} passes in all`, height, rows, list.filter(b => b.start >= span[0] && b.finish <= span[1]), span, { chosen });
+  const picture = (span, what) => blocks(`${what}: ${rows.length} stages from ${moment(span[0])} to ${seconds(span[1])}, ${count(t.passes)} passes in all`, height, rows, list.filter(b => b.start >= span[0] && b.finish <= span[1]), span, { chosen });
   const between = t.spans.length === 2 && spans[1][0] - spans[0][1];
   return { id: 'timeline', title: 'The step in time',
     lead: `Every stage's passes; numbers are micro-batches. Between them it waits. + and −, the bar below a picture or Ctrl and the wheel look closer; a block that is clicked shows its operations below.${between ? ` Of ${count(t.passes)} passes the beginning and the end are drawn: in the ${seconds(between)} between them every stage repeats its beat.` : ''}`,
