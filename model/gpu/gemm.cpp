@@ -48,7 +48,7 @@ struct Problem {
   double loads;           // seconds of the traffic through one multiprocessor
   double line;            // one multiprocessor reading one row or column of k elements
   double steps;           // latency of all steps along k
-  double epilogue;        // per output element, read first where it is added to
+  double epilogue;        // per output element
   double split, partial;  // fixed, and writing and reading the partial sums of one split
   double leak;
 };
@@ -69,7 +69,7 @@ Problem problem(const Product& g, double groups, const Gpu& gpu, const GemmFit& 
   p.loads = p.traffic * load;
   p.line = g.k * operand_bytes * load;
   p.steps = g.k * operand_bytes / 128 * fit.k_step.in(second);
-  p.epilogue = passes * output_bytes * (fit.epilogue * (1 * byte)).in(second);
+  p.epilogue = output_bytes * (fit.epilogue * (1 * byte)).in(second);
   p.split = fit.split.in(second);
   p.partial = 8 * g.m * g.n * load / p.multiprocessors;  // through memory in fp32, once out and once in
   p.leak = fit.leak;

@@ -76,16 +76,6 @@ TEST_CASE("a tiny product takes its launch", "[unit]") {
   CHECK(c.time >= 3 * microsecond);
 }
 
-TEST_CASE("an output that is added to passes the epilogue twice", "[unit]") {
-  GemmFit slow;
-  slow.epilogue = 1 * second / (10 * gigabyte);
-  const auto time = [&](bool added) { return gemm_terms(Gemm{.m = 8192, .n = 8192, .k = 4096, .accumulate = added}, h100(), slow); };
-  const GemmTerms fresh = time(false), added = time(true);
-  CHECK(added.tile_m == fresh.tile_m);
-  // A wave's tile of bf16, read at 10 GB/s by each multiprocessor before it is written.
-  REQUIRE_THAT((added.tensor - fresh.tensor).in(second), WithinRel(fresh.waves * fresh.tile_m * fresh.tile_n * 2 / 10e9, 1e-9));
-}
-
 TEST_CASE("every fitted loss makes a product slower", "[unit]") {
   const Gemm gemm{.m = 4096, .n = 4096, .k = 4096};
   const Seconds neutral = cost(gemm, h100(), GemmFit{}).time;
