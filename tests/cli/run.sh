@@ -1088,8 +1088,10 @@ case_a_balancer_shows_its_own_time_beside_the_step() {
 import json, sys
 rows = {r["balancer"]: r for r in json.load(open(sys.argv[1]))["balancers"]}
 assert rows["none"]["balancer_time_seconds"] == 0
-for paid in "aux_loss", "loss_free", "quantile", "eplb", "dynamic":
+for paid in "aux_loss", "loss_free", "quantile", "eplb":
     assert 0 < rows[paid]["balancer_time_seconds"] < rows[paid]["step_time_seconds"] < rows["none"]["step_time_seconds"], paid
+# Over NVLink copies hide behind the rows that stay, and behind attention.
+assert rows["dynamic"]["balancer_time_seconds"] < 1e-6 and rows["dynamic"]["step_time_seconds"] < rows["none"]["step_time_seconds"]
 END
 }
 
