@@ -118,6 +118,7 @@ const cases = {
       await all_drawn(page, count ?? found, kind);
       holds(found > 0 || kind === 'check', `${kind}: no chart`);
       holds((await text_of(page, 'h1')).length > 8, `${kind}: no heading`);
+      if (kind === 'infeasible') holds(/no two changes make it fit|fits with/.test(await text_of(page, '.notes')), `it is told ${await text_of(page, '.notes')}, as the program does not`);
       await page.context().close();
     }
   },
