@@ -5,6 +5,7 @@
 #include "fit/lending.hpp"
 #include "reports/formats.hpp"
 #include "reports/records.hpp"
+#include "reports/timeline_json.hpp"
 
 namespace moeline {
 namespace {
@@ -90,6 +91,23 @@ Json concurrencies_json(Json json, const std::string& origin) {
   return list;
 }
 
+// Speed-up over plain decoding by tokens drafted and by sequences of a worker, priced as the answer's own round is.
+Json speedups_json(Scenario scenario, const Calibration& calibration, const DecodeRound& now) {
+  constexpr std::int64_t kMostDrafted = 12, kMostSequences = 512;
+  const ServeWorkload& w = std::get<ServeWorkload>(scenario.workload);
+  const double context = static_cast<double>(w.input) + static_cast<double>(w.output) / 2;
+  Json rows = Json::array(), batches = Json::array();
+  for (std::int64_t sequences = 1; sequences <= kMostSequences; sequences *= 2) batches.push_back(sequences);
+  for (std::int64_t drafted = 1; drafted <= kMostDrafted; ++drafted) {
+    scenario.speculation.draft_tokens = drafted;
+    const ServingSteps steps(scenario, w.decode.layout, calibration, stack_conduct(w));
+    Json row = Json::array();
+    for (const Json& sequences : batches) row.push_back(steps.rounds()->at(sequences, context).speedup());
+    rows.push_back(std::move(row));
+  }
+  return Json{{"sequences", std::move(batches)}, {"speedup", std::move(rows)}, {"now", {{"draft_tokens", now.drafted}, {"sequences", now.iteration.decoding}}}};
+}
+
 void add_explanation(Json& page, const Answer& answer, const Evaluation& evaluation, const Json& json, const std::string& origin) {
   constexpr std::size_t kOps = 1000;  // all of them
   const Question question = varied_question(*answer.scenario, answer.calibration, evaluation);
@@ -99,12 +117,20 @@ void add_explanation(Json& page, const Answer& answer, const Evaluation& evaluat
   }
 }
 
+// A wafer runs one stream, which the ops tell as well.
+void add_timeline(Json& page, const Answer& answer) {
+  const auto traced = trace_of(*answer.scenario, answer.calibration);
+  if (const StepTrace* trace = std::get_if<StepTrace>(&traced)) page["timeline"] = timeline_json(*trace);
+}
+
 Json page_of(const Answer& answer, const Evaluation& evaluation, const Json& json, const std::string& origin) {
   Json page{{"headline", headline(evaluation, *answer.scenario)}, {"asked", json}};
-  if (!std::holds_alternative<ServeEvaluation>(evaluation.answer)) {
+  if (const ServeEvaluation* serve = std::get_if<ServeEvaluation>(&evaluation.answer)) {
+    if (!std::get<ServeWorkload>(answer.scenario->workload).request_rate) page["concurrencies"] = concurrencies_json(json, origin);
+    if (serve->round) page["speedups"] = speedups_json(*answer.scenario, answer.calibration, *serve->round);
+  } else {
     add_explanation(page, answer, evaluation, json, origin);
-  } else if (!std::get<ServeWorkload>(answer.scenario->workload).request_rate) {
-    page["concurrencies"] = concurrencies_json(json, origin);
+    add_timeline(page, answer);
   }
   const TrainEvaluation* train = std::get_if<TrainEvaluation>(&evaluation.answer);
   if (train != nullptr && train->wafer) page["tilings"] = tilings_json(*train->wafer, json, origin);

@@ -1,7 +1,8 @@
 // One answer with all that a page about it draws: the object of -o json, and besides it
 //
-//   page: headline, asked (the scenario as given), elasticities, without, neighbours, ops and passes as `explain -o json` writes them, roofline of the device,
-//         facts of the machine with sources, fits in use with their errors; of a wafer, throughput by tiling
+//   page: headline, asked (the scenario as given), elasticities, without, neighbours, ops and passes as `explain -o json` writes them, timeline of
+//         the step, roofline of the device, facts of the machine with sources, fits in use with their errors; of a wafer, throughput by tiling;
+//         of serving, figures by requests at once, and speedups of speculation: a row a number of drafted tokens, a column a batch
 // The same function runs in the binary and, compiled for the browser, behind the sliders of a report.
 #pragma once
 

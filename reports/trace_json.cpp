@@ -56,20 +56,13 @@ class Writer {
     meta("thread_name", kRest, "rest of the step");
   }
 
-  // Micro-batches of the second direction count on from the first's.
-  std::int64_t micro_batch(std::size_t stage, const Pass& pass) const {
-    const bool second_way = runs_both_ways(pipeline().schedule) && chunk(stage, pass) >= pipeline().stages;
-    return pass.micro_batch + (second_way ? pipeline().micro_batches / 2 : 0);
-  }
-  std::int64_t chunk(std::size_t stage, const Pass& pass) const { return pipeline().chunk_at(static_cast<std::int64_t>(stage), pass.chunk); }
-
   std::string label(std::size_t stage, const Pass& pass) const {
     const char* kind = pass.kind == PassKind::forward ? "F" : pass.kind == PassKind::weight_gradient ? "W" : "B";
     // Names differ but for their numbers where colours should.
-    return fmt::format("{}{} {}", kind, pass.chunk > 0 ? "'" : "", micro_batch(stage, pass));
+    return fmt::format("{}{} {}", kind, pass.chunk > 0 ? "'" : "", trace_.micro_batch(stage, pass));
   }
   std::string pass_args(std::size_t stage, const Pass& pass) const {
-    return fmt::format(R"("micro_batch":{},"chunk":{})", micro_batch(stage, pass), chunk(stage, pass));
+    return fmt::format(R"("micro_batch":{},"chunk":{})", trace_.micro_batch(stage, pass), trace_.chunk(stage, pass));
   }
 
   void passes(std::size_t stage) {
@@ -80,7 +73,7 @@ class Writer {
       std::string_view category = one.pass.kind == PassKind::forward ? "forward" : one.pass.kind == PassKind::weight_gradient ? "weight" : "backward";
       if (one.pass.paired) {
         name += " & " + label(stage, list[++i].pass);
-        args += fmt::format(R"(,"backward_micro_batch":{})", micro_batch(stage, list[i].pass));
+        args += fmt::format(R"(,"backward_micro_batch":{})", trace_.micro_batch(stage, list[i].pass));
         category = "paired";
       }
       slice(stage, kPasses, name, category, before_ + one.start, before_ + one.finish, args);
@@ -88,11 +81,7 @@ class Writer {
   }
 
   void rest(std::size_t stage) {
-    // Where stages need not stop together, each ends its step a step after it began.
-    Seconds last;
-    for (const auto& list : trace_.stages) last = max(last, list.back().finish);
-    const bool apart = last > (1 + 1e-9) * trace_.makespan;
-    Seconds at = apart ? stage_at(stage).front().start : Seconds{};
+    Seconds at = trace_.begins(stage);
     const auto lay = [&](const TracedRest& one) {
       const Seconds end = at + one.length;
       slice(stage, kRest, std::string(one.name), "rest", at, end, fmt::format(R"("lane":"{}")", moeline::name(one.lane)));
@@ -116,7 +105,7 @@ class Writer {
         for (std::size_t stage = 0; stage < trace_.stages.size(); ++stage) {
           for (const TimedPass& one : stage_at(stage)) {
             if (one.pass.kind == PassKind::weight_gradient || (one.pass.kind == PassKind::forward) != forward) continue;
-            visit(stage, one, static_cast<std::size_t>(chunk(stage, one.pass)), static_cast<std::size_t>(one.pass.micro_batch));
+            visit(stage, one, static_cast<std::size_t>(trace_.chunk(stage, one.pass)), static_cast<std::size_t>(one.pass.micro_batch));
           }
         }
       };
@@ -160,9 +149,9 @@ class Writer {
 
   void ops_of(std::size_t stage, std::size_t i) {
     const TimedPass& one = stage_at(stage)[i];
-    const ChunkOps& chunk_ops = trace_.chunks[static_cast<std::size_t>(chunk(stage, one.pass))];
+    const ChunkOps& chunk_ops = trace_.chunks[static_cast<std::size_t>(trace_.chunk(stage, one.pass))];
     if (one.pass.paired) {
-      const ChunkOps& other = trace_.chunks[static_cast<std::size_t>(chunk(stage, stage_at(stage)[i + 1].pass))];
+      const ChunkOps& other = trace_.chunks[static_cast<std::size_t>(trace_.chunk(stage, stage_at(stage)[i + 1].pass))];
       for (const TracedOp& op : paired_ops(chunk_ops, other, one.finish - one.start)) op_slice(stage, one, op);
     } else {
       for (const TracedOp& op : chunk_ops.of(one.pass.kind)) op_slice(stage, one, op);

@@ -162,6 +162,21 @@ const std::vector<TracedOp>& ChunkOps::of(PassKind kind) const {
   return forward;
 }
 
+std::int64_t StepTrace::chunk(std::size_t stage, const Pass& pass) const {
+  return pipeline.chunk_at(static_cast<std::int64_t>(stage), pass.chunk);
+}
+
+std::int64_t StepTrace::micro_batch(std::size_t stage, const Pass& pass) const {
+  const bool second_way = runs_both_ways(pipeline.schedule) && chunk(stage, pass) >= pipeline.stages;
+  return pass.micro_batch + (second_way ? pipeline.micro_batches / 2 : 0);
+}
+
+Seconds StepTrace::begins(std::size_t stage) const {
+  Seconds last;
+  for (const auto& list : stages) last = max(last, list.back().finish);
+  return last > (1 + 1e-9) * makespan ? stages[stage].front().start : Seconds{};
+}
+
 std::vector<TracedOp> paired_ops(const ChunkOps& forward, const ChunkOps& backward, Seconds length) {
   // Exchanges of the backward lie beside compute of the forward, and the other way round.
   std::vector<TracedOp> ops, exchanges;

@@ -45,6 +45,13 @@ struct StepTrace {
   std::vector<TracedRest> before, after;         // of the busiest stage; the others wait for it
   Seconds makespan;                              // of the pipeline, as the step counts it
   Seconds step;
+
+  // Of the pipeline's chunks, the one that a pass of a stage runs.
+  std::int64_t chunk(std::size_t stage, const Pass& pass) const;
+  // Those of the second direction count on from the first's.
+  std::int64_t micro_batch(std::size_t stage, const Pass& pass) const;
+  // Where stages need not stop together, each begins its step with its first pass.
+  Seconds begins(std::size_t stage) const;
 };
 
 // Ops of a pair: of forward chunk and backward chunk, in the time that the two take together.

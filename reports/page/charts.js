@@ -34,7 +34,7 @@ const base = c => ({
 const drawn = new Map();  // element -> redraw
 
 // A figure whose chart `option(colours)` describes; `alt` says in words what it shows.
-export function figure(alt, height, option, { caption, canvas, click } = {}) {
+export function figure(alt, height, option, { caption, canvas, click, zoomed } = {}) {
   const box = h('div', { class: 'chart', role: 'img', 'aria-label': alt, style: `height:${height}px` });
   const draw = () => {
     echarts.getInstanceByDom(box)?.dispose();
@@ -43,6 +43,7 @@ export function figure(alt, height, option, { caption, canvas, click } = {}) {
     const made = option(c);
     chart.setOption({ ...base(c), ...made, tooltip: { ...base(c).tooltip, ...made.tooltip } });
     if (click) chart.on('click', click);
+    if (zoomed) chart.on('datazoom', () => { const { start, end } = chart.getOption().dataZoom[0]; zoomed(start / 100, end / 100); });
     box.dataset.drawn = 'yes';
     return chart;
   };
@@ -56,6 +57,13 @@ export function draw_all() {
     if (box.isConnected) draw();
     else { echarts.getInstanceByDom(box)?.dispose(); drawn.delete(box); }
   }
+}
+
+// Looks at `factor` of what a figure with a zoom shows, moved by a share of it.
+export function zoom(holder, factor, shift) {
+  const chart = echarts.getInstanceByDom(holder.querySelector('.chart')), { start, end } = chart.getOption().dataZoom[0];
+  const wide = Math.min(100, Math.max(0.05, factor * (end - start))), begin = Math.min(100 - wide, Math.max(0, (start + end - wide) / 2 + shift * wide));
+  chart.dispatchAction({ type: 'dataZoom', start: begin, end: begin + wide });
 }
 
 let width = window.innerWidth;

@@ -10,8 +10,8 @@ export function h(tag, properties, ...children) {
   return element;
 }
 
-// A name somebody chose: direction follows its own letters, and length is nobody's layout.
-export const named = (text, tag = 'bdi') => h(tag, { class: 'named' }, shortened(text));
+// A name somebody chose: direction follows its own letters, and no length breaks the layout.
+export const named = (text, tag = 'bdi', most = 160) => h(tag, { class: 'named' }, shortened(text, most));
 
 export function shortened(text, most = 160) {
   const letters = [...String(text)];

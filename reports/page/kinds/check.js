@@ -43,7 +43,7 @@ export function render(answer, context) {
     sections.push({ id: 'rows', title: 'Predicted against measured', content: [h('div', { class: 'toolbar' }, h('label', { class: 'grow' }, 'Family', h('select', { onchange: event => { pick(drawn[event.target.selectedIndex]); draw_all(); } }, drawn.map(g => h('option', {}, `${name_of(g)} (${count(g.n)} rows)`))))), box] });
   }
   sections.push({ id: 'families', title: 'Errors by family', lead: 'Of predicted over measured; minus is too fast. Inside: the share of rows in the band that is printed with a prediction, which should be 80 %.', content: [table([
-    { title: 'device', value: g => g.device }, { title: 'family', value: g => g.family, class: 'name' }, { title: 'library', value: g => g.library }, { title: 'format', value: g => g.dtype },
+    { title: 'device', value: g => g.device, class: 'short' }, { title: 'family', value: g => g.family, class: 'name' }, { title: 'library', value: g => g.library }, { title: 'format', value: g => g.dtype },
     { title: 'rows', number: true, value: g => g.n, text: g => count(g.n) }, { title: 'mean', number: true, value: g => g.mean_abs_error, text: g => g.n ? percent(g.mean_abs_error) : '–' }, { title: 'median', number: true, value: g => g.median_abs_error, text: g => g.n ? percent(g.median_abs_error) : '–' },
     { title: 'p90', number: true, value: g => g.p90_abs_error, text: g => g.n ? percent(g.p90_abs_error) : '–' }, { title: 'bias', number: true, value: g => g.bias, text: g => g.n ? change(g.bias) : '–' }, { title: 'inside', number: true, value: g => g.coverage_p10_p90, text: g => g.n ? percent(g.coverage_p10_p90, 0) : '–' },
     { title: 'source', value: g => g.source + (g.borrowed_from ? ` (${g.borrowed_from})` : '') }], groups, { sort: 4 })] });

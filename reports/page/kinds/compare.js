@@ -10,9 +10,10 @@ const name_of = p => p.name === p.phase ? p.name : `${p.name} ${p.phase}`;
 
 function differences(parts, total) {
   const shown = parts.filter(p => Math.abs(p.difference_seconds) > 5e-4 * total).slice(0, 18);
+  const least = Math.min(0, ...shown.map(p => p.difference_seconds)), most = Math.max(0, ...shown.map(p => p.difference_seconds)), room = 0.16 * (most - least);  // for the labels
   return figure(shown.slice(0, 6).map(p => `${name_of(p)} ${signed_seconds(p.difference_seconds)}`).join(', ') || 'No part differs', 34 + 25 * Math.max(1, shown.length), c => ({
     grid: { left: narrow() ? 140 : 240, right: 70, top: 4, bottom: 26 },
-    xAxis: axis(c, { type: 'value', axisLabel: { formatter: v => v ? signed_seconds(v) : '0' }, splitNumber: narrow() ? 2 : 5 }),
+    xAxis: axis(c, { type: 'value', min: least && least - room, max: most && most + room, axisLabel: { showMinLabel: !least, showMaxLabel: !most, formatter: v => v ? signed_seconds(v) : '0' }, splitNumber: narrow() ? 2 : 5 }),
     yAxis: axis(c, { type: 'category', inverse: true, data: shown.map(name_of), axisLabel: { color: c.ink, fontSize: 13, width: narrow() ? 132 : 230, overflow: 'truncate', interval: 0, hideOverlap: false } }),
     tooltip: { trigger: 'axis', axisPointer: { type: 'none' }, formatter: ([p]) => { const part = shown[p.dataIndex]; return tip(name_of(part), [['A', seconds(part.first_seconds)], ['B', seconds(part.second_seconds)], ['B − A', signed_seconds(part.difference_seconds)], ['of A', change(part.difference_seconds / total, 2)]]); } },
     series: [{ type: 'bar', barWidth: 15, data: shown.map(p => ({ value: p.difference_seconds, itemStyle: { color: p.difference_seconds < 0 ? c.better : c.worse },

@@ -24,10 +24,10 @@ export function render(answer, context) {
     kicker: 'Routing', title: ['The hottest rank carries ', h('b', {}, `${digits(before.rank_overload, 3)} times`), ' the mean', best !== before ? h('span', { class: 'range' }, `; balanced by ${best.balancer.replaceAll('_', ' ')}, ${digits(best.rank_overload, 3)} times`) : '', '.'],
     question: named(answer.input, 'span'), figures: [], warnings: [],
     sections: [
-      { id: 'ranks', title: 'Load of the ranks', lead: 'Each rank over the mean, hottest first, before balancing and after; the line is the mean.', content: [grid('rank_loads', 'ranks')] },
+      { id: 'ranks', title: 'Load of the ranks', lead: 'Each rank over the mean, hottest first, before balancing and after; the line is the mean. Of several layers the first is drawn; the sentence above and the numbers below are of all.', content: [grid('rank_loads', 'ranks')] },
       { id: 'experts', title: 'Load of the experts', lead: 'The same by expert.', content: [grid('expert_loads', 'experts')] },
       { id: 'numbers', title: 'Balancers by their numbers', content: [table([
-        { title: 'balancer', value: r => r.balancer.replaceAll('_', ' ') }, { title: 'worst expert over mean − 1', number: true, value: r => r.max_violation, text: r => digits(r.max_violation) },
+        { title: 'balancer', value: r => r.balancer.replaceAll('_', ' ') }, { title: 'worst expert over mean − 1', number: true, value: r => r.max_violation, text: r => digits(Math.abs(r.max_violation) < 1e-6 ? 0 : r.max_violation) },
         { title: 'hottest rank', number: true, value: r => r.rank_overload, text: r => digits(r.rank_overload) }, { title: 'p90 of layers', number: true, value: r => r.rank_overload_p90 ?? 0, text: r => r.rank_overload_p90 === undefined ? '–' : digits(r.rank_overload_p90) },
         { title: 'dropped', number: true, value: r => r.drop_rate, text: r => percent(r.drop_rate, 2) }, { title: 'steps', number: true, value: r => r.iterations, text: r => r.iterations || '–' },
         { title: 'dual gap', number: true, value: r => r.dual_gap ?? 0, text: r => r.dual_gap === undefined ? '–' : digits(r.dual_gap, 2) },

@@ -4,6 +4,7 @@ import { h, named } from '../dom.js';
 import { bytes, count, digits, percent, seconds } from '../format.js';
 import { parts_of_phase } from '../parts/breakdown.js';
 import { memory } from '../parts/memory.js';
+import { speculation } from '../parts/speculation.js';
 import { again, provenance } from '../parts/provenance.js';
 import { infeasible } from './infeasible.js';
 import { question_of } from './train.js';
@@ -12,7 +13,9 @@ const figure_of = (name, value, more) => h('div', {}, h('dt', {}, name), h('dd',
 
 // Throughput of a device against the speed that one user sees, along the number of users.
 function trade(answer) {
-  const list = answer.page?.concurrencies ?? [];
+  const all = answer.page?.concurrencies ?? [];
+  // Once memory is full more requests only wait.
+  const list = all.filter((p, i) => i === 0 || p.concurrency === answer.scenario.workload.concurrency || Math.abs(p.tokens_per_second_per_user / all[i - 1].tokens_per_second_per_user - 1) > 1e-3);
   if (list.length < 2) return null;
   const now = answer.scenario.workload.concurrency;
   return { id: 'trade', title: 'A user against all of them', lead: 'Each point is a number of requests at once: right, a user reads faster; up, a device serves more.',
@@ -32,5 +35,5 @@ export function render(answer, context) {
       figure_of('Requests at once', digits(a.decoding), `${count(a.max_concurrency)} fit`), figure_of('KV cache', bytes(a.kv_cache_bytes), `memory ${percent(a.memory.required_bytes / a.memory.available_bytes, 0)} of ${bytes(a.memory.available_bytes)}`),
       figure_of('Waiting', seconds(a.queue_seconds ?? 0), 'of the first token in the queue'), a.cost?.per_million_tokens !== undefined && figure_of('Cost', `${digits(a.cost.per_million_tokens)} ${a.cost.currency}`, 'a million tokens')].filter(Boolean),
     warnings: a.warnings ?? [],
-    sections: [parts_of_phase(a, 'decode', 'Where the time of a token goes', a.tpot_seconds.value), parts_of_phase(a, 'prefill', 'Where the time to the first token goes', a.ttft_seconds.value), trade(a), memory(a), provenance(a), again(a, context.command)] };
+    sections: [parts_of_phase(a, 'decode', 'Where the time of a token goes', a.tpot_seconds.value), parts_of_phase(a, 'prefill', 'Where the time to the first token goes', a.ttft_seconds.value), trade(a), speculation(a), memory(a), provenance(a), again(a, context.command)] };
 }

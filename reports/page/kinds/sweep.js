@@ -1,28 +1,36 @@
 // The rows of a sweep: a table to sort and filter, a heat map over two axes, a Pareto front, and the rows as CSV.
 import { axis, draw_all, figure, narrow, tip } from '../charts.js';
-import { download, h, named } from '../dom.js';
+import { download, h, named, shortened } from '../dom.js';
 import { by_key, count, digits, title_of } from '../format.js';
 import { again } from '../parts/provenance.js';
-import { condition_of } from '../parts/filter.js';
+import { kept } from '../parts/filter.js';
 
-const kRow = 27;
+const kRow = 27, kShown = 40;
 
 function columns_of(answer) {
   return answer.columns.map(column => {
-    const values = column.values ?? column.at.map(place => column.distinct[place]);
-    const numeric = values.some(value => typeof value === 'number') && values.every(value => typeof value === 'number' || value === null || value === '');
-    const distinct = column.distinct ?? null;
-    return { name: column.name, title: title_of(column.name), values, numeric, distinct };
+    const distinct = column.distinct ?? null, at = distinct && Uint32Array.from(column.at), values = column.values ?? Array.from(at, place => distinct[place]);
+    const kinds = distinct ?? values, numeric = kinds.some(value => typeof value === 'number') && kinds.every(value => typeof value === 'number' || value === null || value === '');
+    return { name: column.name, title: title_of(column.name), values, numeric, distinct, at };
   });
 }
 
 const better_is_more = name => /tokens|mfu|tflops|throughput|speed/.test(name);
+const varies = c => c.values.some(value => value !== c.values[0]);
 const varied = columns => columns.filter(c => c.name.startsWith('/'));
 const figures = columns => columns.filter(c => c.numeric && !c.name.startsWith('/'));
 
-// Only the rows in view exist as elements.
+const text_of = (c, value) => c.numeric ? (value === null || value === '' ? '–' : by_key(c.name, value)) : shortened(label_of(value));
+
+// Only the rows in view exist as elements, and take other texts when others come into view.
 function row_table(columns, state) {
-  const body = h('tbody'), top = h('tr', { 'aria-hidden': 'true' }, h('td', { colspan: columns.length })), bottom = h('tr', { 'aria-hidden': 'true' }, h('td', { colspan: columns.length }));
+  const filler = () => h('tr', { 'aria-hidden': 'true' }, h('td', { colspan: columns.length, style: 'padding:0;border:0' }));
+  const top = filler(), bottom = filler();
+  const lines = Array.from({ length: Math.min(kShown, columns[0].values.length) }, () => {
+    const cells = columns.map(c => h('td', { class: c.numeric && 'number' }, h('bdi', { class: 'named' }, '')));
+    return { row: h('tr', {}, cells), cells, texts: cells.map(cell => cell.firstChild) };
+  });
+  const body = h('tbody', {}, top, lines.map(line => line.row), bottom);
   const heads = columns.map((c, i) => h('th', { class: c.numeric && 'number', scope: 'col', title: c.name }, h('button', { type: 'button', onclick: () => {
     state.down = state.sort === i ? !state.down : c.numeric;
     state.sort = i;
@@ -31,29 +39,40 @@ function row_table(columns, state) {
   } }, c.title)));
   const table = h('table', { 'aria-label': 'Rows', 'aria-rowcount': columns[0].values.length }, h('thead', {}, h('tr', {}, heads)), body);
   const box = h('div', { class: 'rows', tabindex: 0, role: 'region', 'aria-label': 'Rows of the sweep' }, table);
+  let scrolled = 0;  // asked of the box only when it moves: asking lays out what has just changed
   const paint = () => {
-    const first = Math.max(0, Math.floor(box.scrollTop / kRow) - 12), last = Math.min(state.rows.length, first + 50);
-    top.firstChild.style.cssText = `height:${first * kRow}px;padding:0;border:0`;
-    bottom.firstChild.style.cssText = `height:${(state.rows.length - last) * kRow}px;padding:0;border:0`;
-    const list = [];
-    for (let i = first; i < last; ++i) {
-      const row = state.rows[i];
-      list.push(h('tr', { 'aria-rowindex': i + 2 }, columns.map(c => h('td', { class: c.numeric && 'number', title: typeof c.values[row] === 'string' && c.values[row].length > 30 ? c.values[row].slice(0, 500) : null },
-        c.numeric ? (c.values[row] === null || c.values[row] === '' ? '–' : by_key(c.name, c.values[row])) : named(c.values[row] === null ? '–' : typeof c.values[row] === 'object' ? JSON.stringify(c.values[row]) : c.values[row])))));
-    }
-    body.replaceChildren(top, ...list, bottom);
+    const first = Math.max(0, Math.min(Math.floor(scrolled / kRow) - 8, state.rows.length - lines.length)), last = Math.min(state.rows.length, first + lines.length);
+    top.firstChild.style.height = `${first * kRow}px`;
+    bottom.firstChild.style.height = `${(state.rows.length - last) * kRow}px`;
+    lines.forEach(({ row, cells, texts }, line) => {
+      row.hidden = first + line >= last;
+      if (row.hidden) return;
+      const at = state.rows[first + line];
+      row.setAttribute('aria-rowindex', first + line + 2);
+      columns.forEach((c, i) => {
+        const value = c.values[at], text = text_of(c, value);
+        if (texts[i].textContent !== text) texts[i].textContent = text;
+        if (typeof value === 'string' && value.length > 30) cells[i].title = value.slice(0, 500); else cells[i].removeAttribute('title');
+      });
+    });
     heads.forEach((head, i) => head.setAttribute('aria-sort', i !== state.sort ? 'none' : state.down ? 'descending' : 'ascending'));
   };
-  box.addEventListener('scroll', () => requestAnimationFrame(paint));
-  return { box, paint: () => { box.style.height = `${Math.min(560, 40 + kRow * Math.max(2, state.rows.length + 0.5))}px`; paint(); } };
+  box.addEventListener('scroll', () => requestAnimationFrame(() => { scrolled = box.scrollTop; paint(); }));
+  const from_top = () => {
+    if (scrolled > 0) box.scrollTop = scrolled = 0;
+    box.style.height = `${Math.min(560, 40 + kRow * Math.max(2, state.rows.length + 0.5))}px`;
+    paint();
+  };
+  return { box, from_top };
 }
 
 const select = (label, columns, now, changed) => h('label', {}, label, h('select', { onchange: event => changed(columns[event.target.selectedIndex]) },
   columns.map(c => h('option', { selected: c === now }, c.title))));
 
 const levels = (column, rows) => {
-  const set = new Set(rows.map(row => column.values[row]));
-  return [...set].sort((a, b) => typeof a === 'number' && typeof b === 'number' ? a - b : String(a).localeCompare(String(b), undefined, { numeric: true }));
+  const found = new Set();
+  for (const row of rows) found.add(column.values[row]);
+  return [...found].sort((a, b) => typeof a === 'number' && typeof b === 'number' ? a - b : String(a).localeCompare(String(b), undefined, { numeric: true }));
 };
 const label_of = value => typeof value === 'number' ? digits(value, 6) : value === null ? '–' : typeof value === 'object' ? JSON.stringify(value) : String(value);
 
@@ -80,21 +99,25 @@ function heat_option(c, state, x, y, z) {
   };
 }
 
-// Rows that no other beats in both, in the order of x.
-function front_of(rows, x, y) {
+// All rows that have both figures, the best by x first, among equals the best by y.
+function order_of(rows, x, y) {
   const sign_x = better_is_more(x.name) ? -1 : 1, sign_y = better_is_more(y.name) ? -1 : 1;
-  const ordered = [...rows].sort((a, b) => sign_x * (x.values[a] - x.values[b]) || sign_y * (y.values[a] - y.values[b]));
-  const front = [];
+  return rows.filter(row => typeof x.values[row] === 'number' && typeof y.values[row] === 'number')
+    .sort((a, b) => sign_x * (x.values[a] - x.values[b]) || sign_y * (y.values[a] - y.values[b]));
+}
+
+// Rows, in that order, that no other beats in both.
+function front_of(ordered, y) {
+  const sign = better_is_more(y.name) ? -1 : 1, front = [];
   let best = Infinity;
   for (const row of ordered) {
-    if (sign_y * y.values[row] < best) { best = sign_y * y.values[row]; front.push(row); }
+    if (sign * y.values[row] < best) { best = sign * y.values[row]; front.push(row); }
   }
   return front;
 }
 
-function pareto_option(c, state, columns, x, y) {
-  const rows = state.rows.filter(row => typeof x.values[row] === 'number' && typeof y.values[row] === 'number');
-  const front = front_of(rows, x, y), keys = varied(columns);
+function pareto_option(c, state, columns, { x, y, ordered }) {
+  const rows = ordered.filter(row => state.holds[row]), front = front_of(rows, y), keys = varied(columns);
   const about = row => tip(by_key(y.name, y.values[row]), [[x.title, by_key(x.name, x.values[row])], ...keys.map(k => [k.title, label_of(k.values[row])])]);
   const value = row => [x.values[row], y.values[row], row];
   const thin = rows.length > 20000 ? rows.filter((_, i) => i % Math.ceil(rows.length / 20000) === 0) : rows;
@@ -103,7 +126,7 @@ function pareto_option(c, state, columns, x, y) {
     xAxis: axis(c, { type: 'value', scale: true, name: x.title, nameLocation: 'middle', nameGap: 30, axisLabel: { formatter: v => by_key(x.name, v) } }),
     yAxis: axis(c, { type: 'value', scale: true, name: y.title, nameTextStyle: { align: 'left', color: c.soft }, axisLabel: { formatter: v => by_key(y.name, v) } }),
     tooltip: { formatter: p => about(p.data[2]) },
-    series: [{ type: 'scatter', data: thin.map(value), symbolSize: thin.length > 2000 ? 3 : 6, itemStyle: { color: c.waiting, opacity: 0.55 }, large: thin.length > 4000 },
+    series: [{ type: 'scatter', data: Array.from(thin, value), symbolSize: thin.length > 2000 ? 3 : 6, itemStyle: { color: c.waiting, opacity: 0.55 }, large: thin.length > 4000 },
       { type: 'line', data: front.map(value), step: better_is_more(x.name) ? 'start' : 'end', symbol: 'circle', symbolSize: 8, showSymbol: true, lineStyle: { color: c.backward, width: 1.5 }, itemStyle: { color: c.backward } }],
   };
 }
@@ -119,33 +142,31 @@ export function csv_of(columns, rows) {
 }
 
 export function render(answer, context) {
-  const columns = columns_of(answer), all = Array.from({ length: answer.rows }, (_, i) => i);
-  const numbers = figures(columns), axes = [...varied(columns), ...columns.filter(c => !c.name.startsWith('/') && c.distinct && c.distinct.length > 1 && c.distinct.length <= 60)].filter(c => new Set(c.values).size > 1);
+  const columns = columns_of(answer), all = Uint32Array.from({ length: answer.rows }, (_, i) => i);
+  const numbers = figures(columns), axes = [...varied(columns), ...columns.filter(c => !c.name.startsWith('/') && c.distinct && c.distinct.length > 1 && c.distinct.length <= 60)].filter(varies);
   const find = name => columns.findIndex(c => c.name === name);
   const main = numbers.find(c => /tokens_per_second_per_device/.test(c.name)) ?? numbers.find(c => /step_time|forward_seconds/.test(c.name)) ?? numbers[0];
   const feasible = columns[find('feasible')];
-  const state = { rows: all, ordered: all, holds: () => true, sort: main ? columns.indexOf(main) : 0, down: main ? better_is_more(main.name) : true };
+  const state = { all, rows: all, ordered: all, holds: kept('', columns, answer.rows), sort: main ? columns.indexOf(main) : 0, down: main ? better_is_more(main.name) : true };
   const view = row_table(columns, state), said = h('span', { role: 'status', 'aria-live': 'polite' });
-  const charts = h('div');
   // Sorted once a column, so that a filter only walks through; rows without a figure come last.
   state.order = () => {
     const c = columns[state.sort], sign = state.down ? -1 : 1, none = Infinity;
     const text = new Intl.Collator(undefined, { numeric: true }), names = c.numeric ? [] : [...new Set(c.values.map(String))].sort(text.compare), places = new Map(names.map((name, i) => [name, i]));
     const ranks = Float64Array.from(c.values, value => c.numeric ? (typeof value === 'number' ? sign * value : none) : sign * places.get(String(value)));
-    state.ordered = [...Uint32Array.from(all).sort((a, b) => ranks[a] === ranks[b] ? a - b : ranks[a] - ranks[b])];
+    state.ordered = Uint32Array.from(all).sort((a, b) => ranks[a] === ranks[b] ? a - b : ranks[a] - ranks[b]);
   };
   state.keep = () => {
-    state.rows = state.ordered.filter(state.holds);
+    state.rows = state.ordered.filter(row => state.holds[row]);
     said.textContent = `${count(state.rows.length)} of ${count(answer.rows)} rows`;
-    view.paint();
+    view.from_top();
   };
   let waiting = null;
   const filter = h('input', { type: 'search', placeholder: 'mfu > 0.3, ep = 16, or any word', 'aria-label': 'Filter rows', oninput: () => {
     const begin = performance.now();
-    state.holds = condition_of(filter.value, columns).holds;
+    state.holds = kept(filter.value, columns, answer.rows);
     state.keep();
-    view.box.scrollTop = 0;
-    filter.dataset.took = Math.round(performance.now() - begin);
+    requestAnimationFrame(() => setTimeout(() => { filter.dataset.took = Math.round(performance.now() - begin); }));  // when it is seen
     clearTimeout(waiting);
     waiting = setTimeout(draw_all, 120);
   } });
@@ -164,8 +185,7 @@ export function render(answer, context) {
 }
 
 function heat_section(state, axes, numbers, main) {
-  const spread = axes.filter(c => new Set(c.values).size > 1);
-  const pick = { x: spread[0] ?? axes[0], y: spread[1] ?? axes[0], z: main };
+  const pick = { x: axes[0], y: axes[1] ?? axes[0], z: main };
   const box = h('div');
   const fill = () => box.replaceChildren(figure('Heat map over two varied fields', narrow() ? 340 : 400, c => heat_option(c, state, pick.x, pick.y, pick.z), { canvas: true }));
   const again_with = key => column => { pick[key] = column; fill(); draw_all(); };
@@ -177,7 +197,10 @@ function heat_section(state, axes, numbers, main) {
 function pareto_section(state, columns, numbers, main) {
   const memory = numbers.find(c => /memory_required/.test(c.name)) ?? numbers.find(c => c !== main);
   const pick = { x: memory, y: main }, box = h('div');
-  const fill = () => box.replaceChildren(figure('Rows by two figures, with the Pareto front', narrow() ? 340 : 420, c => pareto_option(c, state, columns, pick.x, pick.y), { canvas: true }));
+  const fill = () => {
+    pick.ordered = order_of(state.all, pick.x, pick.y);
+    box.replaceChildren(figure('Rows by two figures, with the Pareto front', narrow() ? 340 : 420, c => pareto_option(c, state, columns, pick), { canvas: true }));
+  };
   const again_with = key => column => { pick[key] = column; fill(); draw_all(); };
   fill();
   return { id: 'pareto', title: 'Pareto front', lead: 'Rows on the line are beaten by no other in both figures; more is better of throughput, less of the rest.', content: [

@@ -1,4 +1,5 @@
-// "mfu > 0.3, ep = 16, rack" as one test of a row: conditions on columns, and words that a row's text must hold.
+// "mfu > 0.3, ep = 16, rack": conditions on columns, and words that a row's text must hold. A condition is decided once for every
+// value that recurs, then carried over the rows a column at a time.
 import { title_of } from '../format.js';
 
 const kRelations = { '<': (a, b) => a < b, '<=': (a, b) => a <= b, '>': (a, b) => a > b, '>=': (a, b) => a >= b, '=': (a, b) => a === b, '!=': (a, b) => a !== b };
@@ -10,22 +11,34 @@ function named_column(columns, name) {
 
 const value_of = text => text.trim() === 'true' ? true : text.trim() === 'false' ? false : text.trim() !== '' && Number.isFinite(Number(text)) ? Number(text) : text.trim();
 
-function test_of(part, columns) {
+// Marks rows whose value of this column holds.
+function mark(marks, column, holds) {
+  if (column.distinct) {
+    const good = Uint8Array.from(column.distinct, holds), at = column.at;
+    for (let i = 0; i < marks.length; ++i) marks[i] |= good[at[i]];
+  } else {
+    const values = column.values;
+    for (let i = 0; i < marks.length; ++i) marks[i] |= holds(values[i]);
+  }
+}
+
+function mark_part(marks, part, columns) {
   const match = part.match(/^(.+?)\s*(<=|>=|!=|<|>|=)\s*(.+)$/), column = match && named_column(columns, match[1]);
   if (column) {
     const wanted = value_of(match[3]), relation = kRelations[match[2]];
-    if (column.distinct) {
-      const answers = new Map(column.distinct.map(value => [value, value !== null && relation(value, wanted)]));
-      return row => answers.get(column.values[row]);
-    }
-    return row => column.values[row] !== null && relation(column.values[row], wanted);
+    return mark(marks, column, value => value !== null && relation(value, wanted));
   }
-  const word = part.toLowerCase(), texts = columns.filter(c => !c.numeric || c.name.startsWith('/'));
-  const found = texts.map(c => [c, new Map([...new Set(c.values)].map(value => [value, String(value).toLowerCase().includes(word)]))]);
-  return row => found.some(([c, holds]) => holds.get(c.values[row]));
+  const word = part.toLowerCase();
+  for (const c of columns.filter(c => !c.numeric || c.name.startsWith('/'))) mark(marks, c, value => String(value).toLowerCase().includes(word));
 }
 
-export function condition_of(text, columns) {
-  const tests = text.split(',').map(part => part.trim()).filter(Boolean).map(part => test_of(part, columns));
-  return { holds: row => tests.every(test => test(row)) };
+// One for every row that the text keeps.
+export function kept(text, columns, rows) {
+  const all = new Uint8Array(rows).fill(1);
+  for (const part of text.split(',').map(part => part.trim()).filter(Boolean)) {
+    const marks = new Uint8Array(rows);
+    mark_part(marks, part, columns);
+    for (let i = 0; i < rows; ++i) all[i] &= marks[i];
+  }
+  return all;
 }

@@ -8,7 +8,7 @@ const kMeaning = { measured: 'an exact measurement', fitted: "inside this device
 export function provenance(answer) {
   const facts = (answer.page?.facts ?? []).filter(f => f.source), fits = answer.page?.fits ?? [], content = [];
   if (answer.source) content.push(h('p', {}, `The weakest source that matters: ${answer.source}, ${kMeaning[answer.source] ?? ''}.`));
-  if (answer.assumptions?.length) content.push(h('h3', {}, 'Assumptions in force'), h('ul', {}, answer.assumptions.map(text => h('li', { dir: 'auto' }, named(text, 'span')))));
+  if (answer.assumptions?.length) content.push(h('h3', {}, 'Assumptions in force'), h('ul', {}, answer.assumptions.map(text => h('li', { dir: 'auto' }, named(text, 'span', 1000)))));
   if (facts.length) content.push(h('details', {}, h('summary', {}, `${facts.length} facts of the machine, with sources`), table([
     { title: 'fact', value: f => f.path.replaceAll('/', ' / ').replaceAll('_', ' '), class: 'name' }, { title: 'value', value: f => f.value },
     { title: 'source', value: f => (f.inferred ? 'inferred: ' : '') + f.source, class: 'long' }], facts, { label: 'Facts' })));

@@ -45,3 +45,15 @@ TEST_CASE("a page holds every op with formula, flops and bytes") {
   }
   CHECK(page["roofline"]["bytes_per_second"] == 4.8e12);  // of an H200
 }
+
+TEST_CASE("the speed-ups of a page hold the answer's own") {
+  const Json asked = parse_json(R"({"model": "qwen3-32b", "hardware": "h100-sxm", "devices": 4, "parallelism": {"tp": 4},
+      "workload": {"kind": "serve", "input": 512, "output": 512, "concurrency": 1},
+      "speculation": {"kind": "sd", "draft": "qwen3-0.6b", "draft_tokens": 4, "acceptance": 0.77}})", "scenario");
+  const Json answer = page_answer(answer_to(asked, "scenario"), asked, "scenario");
+  const Json& speedups = answer["page"]["speedups"];
+  CHECK(speedups["now"] == Json{{"draft_tokens", 4}, {"sequences", 1.0}});
+  CHECK(speedups["speedup"][3][0] == answer["speculation"]["speedup"]);  // four tokens, one sequence
+  CHECK(speedups["speedup"].size() == 12);
+  for (const Json& row : speedups["speedup"]) CHECK(row.size() == speedups["sequences"].size());
+}
