@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "cli/asking.hpp"
 #include "cli/commands.hpp"
@@ -72,10 +73,15 @@ int answer(const ScenarioFlags& flags, const std::string& kind, bool memory) {
   const Json json = flags.scenario(kind);
   const Answer answer = answer_to(json, flags.origin());
   const Scenario& scenario = *answer.scenario;
-  write_report(flags.report, [&] { return page_answer(answer, json, flags.origin()); });
-  if (const Infeasible* why = std::get_if<Infeasible>(&answer.outcome)) {
-    return say_infeasible(with_what_fits(*why, scenario, answer.calibration), flags.output(), flags.origin());
-  }
+  const Infeasible* refused = std::get_if<Infeasible>(&answer.outcome);
+  std::optional<Infeasible> why;
+  if (refused != nullptr) why = with_what_fits(*refused, scenario, answer.calibration);
+  write_report(flags.report, [&] {
+    Json page = page_answer(answer, json, flags.origin());
+    if (why) page["advice"] = why->advice;
+    return page;
+  });
+  if (why) return say_infeasible(*why, flags.output(), flags.origin());
   const Evaluation& evaluation = std::get<Evaluation>(answer.outcome);
   if (!flags.trace.empty()) write_trace(flags, scenario, answer.calibration, evaluation);
   std::vector<std::string> help;

@@ -1,4 +1,5 @@
-// `moeline search`: every legal layout of a model on a cluster, the best of them shown, the others counted by reason.
+// `moeline search`: every legal layout of a model on a cluster, or every round of a deployment's draft; the best of them shown,
+// the others counted by reason.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -11,6 +12,7 @@
 #include "engine/sweep_run.hpp"
 #include "fit/calibration_file.hpp"
 #include "reports/records.hpp"
+#include "reports/speculation_table.hpp"
 
 namespace moeline {
 namespace {
@@ -182,7 +184,46 @@ Json search_json(const SearchResult& result) {
               {"lost", result.lost}};
 }
 
+bool serves(const ScenarioFlags& flags) {
+  const Json::json_pointer kind("/workload/kind");
+  const Json json = flags.file.empty() ? Json::object() : parse_json(read_file(flags.file), flags.file);
+  return flags.concurrency || (json.is_object() && json.contains(kind) && json[kind] == "serve");
+}
+
+// What chooses among layouts has nothing to choose among rounds.
+void refuse_flags_of_layouts(const SearchFlags& flags) {
+  const auto refuse = [](bool given, const char* flag) {
+    if (given) throw SpecError(flag, "chooses among layouts; of a deployment's draft, draft_tokens, slots and backup are tried, the quickest first");
+  };
+  refuse(flags.objective != "time", "--objective");
+  refuse(!flags.pareto.empty(), "--pareto");
+  refuse(!flags.fix.empty(), "--fix");
+  refuse(!flags.max_memory.empty(), "--max-memory");
+  refuse(!flags.try_devices.empty(), "--try-devices");
+  refuse(!flags.try_recipes.empty(), "--try-recipes");
+  refuse(!flags.try_schedules.empty(), "--try-schedules");
+  refuse(!flags.scenario.report.empty(), "--report");
+}
+
+int answer_with_rounds(const SearchFlags& flags) {
+  refuse_flags_of_layouts(flags);
+  const std::string origin = flags.scenario.origin();
+  const Scenario scenario = read_scenario(flags.scenario.scenario("serve"), origin);
+  const auto outcome = search_speculation(scenario, calibration_named(scenario.calibration, scenario.cluster, true));
+  if (const Infeasible* why = std::get_if<Infeasible>(&outcome)) return say_infeasible(*why, flags.scenario.output(), origin);
+  const SpeculationSearch& found = std::get<SpeculationSearch>(outcome);
+  const auto top = static_cast<std::size_t>(flags.top);
+  switch (flags.scenario.output()) {
+    case Format::csv: fmt::print("{}", records_csv(rounds_json(found, top))); break;
+    case Format::markdown: fmt::print("{}", records_markdown(rounds_json(found, top))); break;
+    case Format::table: fmt::print("{}", rounds_text(found, scenario, top)); break;
+    case Format::json: fmt::print("{}\n", speculation_json(found, top).dump(2));
+  }
+  return kAnswered;
+}
+
 int answer(const SearchFlags& flags) {
+  if (serves(flags.scenario)) return answer_with_rounds(flags);
   const std::string origin = flags.scenario.origin();
   const SearchSettings settings = settings_of(flags);
   const auto outcome = searched(flags, settings);
@@ -212,10 +253,12 @@ int answer(const SearchFlags& flags) {
 void add_search(CLI::App& app, Action& action) {
   const auto [command, flags] =
       subcommand(app, action, answer, "search", "the best layouts of a model on a cluster, and why the others lost",
-                 "Example: moeline search --model qwen3-30b-a3b --hardware h200-sxm --devices 16 --fix zero=1 --top 5");
+                 "Example: moeline search --model qwen3-30b-a3b --hardware h200-sxm --devices 16 --fix zero=1 --top 5\n"
+                 "Of a deployment with a draft (a scenario that serves): draft length, slots and backup instead.");
   flags->scenario.add_to(*command);
+  flags->scenario.add_serving_to(*command);
   command->add_option("--global-batch", flags->scenario.global_batch, "sequences per optimiser step");
-  command->add_option("--top", flags->top, "how many layouts to show: --top 5")->check(CLI::Range(1, 100000));
+  command->add_option("--top", flags->top, "how many to show: --top 5")->check(CLI::Range(1, 100000));
   take_one_of(command->add_option("--objective", flags->objective, "what is to be small: --objective memory"),
               kObjectives);
   command->add_option("--pareto", flags->pareto,

@@ -31,6 +31,7 @@ ScoreFile read_npy(std::ifstream& in, const std::string& path) {
   if (!version1) throw SpecError(path, "truncated, or not version 1 of .npy");
   std::string header(static_cast<std::size_t>(start[8] + 256 * start[9]), ' ');
   in.read(header.data(), static_cast<std::streamsize>(header.size()));
+  if (!in) throw SpecError(path, "truncated: its header is cut off");
   if (header.find("'<f4'") == std::string::npos || header.find("'fortran_order': False") == std::string::npos)
     throw SpecError(path, "expected float32 in C order: numpy.save(path, numpy.ascontiguousarray(scores, 'f4'))");
   std::size_t at = header.find("'shape':");

@@ -51,7 +51,7 @@ void attention_tensors(Saved& saved, const MemoryContext& c, const GroupedQueryA
   saved.add("query, key, value", bf16(s.tokens * (heads * (a.output_gate ? 2 : 1) + 2 * kv) * head));
   saved.add("attention output", bf16(s.tokens * heads * head));
   if (keeps_copy(c.recipe)) saved.add("attention output, quantised", bytes(c.recipe.linear, s.tokens * heads * head));
-  if (c.train.fused_attention) {
+  if (c.train.attention != AttentionKernel::unfused) {
     saved.unless(Recompute::core_attn, "softmax statistics", bytes(DType::fp32, s.tokens * heads));
     return;
   }
@@ -203,9 +203,9 @@ Bytes expert_workspace(const MemoryContext& c, const MoeFfn& moe) {
   const ExpertLoad load = expert_load(moe, c.routing, tokens, real(c.parallelism.ep));
   const double rows = s.shard * real(moe.top_k) * etp * fullest_overload(c, moe, tokens, load.overload);
   const BalancerWork balancer = balancer_work(moe, c.routing, s.shard, real(c.parallelism.ep));
-  const double fetched = balancer.copies_each_pass ? balancer.copies : 0;
+  const double fetched = c.routing.balancer == Balancer::dynamic ? balancer.copies * 3 * s.hidden * real(moe.width) / etp : 0;
   return bf16(rows * (2 * s.hidden + 3 * real(moe.width) / etp)) + balancer.kept +
-         bf16(fetched * 3 * s.hidden * real(moe.width) / etp) + adapter_workspace(c, moe);
+         bf16(fetched) + bytes(c.train.gradient, fetched) + adapter_workspace(c, moe);
 }
 
 // Of experts that EPLB holds beside its own, in every layer.

@@ -10,6 +10,7 @@ constexpr std::size_t kUsual = 96;  // ops of a layer's backward and what is com
 double real(std::int64_t value) { return static_cast<double>(value); }
 
 bool recomputed(const TrainWorkload& train, const Op& op, bool is_moe_layer) {
+  if (op.name == "copies of experts") return false;  // those that backward fetches serve
   if (train.full_recompute) return true;
   if (train.recompute.contains(Recompute::per_op)) return op.part != Part::core_attention && op.lane == Lane::compute;
   const auto on = [&](Recompute what) { return train.recompute.contains(what); };

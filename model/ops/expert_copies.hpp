@@ -2,6 +2,8 @@
 //
 //   bytes   experts x 3 hidden width / etp of them, one after another; from half the group away, since a copy's home is
 //           as likely far as near and the widest tier is what such copies wait for
+//   dynamic forward fetches weights once the router has spoken: behind the products of rows that stay. Backward knows the
+//           plan: the next layer's weights come and this one's gradients go, each on its side of the line, behind attention
 //   plans   EPLB fills every slot anew and keeps one where it was by chance alone; 3000 steps between plans is the default
 //           of vLLM (pull request 18343)
 #pragma once

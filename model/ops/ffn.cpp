@@ -94,7 +94,13 @@ struct Routed {
   double rows_each;
   double width;       // of one expert, after etp
   double overload;
+  double copies = 0;  // of experts that live elsewhere, with the rows that are not `own`
+  double own = 1;
 };
+
+BalancerWork balancing(const DecoderContext& c, const MoeFfn& moe) {
+  return balancer_work(moe, c.routing, c.shard_tokens(), real(c.parallelism.ep));
+}
 
 Routed routed(const DecoderContext& c, const MoeFfn& moe) {
   const Parallelism& p = c.parallelism;
@@ -105,20 +111,30 @@ Routed routed(const DecoderContext& c, const MoeFfn& moe) {
   r.rows = r.sent * real(p.etp) * load.overload;
   r.experts = real(moe.experts) / real(p.ep);
   r.groups = std::max(1e-9, load.experts_hit);
+  if (c.routing.balancer == Balancer::dynamic) {
+    const BalancerWork work = balancing(c, moe);
+    r.copies = work.copies;
+    r.own = work.own;
+  }
+  r.groups += r.copies;
   r.rows_each = r.rows / r.groups;
   r.width = real(moe.width) / real(p.etp);
   return r;
 }
 
-BalancerWork balancing(const DecoderContext& c, const MoeFfn& moe) {
-  return balancer_work(moe, c.routing, c.shard_tokens(), real(c.parallelism.ep));
+// Some of the groups, with a share of the rows.
+Routed part_of(Routed r, double share, double groups) {
+  r.rows *= std::max(1e-9, share);
+  r.groups = groups;
+  r.rows_each = r.rows / groups;
+  return r;
 }
 
-// Weights of the copies that this rank computes for others; in backward fetched again, and their gradients sent home.
-void fetch_copies(StepBuilder& b, const DecoderContext& c, const MoeFfn& moe, double times) {
-  const BalancerWork work = balancing(c, moe);
-  if (!work.copies_each_pass || work.copies <= 0) return;
-  b.add("balancer", "copies of experts", expert_copies(c.model, moe, c.parallelism, times * work.copies, DType::bf16));
+// Copies that dynamic replication fetches or whose gradients it sends home, beside the chain; -1: none.
+int move_copies(StepBuilder& b, const DecoderContext& c, const MoeFfn& moe, DType type) {
+  if (c.routing.balancer != Balancer::dynamic) return -1;
+  const double sent = balancing(c, moe).sent;
+  return sent > 0 ? b.beside("balancer", "copies of experts", expert_copies(c.model, moe, c.parallelism, sent, type)) : -1;
 }
 
 enum class Flow { to_experts, to_tokens };
@@ -273,8 +289,8 @@ void moe_forward(StepBuilder& b, const DecoderContext& c, const MoeFfn& moe) {
   b.add("router", "top-k", top_k_pass(shard, moe), Part::moe);
   if (const Bytes scanned = balancing(c, moe).scanned; scanned > Bytes{})
     b.add("balancer", "scores", Elementwise{scanned, Bytes{}});
-  fetch_copies(b, c, moe, 1);
   if (in_one_kernel(c)) {
+    b.join(move_copies(b, c, moe, DType::bf16));
     shared_forward(b, c, moe);
     b.add("expert megakernel", "dispatch + experts + combine", one_kernel(c, moe, r, false), Part::moe);
     return;
@@ -297,8 +313,15 @@ void moe_forward(StepBuilder& b, const DecoderContext& c, const MoeFfn& moe) {
       b.add("dispatch", "dispatch", dispatch, Part::moe);
     }
   }
+  const int copies = move_copies(b, c, moe, DType::bf16);
   etp_collective(b, c, r, CollectiveKind::all_gather);
-  experts_forward(b, c, r);
+  if (copies < 0) {
+    experts_forward(b, c, r);
+  } else {  // what is here first
+    experts_forward(b, c, part_of(r, r.own, r.groups - r.copies));
+    b.join(copies);
+    experts_forward(b, c, part_of(r, 1 - r.own, r.copies));
+  }
   etp_collective(b, c, r, CollectiveKind::reduce_scatter);
   if (exchanges(c)) b.add("combine", "combine", exchange(c, moe, c.recipe.combine_wire, r.overload, Flow::to_tokens), Part::moe);
   b.add("permute", "unpermute", permutation(c, r, true), Part::moe);
@@ -306,7 +329,6 @@ void moe_forward(StepBuilder& b, const DecoderContext& c, const MoeFfn& moe) {
 
 void moe_backward(StepBuilder& b, const DecoderContext& c, const MoeFfn& moe) {
   const Routed r = routed(c, moe);
-  fetch_copies(b, c, moe, 2);
   if (in_one_kernel(c)) {
     b.add("expert megakernel", "combine + experts + dispatch", one_kernel(c, moe, r, true));
     if (moe.shared_width > 0) dense_backward(b, c, real(moe.shared_width), kShared);
@@ -340,6 +362,12 @@ void moe_backward(StepBuilder& b, const DecoderContext& c, const MoeFfn& moe) {
   router_backward(b, c, moe);
 }
 
+// The wider of what comes and what goes; attention's backward follows, and nothing in it waits.
+void return_copies(StepBuilder& b, const DecoderContext& c, const MoeFfn& moe) {
+  const bool wider = !c.train.lora && bits(c.train.gradient) > bits(DType::bf16);
+  move_copies(b, c, moe, wider ? c.train.gradient : DType::bf16);
+}
+
 }  // namespace
 
 void ffn_forward(StepBuilder& b, const DecoderContext& c, const Ffn& ffn) {
@@ -361,6 +389,7 @@ void ffn_backward(StepBuilder& b, const DecoderContext& c, const Ffn& ffn) {
   if (const MoeFfn* moe = std::get_if<MoeFfn>(&ffn)) {
     b.in_moe(true);
     moe_backward(b, c, *moe);
+    return_copies(b, c, *moe);
     b.in_moe(false);
   } else {
     const DenseFfn& dense = std::get<DenseFfn>(ffn);

@@ -13,12 +13,6 @@ constexpr std::int64_t kMostDrafted = 12;
 // Bonus tokens per outcome, on average, beyond which the power law adds little: 8^-0.6 = 0.29.
 constexpr std::int64_t kMostEach = 8;
 
-// The engine issues a whole draft at once: no host time between its steps.
-StackConduct without_host(StackConduct conduct) {
-  conduct.host = conduct.host_sequence = {};
-  return conduct;
-}
-
 // The target's last layer alone, as a head that drafts.
 ModelSpec head_of(const ModelSpec& target) {
   ModelSpec head = target;
@@ -45,8 +39,6 @@ ServeLayout draft_layout(const Scenario& target, const ServeLayout& layout) {
   return {.tp = target.speculation.kind == SpeculationKind::ssd ? target.speculation.draft_devices : 1};
 }
 
-bool better(const DecodeRound& a, const DecodeRound& b) { return a.speedup() > b.speedup(); }
-
 }  // namespace
 
 struct DecodeRounds::DraftModel {
@@ -56,7 +48,7 @@ struct DecodeRounds::DraftModel {
 
   DraftModel(const ServingSteps& target)
       : scenario(drafting(target.scenario())), layout(draft_layout(target.scenario(), target.context().layout)),
-        steps(scenario, layout, target.machine().calibration, without_host(target.conduct()), target.machine().free) {}
+        steps(scenario, layout, target.machine().calibration, target.conduct(), target.machine().free) {}
 };
 
 DecodeRounds::DecodeRounds(const ServingSteps& target) : target_(target), asked_(target.scenario().speculation) {
@@ -122,59 +114,69 @@ Seconds DecodeRounds::message_time(const DecodeRound& round, double sequences, d
 }
 
 DecodeRound DecodeRounds::with_slots(DecodeRound round, double sequences, double context, std::int64_t slots) const {
-  const std::vector<double> kept = outcomes({asked_.acceptance}, round.drafted);
-  round.fan_out = whole_fan_out(kept, asked_.cache_exponent, slots);
+  round.fan_out = whole_fan_out(outcomes({asked_.acceptance}, round.drafted), asked_.cache_exponent, slots);
   round.hit = asked_.hit_rate.value_or(round.fan_out.hit);
   round.tree = real(round.drafted) * draft_step(sequences, context, std::max(1.0, round.fan_out.total()));
-  const OverlappedRound anew{.hit = round.hit, .tokens_hit = round.tokens, .tokens_miss = round.tokens,
-                             .ahead = round.tree / round.verify, .backup = round.draft / round.verify, .batch = sequences};
-  OverlappedRound random = anew;
-  random.tokens_miss = 1;
-  random.backup = 0;
-  round.backup_switch = backup_switch(anew, 1);
-  const bool anew_wins = tokens_per_verification(anew) >= tokens_per_verification(random);
-  round.backup = asked_.backup != Backup::automatic ? asked_.backup : anew_wins ? Backup::draft : Backup::random;
-  const OverlappedRound& taken = round.backup == Backup::draft ? anew : random;
-  round.tokens = taken.hit * taken.tokens_hit + (1 - taken.hit) * taken.tokens_miss;
-  round.time = round.messages + round.tokens / tokens_per_verification(taken) * round.verify;
   return round;
 }
 
-DecodeRound DecodeRounds::side_by_side(const DecodeRound& verified, double sequences, double context) const {
+namespace {
+
+DecodeRound with_backup(DecodeRound round, Backup backup, double sequences) {
+  OverlappedRound overlapped{.hit = round.hit, .tokens_hit = round.tokens, .tokens_miss = round.tokens,
+                             .ahead = round.tree / round.verify, .backup = round.draft / round.verify, .batch = sequences};
+  round.backup = backup;
+  round.backup_switch = backup_switch(overlapped, 1);
+  if (backup == Backup::random) {
+    overlapped.tokens_miss = 1;
+    overlapped.backup = 0;
+  }
+  round.tokens = overlapped.hit * overlapped.tokens_hit + (1 - overlapped.hit) * overlapped.tokens_miss;
+  round.time = round.messages + round.tokens / tokens_per_verification(overlapped) * round.verify;
+  return round;
+}
+
+}  // namespace
+
+void DecodeRounds::add_side_by_side(std::vector<DecodeRound>& rounds, const DecodeRound& verified, double sequences, double context) const {
   DecodeRound round = in_turn(verified, sequences, context);
   round.messages = message_time(round, sequences, context);
-  if (asked_.cache_slots > 0) return with_slots(round, sequences, context, asked_.cache_slots);
-  DecodeRound best = with_slots(round, sequences, context, round.drafted + 1);
-  for (std::int64_t each = 2; each <= kMostEach; ++each) {
-    const DecodeRound next = with_slots(round, sequences, context, each * (round.drafted + 1));
-    if (better(next, best)) best = next;
-    if (next.tree > next.verify) break;  // more slots only take longer
+  const std::int64_t outcomes = round.drafted + 1, given = asked_.cache_slots;
+  for (std::int64_t slots = given > 0 ? given : outcomes; slots <= std::max(given, kMostEach * outcomes); slots += outcomes) {
+    const DecodeRound cached = with_slots(round, sequences, context, slots);
+    for (const Backup backup : {Backup::draft, Backup::random}) {
+      if (asked_.backup == Backup::automatic || asked_.backup == backup) rounds.push_back(with_backup(cached, backup, sequences));
+    }
+    if (given > 0 || cached.tree > cached.verify) break;  // more slots only take longer
   }
-  return best;
 }
 
 const DecodeRound& DecodeRounds::at(double sequences, double context) const {
-  if (sequences_ != sequences || context_ != context) last_ = fastest(sequences, context);
+  if (sequences_ == sequences && context_ == context) return last_;
+  const std::vector<DecodeRound> rounds = tried(sequences, context);
+  last_ = *std::max_element(rounds.begin(), rounds.end(),
+                            [](const DecodeRound& a, const DecodeRound& b) { return a.speedup() < b.speedup(); });
   sequences_ = sequences;
   context_ = context;
   return last_;
 }
 
-DecodeRound DecodeRounds::fastest(double sequences, double context) const {
+std::vector<DecodeRound> DecodeRounds::tried(double sequences, double context) const {
   DecodeRound plain;
   plain.iteration = target_.decoding(sequences, context, 1);
   plain.time = plain.verify = plain.plain = target_.time(plain.iteration);
-  const auto round_of = [&](std::int64_t drafted) {
+  const std::int64_t given = asked_.draft_tokens;
+  std::vector<DecodeRound> rounds;
+  if (given == 0) rounds.push_back(plain);
+  for (std::int64_t drafted = std::max<std::int64_t>(1, given); drafted <= (given > 0 ? given : kMostDrafted); ++drafted) {
     const DecodeRound round = verified(drafted, sequences, context, plain.plain);
-    return asked_.kind == SpeculationKind::sd ? in_turn(round, sequences, context) : side_by_side(round, sequences, context);
-  };
-  if (asked_.draft_tokens > 0) return round_of(asked_.draft_tokens);
-  DecodeRound best = plain;
-  for (std::int64_t drafted = 1; drafted <= kMostDrafted; ++drafted) {
-    const DecodeRound next = round_of(drafted);
-    if (better(next, best)) best = next;
+    if (asked_.kind == SpeculationKind::sd) {
+      rounds.push_back(in_turn(round, sequences, context));
+    } else {
+      add_side_by_side(rounds, round, sequences, context);
+    }
   }
-  return best;
+  return rounds;
 }
 
 }  // namespace moeline

@@ -4,7 +4,8 @@
 //   sd     K draft steps, then an iteration over K + 1 tokens of every sequence
 //   ssd    the same iteration beside the draft's tree of K steps over all cached outcomes; after a miss, the backup
 // What a scenario leaves open (K, slots, backup) is chosen for the batch by tokens per second, no drafting among the choices.
-// Verification is priced as any iteration: with more tokens, the experts they touch, and what they have in common.
+// Verification is priced as any iteration: with more tokens, the experts they touch, and what they have in common. So is
+// every draft step, of a smaller model: its host works as for any.
 #pragma once
 
 #include <memory>
@@ -42,6 +43,8 @@ class DecodeRounds {
   DecodeRounds& operator=(const DecodeRounds&) = delete;
 
   const DecodeRound& at(double sequences, double context) const;  // valid until the next
+  // What is open, tried out: plain decoding first unless K is given, then by K; ssd by slots and backup too.
+  std::vector<DecodeRound> tried(double sequences, double context) const;
   std::optional<Infeasible> why_not() const;  // the draft cannot be cut over its devices
 
   // What the draft adds to a device of the target, where it lives there.
@@ -51,11 +54,10 @@ class DecodeRounds {
 
  private:
   struct DraftModel;
-  DecodeRound fastest(double sequences, double context) const;
   Seconds draft_step(double sequences, double context, double tokens_each) const;
   DecodeRound verified(std::int64_t drafted, double sequences, double context, Seconds plain) const;
   DecodeRound in_turn(DecodeRound round, double sequences, double context) const;
-  DecodeRound side_by_side(const DecodeRound& round, double sequences, double context) const;
+  void add_side_by_side(std::vector<DecodeRound>& rounds, const DecodeRound& verified, double sequences, double context) const;
   DecodeRound with_slots(DecodeRound round, double sequences, double context, std::int64_t slots) const;
   Seconds message_time(const DecodeRound& round, double sequences, double context) const;
 

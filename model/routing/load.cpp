@@ -171,9 +171,11 @@ BalancerWork balancer_work(const MoeFfn& moe, const Routing& routing, double tok
       const ExpertShares& shares = *routing.drawn.shares;
       for (std::size_t i = 0; i < shares.rows(); ++i) {
         const DynamicReplication r = dynamic_replication(shares.row(i), static_cast<std::size_t>(ranks));
-        work.copies += static_cast<double>(r.most_on_rank) / static_cast<double>(shares.rows());
+        const auto layers = static_cast<double>(shares.rows());
+        work.copies += static_cast<double>(r.most_on_rank) / layers;
+        work.sent += static_cast<double>(std::max(r.most_on_rank, r.most_of_rank)) / layers;
+        work.own -= (1 - r.own) / layers;
       }
-      work.copies_each_pass = true;
       break;
     }
   }

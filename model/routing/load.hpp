@@ -48,8 +48,9 @@ struct BalancerWork {
   Bytes scanned;                  // of scores, per micro-batch
   Bytes kept;                     // workspace
   Bytes reduced;                  // over all data-parallel ranks, once per step
-  double copies = 0;              // of experts a rank holds beside its own
-  bool copies_each_pass = false;  // fetched for every micro-batch, their gradients sent home; else they stay
+  double copies = 0;  // of experts a rank holds beside its own; EPLB's stay, those of dynamic replication live for a pass
+  double sent = 0;    // dynamic: copies that the busiest line carries, one way
+  double own = 1;     // dynamic: share of a rank's rows that its own experts compute
 };
 BalancerWork balancer_work(const MoeFfn& moe, const Routing& routing, double tokens, double ranks);
 

@@ -85,12 +85,13 @@ Placement eplb(const std::vector<double>& loads, const PlacementSites& sites) {
 }
 
 DynamicReplication dynamic_replication(const std::vector<double>& loads, std::size_t ranks) {
-  std::vector<double> room = summed(loads, ranks);
-  const double mean = mean_of(room), whole = mean * static_cast<double>(ranks);
-  for (double& load : room) load = mean - load;
+  const std::vector<double> home = summed(loads, ranks);
+  const double mean = mean_of(home), whole = mean * static_cast<double>(ranks);
+  std::vector<double> room;
+  for (const double load : home) room.push_back(mean - load);
   DynamicReplication result;
   if (!(whole > 0)) return result;
-  std::vector<std::size_t> received(ranks);
+  std::vector<std::size_t> received(ranks), given(ranks);
   const std::size_t local = loads.size() / ranks;
   for (std::size_t rank = 0; rank < ranks; ++rank) {
     // The largest experts leave first, so that few copies are needed.
@@ -99,6 +100,7 @@ DynamicReplication dynamic_replication(const std::vector<double>& loads, std::si
     std::stable_sort(experts.begin(), experts.end(), [&](std::size_t a, std::size_t b) { return loads[a] > loads[b]; });
     for (const std::size_t expert : experts) {
       double left = loads[expert];
+      if (room[rank] < -1e-9 * mean && left > 1e-9 * mean) ++given[rank];
       while (room[rank] < -1e-9 * mean && left > 1e-9 * mean) {
         const auto to = static_cast<std::size_t>(std::max_element(room.begin(), room.end()) - room.begin());
         const double rows = std::min({left, -room[rank], room[to]});
@@ -112,7 +114,10 @@ DynamicReplication dynamic_replication(const std::vector<double>& loads, std::si
       }
     }
   }
-  result.most_on_rank = *std::max_element(received.begin(), received.end());
+  const auto fullest = std::max_element(received.begin(), received.end());
+  result.most_on_rank = *fullest;
+  result.most_of_rank = *std::max_element(given.begin(), given.end());
+  if (*fullest > 0) result.own = home[static_cast<std::size_t>(fullest - received.begin())] / mean;
   return result;
 }
 

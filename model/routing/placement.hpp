@@ -35,6 +35,8 @@ struct DynamicReplication {
   double moved = 0;              // share of rows that leave their home rank
   std::size_t copies = 0;        // of experts away from home, on all ranks
   std::size_t most_on_rank = 0;  // copies one rank receives
+  std::size_t most_of_rank = 0;  // experts of one rank that have copies: sent once, receivers pass them on
+  double own = 1;                // share of the rows of whoever receives most that are its own experts'
 };
 DynamicReplication dynamic_replication(const std::vector<double>& loads, std::size_t ranks);
 

@@ -1,10 +1,10 @@
 // How long does quantile balancing of a million tokens by 256 experts take, from the file to the dual gap, and in how
-// much memory? `peak_over_input`: the largest resident size of this process, over the bytes of the scores.
+// much memory? `peak_over_input`: the largest resident size of this process, over the bytes of the scores. And how fast
+// does it converge?
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
 #include <sys/resource.h>
 
-#include <cmath>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -12,27 +12,23 @@
 #include "engine/route_run.hpp"
 #include "engine/score_file.hpp"
 #include "engine/sweep_run.hpp"
-#include "spec/popularity.hpp"
+#include "normal_scores.hpp"
 
 namespace moeline {
 namespace {
 
-float normal(Random& random) {
-  return static_cast<float>(std::sqrt(-2 * std::log(1 - random.next())) * std::cos(2 * std::acos(-1.0) * random.next()));
-}
-
-// Scores N(mu_j, 1) with mu_j ~ N(0, 1), token by token.
 void write_scores(const std::string& path, std::size_t tokens, std::size_t experts) {
   std::ofstream out(path, std::ios::binary);
   std::string header =
       fmt::format("{{'descr': '<f4', 'fortran_order': False, 'shape': ({}, {}), }}", tokens, experts);
   header += std::string(117 - header.size(), ' ') + '\n';  // values start at byte 128
   out << std::string("\x93NUMPY\x01\x00\x76\x00", 10) << header;
-  Random random(1);
-  std::vector<float> mean(experts), row(experts);
-  for (float& m : mean) m = normal(random);
-  for (std::size_t i = 0; i < tokens; ++i) {
-    for (std::size_t j = 0; j < experts; ++j) row[j] = mean[j] + normal(random);
+  Normals normals(1);
+  std::vector<double> mean(experts);
+  std::vector<float> row(experts);
+  for (double& m : mean) m = normals.next();
+  for (std::size_t i = 0; i < tokens; ++i) {  // row by row, so that the file is no part of the peak
+    for (std::size_t j = 0; j < experts; ++j) row[j] = static_cast<float>(mean[j] + normals.next());
     out.write(reinterpret_cast<const char*>(row.data()), static_cast<std::streamsize>(4 * experts));
   }
 }
@@ -54,6 +50,20 @@ void quantile_balancing(benchmark::State& state) {
   state.counters["peak_over_input"] = 1024.0 * static_cast<double>(used.ru_maxrss) / (4.0 * 1048576 * 256);
 }
 BENCHMARK(quantile_balancing)->Iterations(1)->UseRealTime()->MeasureProcessCPUTime()->Unit(benchmark::kMillisecond);
+
+// How even does one batch become by 0 .. 10 alternations over it? Three sizes, a draw of each (0: one of many, whose largest
+// mean decides); `published` is the draw of an independent simulation.
+void quantile_convergence(benchmark::State& state) {
+  const Convergence& c = kConvergence.at(static_cast<std::size_t>(state.range(0)));
+  const std::vector<float> values = normal_scores(c.tokens, c.experts, 1);
+  std::vector<double> found;
+  for (auto _ : state) found = violations({values, c.experts, c.top_k}, 10);
+  for (std::size_t t = 0; t < found.size(); ++t) state.counters[fmt::format("after_{:02}", t)] = found[t];
+  for (std::size_t t = 0; t < c.first.size(); ++t) state.counters[fmt::format("after_{:02}_published", t)] = c.first[t];
+  state.counters["after_10_published"] = c.tenth;
+  state.SetLabel(fmt::format("{} tokens, top {} of {}", c.tokens, c.top_k, c.experts));
+}
+BENCHMARK(quantile_convergence)->DenseRange(0, 2)->Iterations(1)->Unit(benchmark::kMillisecond);
 
 }  // namespace
 }  // namespace moeline

@@ -1,6 +1,7 @@
 // Pages of --report in headless Chromium: drawn, moved, filtered, read by keyboard.
 //   node run.mjs MOELINE NPM_FOLDER CHROMIUM [CASE...]      cases are the functions below; 77: skipped, with the reason
 import { createRequire } from 'node:module';
+import { gzipSync } from 'node:zlib';
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
@@ -117,6 +118,7 @@ const cases = {
       await all_drawn(page, count ?? found, kind);
       holds(found > 0 || kind === 'check', `${kind}: no chart`);
       holds((await text_of(page, 'h1')).length > 8, `${kind}: no heading`);
+      if (kind === 'infeasible') holds(/no two changes make it fit|fits with/.test(await text_of(page, '.notes')), `it is told ${await text_of(page, '.notes')}, as the program does not`);
       await page.context().close();
     }
   },
@@ -218,6 +220,41 @@ const cases = {
     const evil = { model: { base: 'qwen3-30b-a3b' }, hardware: 'h200-sxm', devices: 8, description: name };
     const page = await opened(page_of('evil.html', 'train', write('evil.json', evil)));
     holds(await page.evaluate(() => window.caught) === undefined, 'a description ran as a script');
+  },
+
+  // Where the browser build is left out, answers that the binary has given stand in for it.
+  async sliders_move_the_page_whatever_answers() {
+    const carried = file => JSON.parse(readFileSync(file, 'utf8').match(/<script id="answer"[^>]*>([^]*?)<\/script>/)[1]).answers[0];
+    const file = page_of('stands.html', 'train', ...small), answers = {
+      '{"/workload/micro_batch":2}': carried(page_of('two.html', 'train', ...small, '--set', '/workload/micro_batch=2')),
+      '{"/devices":1}': carried(page_of('one.html', 'train', ...small, '--set', '/devices=1')) };
+    const stand_in = `<script id="model" type="application/gzip-base64">${gzipSync('stand-in').toString('base64')}</script>
+      <script>window.asked = [];
+      window.what_if_model = async () => ({ FS: {}, ccall: (name, type, types, [question]) => {
+        if (name === 'known') return '{"hardware":["h200-sxm","b200-sxm"],"recipes":["bf16","fp8_block"]}';
+        asked.push(question);
+        return JSON.stringify(${JSON.stringify(answers).replaceAll('<', '\\u003c')}[JSON.stringify(JSON.parse(question).set)] ?? { error: 'not foreseen: ' + question });
+      } });</script>`;
+    const html = readFileSync(file, 'utf8'), at = html.lastIndexOf('<script>');
+    writeFileSync(file, html.slice(0, at) + stand_in + html.slice(at));
+    const page = await opened(file);
+    await page.waitForSelector('.controls[data-ready]');
+    const before = await page.locator('h1').innerText();
+    await page.locator('#control-micro_batch').focus();
+    await page.keyboard.press('ArrowRight');
+    await page.waitForFunction(old => document.querySelector('h1').innerText !== old, before);
+    const asked = JSON.parse((await page.evaluate(() => window.asked))[0]);
+    holds(JSON.stringify(asked.set) === '{"/workload/micro_batch":2}' && asked.scenario.workload.kind === 'train', `a slider asks ${JSON.stringify(asked)}`);
+    const two = answers['{"/workload/micro_batch":2}'].step_time_seconds.value;
+    holds(Number(await page.locator('.controls').getAttribute('data-result')) === two, `the page says ${await page.locator('.controls').getAttribute('data-result')} s, the binary ${two} s`);
+    holds(/against the question as asked/.test(await text_of(page, '.controls .now')), `after a slider: ${await text_of(page, '.controls .now')}`);
+    await all_drawn(page, await page.evaluate(() => document.querySelectorAll('main .chart').length), 'after a slider');
+    await page.locator('.controls button').click();
+    await page.waitForFunction(old => document.querySelector('h1').innerText === old, before);
+    await page.locator('#control-devices').focus();
+    await page.keyboard.press('Home');
+    await page.waitForFunction(() => /Cannot run/.test(document.querySelector('.controls .now').innerText));
+    holds(/out of memory/.test(await text_of(page, 'h1')), `of one device it says ${await text_of(page, 'h1')}`);
   },
 
   async sliders_ask_the_model_anew() {

@@ -209,6 +209,26 @@ case_guesses_are_verified() {
   refuses 2 'unknown key' serve "$example" --set /speculation/kind=sd --set /speculation/backup=draft
 }
 
+case_search_finds_draft_length_slots_and_backup_for_a_batch() {
+  local example=$root/examples/qwen3-32b-ssd-h100.json
+  answers search "$example" --top 3
+  says '^qwen3-32b on 5 h100-sxm, 1 sequences at 768 tokens decode together$'
+  says '^ +[0-9]+ +[0-9]+ (draft|random) .* (yields fewer tokens a round|takes longer to verify|waits longer for its draft)$'
+  says '^[0-9]+ tried; the others:$'
+  answers search "$example" --top 1 -o json
+  local token=$(number token_seconds) drafted=$(number draft_tokens) slots=$(number cache_slots)
+  # What it found, given, is the answer of serve, and no slower than the example's own draft of 7.
+  answers serve "$example" --set /speculation/draft_tokens=$drafted --set /speculation/cache_slots=$slots -o json
+  holds "($(number round_seconds) / $(number tokens_per_round) / $token - 1)^2 < 1e-6" "search finds $token s a token, serve does not"
+  answers serve "$example" -o json
+  holds "$(number round_seconds) / $(number tokens_per_round) >= $token * 0.999999" "a draft of 7 is quicker than what search found"
+  answers search "$example" --concurrency 32 --top 1000 -o csv
+  [[ $(grep -c . out) -gt 50 ]] || problem "$asked: few rounds"
+  answers search "$example" --set /speculation/kind=sd --top 2 -o md
+  refuses 2 '--fix: chooses among layouts' search "$example" --fix pp=2
+  refuses 2 'speculation: nothing to search without a draft' search "$example" --set /speculation/kind=none
+}
+
 case_a_model_and_a_machine_are_enough() {
   answers train "${small[@]}"
   answers layer --model deepseek-v3 --hardware h200-sxm --parallel ep=8 --tokens 4096
@@ -1012,11 +1032,20 @@ case_scores_that_cannot_be_used_are_refused_by_place() {
   printf '1,2\n3\n' >ragged.csv
   printf '1,nan\n' >nan.csv
   : >empty.csv
+  # Header and, of two tokens by four experts, what follows it.
+  numpy() { printf '\x93NUMPY\x01\x00\x46\x00%-69s\n%s' "{'descr': '$2', 'fortran_order': $3, 'shape': $4, }" "$5" >"$1.npy"; }
+  numpy cut '<f4' False '(2, 4)' 1234
+  numpy none '<f4' False '(0, 4)' 1234
+  numpy double '<f8' False '(2, 4)' "$(printf '%064d' 0)"
+  numpy big '>f4' False '(2, 4)' "$(printf '%032d' 0)"
+  numpy columns '<f4' True '(2, 4)' "$(printf '%032d' 0)"
+  numpy flat '<f4' False '(8,)' "$(printf '%032d' 0)"
+  numpy cube '<f4' False '(2, 2, 2)' "$(printf '%032d' 0)"
+  numpy long '<f4' False '(2, 4)' "$(printf '%033d' 0)"
+  head -c 40 cut.npy >header.npy
   printf '\x93NUMPY\x01\x00\x02\x00{}' >short.npy
   printf '1,2\n3,-inf\n' >infinite.csv
   printf '1,x\n' >word.csv
-  printf '\x93NUMPY\x01\x00\x46\x00%-69s\n1234' "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 4), }" >cut.npy
-  printf '\x93NUMPY\x01\x00\x46\x00%-69s\n1234' "{'descr': '<f4', 'fortran_order': False, 'shape': (0, 4), }" >none.npy
   printf '1,2,3,4\n' >four.csv
   refuses 2 'token 1, expert 1 is not finite' route --scores infinite.csv --top-k 1
   refuses 2 'word.csv:1:3: "x" is no number' route --scores word.csv --top-k 1
@@ -1028,7 +1057,11 @@ case_scores_that_cannot_be_used_are_refused_by_place() {
   refuses 2 'ragged.csv:2: 1 scores, the lines before have 2' route --scores ragged.csv --top-k 1
   refuses 2 'token 0, expert 1 is not finite' route --scores nan.csv --top-k 1
   refuses 2 'holds no scores' route --scores empty.csv --top-k 1
-  refuses 2 'expected float32' route --scores short.npy --top-k 1
+  local name
+  for name in short double big columns; do refuses 2 "$name.npy: expected float32 in C order" route --scores $name.npy --top-k 1; done
+  for name in flat cube; do refuses 2 "$name.npy: expected two dimensions" route --scores $name.npy --top-k 1; done
+  refuses 2 'long.npy: holds 33 bytes' route --scores long.npy --top-k 1
+  refuses 2 'header.npy: truncated' route --scores header.npy --top-k 1
   refuses 2 'do not divide over 3 ranks' route --routing zipf:1 --experts 8 --ranks 3
 }
 
@@ -1057,6 +1090,8 @@ rows = {r["balancer"]: r for r in json.load(open(sys.argv[1]))["balancers"]}
 assert rows["none"]["balancer_time_seconds"] == 0
 for paid in "aux_loss", "loss_free", "quantile", "eplb":
     assert 0 < rows[paid]["balancer_time_seconds"] < rows[paid]["step_time_seconds"] < rows["none"]["step_time_seconds"], paid
+# Over NVLink copies hide behind the rows that stay, and behind attention.
+assert rows["dynamic"]["balancer_time_seconds"] < 1e-6 and rows["dynamic"]["step_time_seconds"] < rows["none"]["step_time_seconds"]
 END
 }
 

@@ -1,6 +1,7 @@
 // Do balancers pay for what they do? Their bytes, their memory and their time, each by hand.
 #include <fmt/format.h>
 
+#include "routing/placement.hpp"
 #include "scenarios.hpp"
 
 using namespace moeline;
@@ -57,6 +58,39 @@ TEST_CASE("quantile balancing reads its scores five times a micro-batch and keep
   CHECK(kept < scores * byte);  // the rows of a fuller rank weigh more than the scores do
   CHECK(quantile.exposed("balancer") > Seconds{});
   CHECK(none.exposed("balancer") == Seconds{});
+}
+
+TEST_CASE("dynamic replication fetches copies in forward, and the wider of weights and gradients in backward", "[property]") {
+  const Trial dynamic = balanced_by("dynamic");
+  const ExpertShares& shares = *dynamic.scenario().routing.drawn.shares;
+  double sent = 0, received = 0;
+  for (std::size_t i = 0; i < shares.rows(); ++i) {
+    const DynamicReplication r = dynamic_replication(shares.row(i), 8);
+    sent += double(std::max(r.most_on_rank, r.most_of_rank)) / double(shares.rows());
+    received += double(r.most_on_rank) / double(shares.rows());
+  }
+  // 8 layers, 4 micro-batches: bf16 weights, then fp32 gradients, beside which the next layer's weights come the other way.
+  CHECK_THAT(dynamic.bytes("balancer").in(byte), WithinRel(8 * 4 * sent * kExpert * (2 + 4), 1e-6));
+  // One layer's copies and their gradients lie in memory, where even ranks have no more rows than balanced ones.
+  const Bytes kept = dynamic.train().memory.of("workspace") - small().train().memory.of("workspace");
+  CHECK_THAT(kept.in(byte), WithinRel(received * kExpert * (2 + 4), 1e-6));
+}
+
+TEST_CASE("copies hide behind what they do not wait for, the more the faster they come", "[property]") {
+  const auto hidden = [](const char* bandwidth) {
+    const Trial trial = balanced_by("dynamic", {std::string("/hardware/fabric/0/bandwidth=") + bandwidth});
+    Seconds all;
+    for (const BreakdownRow& row : trial.train().breakdown.rows()) {
+      if (row.name == "balancer") all += row.seconds;
+    }
+    return 1 - trial.exposed("balancer") / all;
+  };
+  const double slow = hidden("50 GB/s"), as_it_is = hidden("450 GB/s"), fast = hidden("4500 GB/s");
+  INFO("hidden " << slow << " " << as_it_is << " " << fast);
+  CHECK(slow > 0);
+  CHECK(slow < 0.7);
+  CHECK(as_it_is > slow);
+  CHECK(fast > 0.95);
 }
 
 TEST_CASE("a balancer that evens out a skewed router is worth its own time", "[property]") {

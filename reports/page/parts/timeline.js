@@ -23,7 +23,7 @@ function blocks(alt, height, rows, list, [from, to], { left = 64, chosen } = {})
       const tall = Math.min(26, 0.76 * api.size([0, 1])[1]), wide = right - x - (right - x > 4 ? 1 : 0), { x: low, width } = params.coordSys;
       const seen = Math.min(right, low + width) - Math.max(x, low);
       return { type: 'rect', shape: { x, y: y - tall / 2, width: Math.max(0.6, wide), height: tall }, style: { fill: c[block.colour] },
-        textContent: seen > 8 * block.label.length && tall > 14 ? { style: { text: block.label, fill: c.paper, fontSize: 11 } } : undefined, textConfig: { position: [Math.max(x, low) - x + seen / 2 - 3.2 * block.label.length, tall / 2 - 6] } };
+        textContent: seen > 8 * block.label.length && tall > 14 ? { style: { text: block.label, fill: c.paper, fontSize: 11 } } : undefined, textConfig: { position: [Math.max(x, low) - x + seen / 2 - 3.2 * block.label.length, tall / 2 - 5] } };
     } }] }), { canvas: true, click: chosen && (event => chosen(list[event.dataIndex])),
     zoomed: (start, end) => { said.textContent = `${moment(from + start * (to - from))} to ${seconds(from + end * (to - from))}`; } });
   const step = { '+': [0.5, 0], '-': [2, 0], ArrowLeft: [1, -0.25], ArrowRight: [1, 0.25], 0: [Infinity, 0] };
@@ -48,6 +48,9 @@ function passes_of(t) {
   });
   return list;
 }
+
+// Kinds that share a colour share a line.
+const legend_of = kinds => [...new Set(kinds.map(([, colour]) => colour))].map(colour => [kinds.filter(kind => kind[1] === colour).map(([name]) => name).join(', '), colour]);
 
 // The ops of one kind of pass, a row a lane.
 function ops_of(t, pass) {
@@ -75,11 +78,13 @@ export function timeline(answer) {
   const list = passes_of(t), rows = t.stages.map((_, i) => `stage ${i}`), height = 64 + Math.max(64, Math.min(30, Math.max(12, 480 / rows.length)) * rows.length);
   const kinds = new Set(t.stages.flatMap(stage => stage.passes.map(pass => pass[0]))), ends = list.reduce((last, b) => Math.max(last, b.finish), 0);
   const spans = t.spans.length === 1 ? [[0, ends]] : [[0, t.spans[0][1]], [t.spans[1][0], ends]];
+  const work = t.stages.map(({ passes }) => passes.reduce((sum, [, , , start, finish]) => sum + finish - start, 0) / spans.reduce((sum, [from, to]) => sum + to - from, 0));
+  const busy = `stage ${work.indexOf(Math.max(...work))} works most, ${percent(Math.max(...work), 0)} of the time, stage ${work.indexOf(Math.min(...work))} least, ${percent(Math.min(...work), 0)}`;
   const chosen = block => { if (block.ops !== undefined) show(block.ops); };
-  const picture = (span, what) => blocks(`${what}: ${rows.length} stages from ${moment(span[0])} to ${seconds(span[1])}, ${count(t.passes)} passes in all`, height, rows, list.filter(b => b.start >= span[0] && b.finish <= span[1]), span, { chosen });
+  const picture = (span, what) => blocks(`${what}: ${rows.length} stages from ${moment(span[0])} to ${seconds(span[1])}, ${count(t.passes)} passes in all; ${busy}`, height, rows, list.filter(b => b.start >= span[0] && b.finish <= span[1]), span, { chosen });
   const between = t.spans.length === 2 && spans[1][0] - spans[0][1];
   return { id: 'timeline', title: 'The step in time',
     lead: `Every stage's passes; numbers are micro-batches. Between them it waits. + and −, the bar below a picture or Ctrl and the wheel look closer; a block that is clicked shows its operations below.${between ? ` Of ${count(t.passes)} passes the beginning and the end are drawn: in the ${seconds(between)} between them every stage repeats its beat.` : ''}`,
-    content: [legend([...[...kinds].map(kind => kKinds[kind]), ...(list.some(b => b.ops === undefined) ? [kRest] : [])]),
+    content: [legend(legend_of([...[...kinds].map(kind => kKinds[kind]), ...(list.some(b => b.ops === undefined) ? [kRest] : [])])),
       ...(between ? [h('h3', {}, 'The beginning'), picture(spans[0], 'The beginning of the step'), h('h3', {}, 'The end'), picture(spans[1], 'The end of the step')] : [picture(spans[0], 'The step')]), ...below] };
 }
