@@ -5,7 +5,7 @@ namespace moeline {
 std::vector<Recomputation> recomputations_to_fit(const TrainWorkload& workload) {
   std::vector<Recomputation> list;
   EnumSet<Recompute> parts;
-  if (!workload.fused_attention) {
+  if (workload.attention == AttentionKernel::unfused) {
     parts.insert(Recompute::core_attn);
     list.push_back({"core attention", false, parts});
   }

@@ -40,7 +40,7 @@ TEST_CASE("what was chosen costs what it costs when it is named", "[unit]") {
 TEST_CASE("attention scores that go through memory are the first to be made again", "[unit]") {
   TrainWorkload workload;
   CHECK_FALSE(recomputations_to_fit(workload)[0].parts.contains(Recompute::core_attn));
-  workload.fused_attention = false;
+  workload.attention = AttentionKernel::unfused;
   for (const Recomputation& tried : recomputations_to_fit(workload)) CHECK((tried.full || tried.parts.contains(Recompute::core_attn)));
 }
 
