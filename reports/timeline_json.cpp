@@ -10,6 +10,7 @@ namespace moeline {
 namespace {
 
 constexpr std::size_t kMostOps = 1000;  // of one pass
+constexpr std::size_t kWarmUps = 8;     // passes of an end, over pieces of the pipeline: some of warming up, the rest rounds
 
 const char* letter(const Pass& pass) {
   if (pass.paired) return "P";
@@ -36,14 +37,15 @@ struct Span {
   bool holds(const TimedPass& pass) const { return pass.start >= from && pass.finish <= to; }
 };
 
-// The first and the last passes of every stage, or all.
+// All passes, or where there is no room for them the first and the last of every stage.
 std::vector<Span> spans_of(const StepTrace& trace, std::size_t most) {
-  const std::size_t share = std::max<std::size_t>(1, most / (2 * trace.stages.size()));
+  const std::size_t pieces = static_cast<std::size_t>(trace.pipeline.stages * trace.pipeline.chunks_per_stage);
+  const std::size_t room = std::max<std::size_t>(1, most / (2 * trace.stages.size())), share = std::min(room, kWarmUps * pieces);
   Span first, last;
   bool whole = true;
   for (const std::vector<TimedPass>& passes : trace.stages) {
     last.to = max(last.to, passes.back().finish);
-    if (passes.size() <= 2 * share) continue;
+    if (passes.size() <= 2 * room) continue;
     const Seconds end = passes[share - 1].finish, begin = passes[passes.size() - share].start;
     first.to = whole ? end : min(first.to, end);
     last.from = max(last.from, begin);

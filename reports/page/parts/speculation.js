@@ -43,6 +43,6 @@ export function speculation(answer) {
   if (!s) return null;
   const { sequences, now } = s, round = answer.speculation, pays = runs(sequences, b => s.speedup[best_of(s.speedup, b)][b] > 1);
   return { id: 'speculation', title: 'What guessing ahead gains',
-    lead: `Time of a token of plain decoding over that with drafts; below 1 drafting costs more than it saves. ${pays ? `Here it pays at ${pays} sequences.` : 'Here it never pays.'} The answer ${now.draft_tokens ? `drafts ${now.draft_tokens} for ${digits(now.sequences, 3)} ${now.sequences === 1 ? 'sequence' : 'sequences'} at once: ${digits(round.speedup, 4)} ×` : `drafts none for ${digits(now.sequences, 3)} sequences at once`}.`,
+    lead: `Time of a token of plain decoding over that with drafts; below 1 drafting costs more than it saves. ${pays ? `Here it pays at ${pays} sequences.` : 'Here it never pays.'} The answer ${now.draft_tokens ? `drafts ${now.draft_tokens} for ${digits(now.sequences, 3)} ${now.sequences === 1 ? 'sequence' : 'sequences'} at once: ${digits(round.speedup, 4)}\u00a0×` : `drafts none for ${digits(now.sequences, 3)} sequences at once`}.`,
     content: [h('div', { class: 'pair' }, h('div', {}, by_batch(s)), h('div', {}, by_drafted(s)))] };
 }

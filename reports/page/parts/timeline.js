@@ -78,8 +78,10 @@ export function timeline(answer) {
   const list = passes_of(t), rows = t.stages.map((_, i) => `stage ${i}`), height = 64 + Math.max(64, Math.min(30, Math.max(12, 480 / rows.length)) * rows.length);
   const kinds = new Set(t.stages.flatMap(stage => stage.passes.map(pass => pass[0]))), ends = list.reduce((last, b) => Math.max(last, b.finish), 0);
   const spans = t.spans.length === 1 ? [[0, ends]] : [[0, t.spans[0][1]], [t.spans[1][0], ends]];
+  const work = t.stages.map(({ passes }) => passes.reduce((sum, [, , , start, finish]) => sum + finish - start, 0) / spans.reduce((sum, [from, to]) => sum + to - from, 0));
+  const busy = `stage ${work.indexOf(Math.max(...work))} works most, ${percent(Math.max(...work), 0)} of the time, stage ${work.indexOf(Math.min(...work))} least, ${percent(Math.min(...work), 0)}`;
   const chosen = block => { if (block.ops !== undefined) show(block.ops); };
-  const picture = (span, what) => blocks(`${what}: ${rows.length} stages from ${moment(span[0])} to ${seconds(span[1])}, ${count(t.passes)} passes in all`, height, rows, list.filter(b => b.start >= span[0] && b.finish <= span[1]), span, { chosen });
+  const picture = (span, what) => blocks(`${what}: ${rows.length} stages from ${moment(span[0])} to ${seconds(span[1])}, ${count(t.passes)} passes in all; ${busy}`, height, rows, list.filter(b => b.start >= span[0] && b.finish <= span[1]), span, { chosen });
   const between = t.spans.length === 2 && spans[1][0] - spans[0][1];
   return { id: 'timeline', title: 'The step in time',
     lead: `Every stage's passes; numbers are micro-batches. Between them it waits. + and −, the bar below a picture or Ctrl and the wheel look closer; a block that is clicked shows its operations below.${between ? ` Of ${count(t.passes)} passes the beginning and the end are drawn: in the ${seconds(between)} between them every stage repeats its beat.` : ''}`,

@@ -68,8 +68,8 @@ TEST_CASE("of a step with thousands of micro-batches the beginning and the end a
   REQUIRE(json["spans"].size() == 2);
   for (std::size_t stage = 0; stage < 2; ++stage) {
     const Json& passes = json["stages"][stage]["passes"];
-    CHECK(passes.size() <= 3000);  // of 6,000 on two stages
-    CHECK(passes.size() >= 2900);
+    CHECK(passes.size() <= 32);  // twice eight for each of two stages
+    CHECK(passes.size() >= 24);
     CHECK(passes.front()[1] == 0);
     CHECK(passes.back()[1] == 4095);
     for (const Json& pass : passes) {
@@ -77,5 +77,5 @@ TEST_CASE("of a step with thousands of micro-batches the beginning and the end a
       CHECK(first != last);
     }
   }
-  CHECK(json.dump().size() < 1'000'000);
+  CHECK(json.dump().size() < 100'000);
 }
