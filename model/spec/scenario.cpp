@@ -325,6 +325,8 @@ void read_rest(Scenario& s, const Json& json, const std::string& origin) {
   } else if (serve == nullptr) {
     s.assumptions.push_back("routing: balanced (no load given)");
   }
+  if (serve != nullptr && s.routing.balancer == Balancer::dynamic)
+    reader.object("routing").fail("balancer", "dynamic replication is priced in training; of a deployment eplb is");
   if (reader.has("speculation")) {
     s.speculation = read_speculation(reader.object("speculation"), s.assumptions);
     if (s.speculation.kind != SpeculationKind::none) {

@@ -93,6 +93,14 @@ TEST_CASE("copies hide behind what they do not wait for, the more the faster the
   CHECK(fast > 0.95);
 }
 
+TEST_CASE("an auxiliary loss passes over probabilities twice, a sign rule reduces loads once a step", "[property]") {
+  // 8 layers, 4 micro-batches of 4,096 tokens by 8 experts in fp32, forward; and a count an expert and layer, of which a
+  // switch among eight that reduces has 9/8 on a line.
+  CHECK_THAT(balanced_by("aux_loss").bytes("balancer").in(byte), WithinRel(8 * 4 * 2 * 4.0 * 4096 * 8, 1e-6));
+  CHECK_THAT(balanced_by("loss_free").bytes("balancer").in(byte), WithinRel(8 * 8 * 4.0 * 9 / 8, 1e-6));
+  CHECK_FALSE(balanced_by("capacity").has("balancer"));  // padding is in the rows
+}
+
 TEST_CASE("a balancer that evens out a skewed router is worth its own time", "[property]") {
   for (const char* balancer : {"aux_loss", "loss_free", "quantile"}) {
     INFO(balancer);

@@ -56,6 +56,12 @@ TEST_CASE("pools of a disaggregated deployment have cuts of their own", "[unit]"
   CHECK_THAT(error_of([&] { read_scenario(parse_json(text, "s.json"), "s.json"); }), Contains("disaggregated"));
 }
 
+TEST_CASE("a deployment takes no balancer that its iterations do not pay for", "[unit]") {
+  CHECK_THAT(error_of([] { serving("", R"(, "routing": {"popularity": "zipf", "alpha": 1, "balancer": "dynamic"})"); }),
+             Contains("#/routing/balancer: dynamic replication is priced in training; of a deployment eplb is"));
+  CHECK_NOTHROW(serving("", R"(, "routing": {"popularity": "zipf", "alpha": 1, "balancer": "eplb"})"));
+}
+
 TEST_CASE("a served checkpoint keeps its own formats, and takes as few devices as hold it", "[unit]") {
   const auto read = [](const char* text) { return read_scenario(parse_json(text, "s.json"), "s.json"); };
   const Scenario r1 = read(R"({"model": "deepseek-v3", "hardware": "h200-sxm", "workload": {"kind": "serve"}})");
