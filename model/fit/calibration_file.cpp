@@ -182,7 +182,12 @@ void assemble_attention(Calibration& calibration, const std::vector<Page>& pages
   }
 }
 
+// What arrives of a link's nominal rate where nothing else is known of it: what DeepEP reaches of 50 GB/s NICs between nodes of
+// Hopper, 0.93 to 0.97 in four pages. One pair of H100 nodes reached 0.70 with single sends (microsoft/vidur@7d47513).
+constexpr double kNominalShare = 0.95, kNominalSpread = 0.2;
+
 void assemble_network(Calibration& calibration, const std::vector<Page>& pages) {
+  calibration.link = {.launch = {}, .link = kNominalShare, .spread = even_spread(kNominalSpread), .source = Source::extrapolated};
   if (const Page* page = chosen_page(pages, "collective", {"all", "nccl", "nccl"}))
     calibration.nccl = marked(nccl_fit(page->fit.fit.values), *page);
   DeepEpFits& deepep = calibration.deepep;
@@ -249,8 +254,23 @@ constexpr double kSuperchipClock = 4500.0 / 5000 * 152 / 148;
 // lets the clock recover; read off the NVFP4 steps of GB200 of the same source. Of the B300 the loop's own figure is known.
 constexpr double kBetweenProducts = 0.5;
 
-void set_throttle(Calibration& calibration, const Cluster& cluster) {
+// At the power limit voltage follows the clock, so that power goes with its cube: a card of less power than the one measured, for
+// the same peak, sustains the cube root of that share of its clock. 300 W and 400 W A100 (stas00/ml-engineering, best products)
+// differ by the power 0.24 of their limits, not by 0.33: the law is an upper bound of the loss.
+void cap_power(Calibration& calibration, const Gpu& gpu, const Gpu& lender) {
+  const double share = (gpu.power_cap.value / lender.power_cap.value) * (lender.dense_peak.bf16->value / gpu.dense_peak.bf16->value);
+  if (gpu.architecture != lender.architecture || share >= 1) return;
+  const double clock = std::cbrt(share);
+  for (GemmFit* fit : {&calibration.gemm_bf16, &calibration.gemm_fp8, &calibration.gemm_fp8_block, &calibration.gemm_fp4}) {
+    fit->throttle = 1 - (1 - fit->throttle) * clock;
+  }
+  for (PrefillFit* fit : {&calibration.attention, &calibration.latent_attention}) fit->sag = (1 + fit->sag) / clock - 1;
+}
+
+void set_throttle(Calibration& calibration, const Cluster& cluster, const std::vector<Page>& pages) {
   const Gpu* gpu = std::get_if<Gpu>(&cluster.device);
+  const Page* products = chosen_page(pages, "gemm", kLibraries[0]);
+  if (gpu != nullptr && products != nullptr) cap_power(calibration, *gpu, gpu_named(products->fit.key.device));
   if (gpu == nullptr || (gpu->architecture != "sm_100" && gpu->architecture != "sm_103")) return;
   if (gpu->architecture == "sm_100") calibration.gemm_fp4.throttle *= kBetweenProducts;
   const bool superchip = cluster.fabric[0].span.value > 8;
@@ -275,7 +295,7 @@ Calibration calibration_for(const Cluster& cluster, std::string& note, bool serv
   note = "calibration: " + taken + products_note(pages);
   Calibration calibration = assemble(pages);
   if (serving) calibration.serving = serving_fits(pages);
-  set_throttle(calibration, cluster);
+  set_throttle(calibration, cluster, pages);
   return calibration;
 }
 

@@ -21,11 +21,12 @@ struct Lender {
   std::string_view name;
   double widening;
   double least = 0;
+  std::string_view only{};  // the one operation it lends
 };
 
 std::vector<Lender> lenders(const Cluster& cluster, const Gpu& gpu) {
   std::vector<Lender> list{{cluster.name, 1}};
-  if (gpu.architecture == "sm_80") list.insert(list.end(), {{"a100-sxm", kSister}, {"a100-pcie", kSister}});
+  if (gpu.architecture == "sm_80") list.insert(list.end(), {{"a100-sxm", kSister}, {"a100-pcie", kSister}, {"h200-sxm", kStranger, kStrangerLeast, "collective"}});
   if (gpu.architecture == "sm_90") {
     list.insert(list.end(), {{"h200-sxm", kSister},
                              {"h800-sxm", kSister},
@@ -75,8 +76,10 @@ std::vector<Page> carried_pages(const Cluster& cluster, std::string& taken, bool
       if (entry.name != lender.name) continue;
       const std::string origin = "calibration/" + std::string(entry.name) + ".json";
       const bool own = entry.name == cluster.name;
-      const std::optional<Gpu> foreign = lender.least > 0 ? std::optional(gpu_named(std::string(entry.name))) : std::nullopt;
+      const bool stranger = lender.least > 0 && lender.only.empty();
+      const std::optional<Gpu> foreign = stranger ? std::optional(gpu_named(std::string(entry.name))) : std::nullopt;
       for (FamilyFit& fit : carried_file(entry.text, origin, all)) {
+        if (!lender.only.empty() && fit.key.operation != lender.only) continue;
         if (foreign) fit = carried_over(std::move(fit), *foreign, cluster.name, *gpu);
         pages.push_back({.fit = std::move(fit), .own = own, .widening = own ? 1 : lender.widening, .least = lender.least});
       }

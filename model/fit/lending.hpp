@@ -1,8 +1,9 @@
 // Whose pages price a device?
 //
 // Its own first; what it lacks it borrows from its nearest relative of the same generation, marked extrapolated and
-// with a wider spread. Across generations nothing is borrowed but Hopper's attention backward, from the A100's; across
-// makers everything is, carried over (fit/foreign), because the alternative is a bound that no kernel reaches.
+// with a wider spread. Across generations nothing is borrowed but Hopper's attention backward, from the A100's, and the
+// A100's collectives, from Hopper's: shares of a link that the same protocols of NCCL reach. Across makers everything is,
+// carried over (fit/foreign), because the alternative is a bound that no kernel reaches.
 #pragma once
 
 #include <memory>

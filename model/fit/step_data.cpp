@@ -42,7 +42,7 @@ Json gpt(std::int64_t hidden, std::int64_t layers, std::int64_t heads, std::int6
 Json early_megatron(std::int64_t sequence, std::int64_t micro_batch, std::int64_t global_batch, bool sequence_parallel,
                     std::string_view recompute) {
   return {{"kind", "train"}, {"sequence", sequence}, {"micro_batch", micro_batch}, {"global_batch", global_batch},
-          {"overlap", Json::array()}, {"fused_attention", false}, {"cuda_graph", false},
+          {"overlap", Json::array()}, {"attention", "unfused"}, {"cuda_graph", false},
           {"sequence_parallel", sequence_parallel}, {"recompute", recompute}};
 }
 
@@ -61,12 +61,13 @@ std::variant<MeasuredStep, std::string> korthikanti(const Csv& csv, std::size_t 
 }
 
 // Recomputation and vocabulary are not in the file. Megatron's padded 51,200 is its configurations'; full recomputation is
-// inferred: without it the times would imply products at 55 % of peak, with it 78 %.
+// inferred: without it the times would imply products at 55 % of peak, with it 78 %. Nodes have 800 Gbit/s among eight devices (its
+// configurations, inter_node_bandwidth).
 std::variant<MeasuredStep, std::string> vtrain(const Csv& csv, std::size_t row) {
   const auto n = [&](std::string_view column) { return whole(csv, row, column); };
   const Json scenario{
       {"model", gpt(n("hidden"), n("layers"), n("heads"), n("seq_len"), 51200)},
-      {"hardware", "a100-sxm"}, {"devices", n("gpus")}, {"recipe", "bf16"},
+      {"hardware", {{"base", "a100-sxm"}, {"fabric", {Json::object(), {{"bandwidth", "12.5 GB/s"}}}}}}, {"devices", n("gpus")}, {"recipe", "bf16"},
       {"parallelism", {{"tp", n("tp")}, {"pp", n("pp")}, {"zero", 0}}},
       {"workload", early_megatron(n("seq_len"), n("micro_batch"), n("global_batch"), false, "full")}};
   return MeasuredStep{{"a100-sxm", "training_step", "vtrain " + std::string(csv.text(row, "set")), "fp16"},
@@ -94,7 +95,8 @@ std::variant<MeasuredStep, std::string> simumax(const Csv& csv, std::size_t row)
   return step;
 }
 
-// What the recipes of Megatron-Bridge (scripts/performance/configs/llama) set beside the columns.
+// What the recipes of Megatron-Bridge (scripts/performance/configs/llama) set beside the columns. Its FP8 is scaled per tensor by
+// the values at hand (the file's rows of 25.11 say FP8-CS).
 void add_recipe_switches(Json& scenario, std::string_view system, bool small, bool fsdp) {
   Json& workload = scenario["workload"];
   if (fsdp && system == "gb300-nvl72") workload["offload_layers"] = 20;
@@ -113,7 +115,7 @@ std::variant<MeasuredStep, std::string> bridge(const Csv& csv, std::size_t row) 
   const std::string_view system = known(csv.text(row, "system"), {{"GB300", "gb300-nvl72"}, {"GB200", "gb200-nvl72"}, {"B300", "b300-sxm"},
                                                                   {"B200", "b200-sxm"}, {"H100", "h100-sxm"}});
   const std::string_view recipe = known(csv.text(row, "precision").substr(0, 6),
-                                        {{"MXFP8", "mxfp8"}, {"NVFP4", "nvfp4"}, {"FP8", "fp8_tensor"}, {"BF16", "bf16"}});
+                                        {{"MXFP8", "mxfp8"}, {"NVFP4", "nvfp4"}, {"FP8", "fp8_tensor_current"}, {"BF16", "bf16"}});
   if (model.empty() || system.empty() || recipe.empty()) return "a model, system or precision that is not known here";
   const std::int64_t pp = n("pp");
   const bool fsdp = whole(csv, row, "fsdp", 0) > 1;
@@ -131,7 +133,8 @@ std::variant<MeasuredStep, std::string> bridge(const Csv& csv, std::size_t row) 
 }
 
 // Adam in fp32 and weights in fp32, sharded; gathered in bf16, reduced in fp32. A pipeline runs pp micro-batches. Its memory is
-// what the allocator reserved, not what it handed out, and left out.
+// what the allocator reserved, not what it handed out, and left out. Attention is PyTorch's, which has FlashAttention 2;
+// TorchAO scales FP8 by the values at hand, every operand by its own pass when it is needed.
 std::variant<MeasuredStep, std::string> torchtitan(const Csv& csv, std::size_t row) {
   const auto n = [&](std::string_view column) { return whole(csv, row, column); };
   const std::string_view precision = csv.text(row, "linear_precision");
@@ -148,17 +151,21 @@ std::variant<MeasuredStep, std::string> torchtitan(const Csv& csv, std::size_t r
   const bool interleaved = csv.text(row, "pp_schedule") == "interleaved_1F1B";
   Json overlap{"dp_reduce", "param_gather"};
   if (n("async_tp") == 1) overlap.push_back("tp");
+  Json recipe = "bf16";
+  if (precision != "bf16") {
+    recipe = {{"base", "fp8_tensor_current"}, {"name", "fp8_tensor_current, torchao"}, {"kernels", "torchao"}, {"both_ways", false}};
+  }
   const Json scenario{
       {"model", model}, {"hardware", hardware}, {"devices", n("gpus")},
-      {"recipe", precision == "bf16" ? "bf16" : "fp8_tensor"},
+      {"recipe", recipe},
       {"parallelism", {{"tp", n("tp")}, {"cp", n("cp")}, {"pp", pp}, {"vpp", interleaved ? 2 : 1}, {"zero", 3}}},
       {"workload", {{"kind", "train"}, {"sequence", n("seq_len")}, {"micro_batch", std::max<std::int64_t>(1, n("local_batch") / pp)},
                     {"global_batch", n("local_batch") * ranks}, {"overlap", overlap}, {"cuda_graph", false},
-                    {"fused_passes", whole(csv, row, "torch_compile", 0) == 1},
+                    {"attention", "flash2"}, {"fused_passes", whole(csv, row, "torch_compile", 0) == 1},
                     {"recompute", csv.text(row, "activation_checkpoint") == "full" ? "full" : "per_op"}}}};
   const double tokens = static_cast<double>(n("local_batch") * ranks * n("seq_len"));
   const double rate = csv.number(row, "tokens_per_s_per_gpu").value_or(0) * static_cast<double>(n("gpus"));
-  return MeasuredStep{{older ? "h100-96gb-hbm2e" : "h200-sxm", "training_step", "torchtitan", precision == "bf16" ? "bf16" : "fp8_tensor"},
+  return MeasuredStep{{older ? "h100-96gb-hbm2e" : "h200-sxm", "training_step", "torchtitan", precision == "bf16" ? "bf16" : "fp8_tensor_current"},
                     fmt::format("{}: {} on {}, sequence {}, tp {} pp {} cp {}", line(row), model, n("gpus"), n("seq_len"),
                                 n("tp"), pp, n("cp")),
                     scenario, (rate > 0 ? tokens / rate : 0) * second, {}};

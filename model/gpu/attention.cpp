@@ -21,6 +21,11 @@ constexpr double kNarrowLatentGroup = 16, kNarrowLatentHeads = 32;
 constexpr double kNarrowChunk = 1024, kNarrowStep = 256;
 constexpr double kLargestCluster = 16, kCrowdedCluster = 8;
 
+// FlashAttention 2 to cuDNN's kernel on Hopper, whose instructions it does not use: 0.61 to 0.64 forward (causal) and 0.61 to 0.64
+// backward, head width 128, 1k to 16k tokens; H100 SXM (Shah et al., FlashAttention-3, arXiv 2407.08608, figures 5 and 6).
+// The A100's pages are of FlashAttention 2 itself.
+constexpr double kFlash2OnHopper = 0.62;
+
 double steps(double tokens) { return std::ceil(tokens / kStep - 1e-9); }
 
 Seconds smooth_max(Seconds a, Seconds b, double p) {
@@ -82,7 +87,8 @@ PrefillTerms prefill_terms(const AttentionCore& a, const Gpu& gpu, const Prefill
   const double useful = a.backward ? 2.5 * (a.qk_dim + a.value_dim) : a.qk_dim + a.value_dim;
   t.flops = 2 * a.sequences * a.heads * attended_pairs(a) * useful * flop;
   t.bytes = operand_bytes(a);
-  const double rate = fit.tensor * (1 - fit.crowding * t.busy) * (a.backward ? fit.backward : 1);
+  double rate = fit.tensor * (1 - fit.crowding * t.busy) * (a.backward ? fit.backward : 1);
+  if (a.kernel == AttentionKernel::flash2 && gpu.architecture == "sm_90") rate *= kFlash2OnHopper;
   const double products = products_per_pair(a, a.backward ? fit.wide_backward : fit.wide);
   const Flops work = 2 * tile_rows(a, gpu) * kStep * products * flop;
   t.step = work / (rate / sms * gpu.dense_peak.of(context.products)->value);

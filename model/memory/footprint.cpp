@@ -51,7 +51,7 @@ void attention_tensors(Saved& saved, const MemoryContext& c, const GroupedQueryA
   saved.add("query, key, value", bf16(s.tokens * (heads * (a.output_gate ? 2 : 1) + 2 * kv) * head));
   saved.add("attention output", bf16(s.tokens * heads * head));
   if (keeps_copy(c.recipe)) saved.add("attention output, quantised", bytes(c.recipe.linear, s.tokens * heads * head));
-  if (c.train.fused_attention) {
+  if (c.train.attention != AttentionKernel::unfused) {
     saved.unless(Recompute::core_attn, "softmax statistics", bytes(DType::fp32, s.tokens * heads));
     return;
   }

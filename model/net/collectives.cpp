@@ -44,16 +44,24 @@ NetworkTerms finish(std::vector<Bytes> per_tier, const std::vector<double>& memb
   return terms;
 }
 
-// all_gather or reduce_scatter: what one device passes on in each tier.
+// all_gather or reduce_scatter: what one device passes on in each tier. Every byte but one's own passes every device, and so
+// every border between domains, whose devices share its uplinks.
 std::vector<Bytes> ring_traffic(Bytes total, const std::vector<double>& members, double ranks) {
   std::vector<Bytes> per_tier(members.size());
   double inner = 1;
   for (std::size_t t = 0; t < members.size(); ++t) {
-    const double domains = members[t] / inner;
-    if (domains > 1) {
-      // Inside the first tier every byte passes every device; further out the devices of a domain share its NICs.
-      per_tier[t] = t == 0 ? total * ((ranks - 1) / ranks) : total * ((domains - 1) / domains / inner);
-    }
+    if (members[t] > inner) per_tier[t] = total * ((ranks - 1) / ranks / inner);
+    inner = members[t];
+  }
+  return per_tier;
+}
+
+// Sums between two domains go by a tree: what one has comes to the other once, half of a ring's way there and back.
+std::vector<Bytes> sum_traffic(Bytes total, const std::vector<double>& members, double ranks) {
+  std::vector<Bytes> per_tier = ring_traffic(2 * total, members, ranks);
+  double inner = members[0];
+  for (std::size_t t = 1; t < members.size(); ++t) {
+    if (members[t] / inner == 2) per_tier[t] = total * (1 / inner);
     inner = members[t];
   }
   return per_tier;
@@ -145,7 +153,7 @@ NetworkTerms collective_terms(const Collective& c, const Fabric& fabric) {
     case CollectiveKind::all_gather:
     case CollectiveKind::reduce_scatter: return finish(ring_traffic(c.bytes, members, ranks), members, fabric, 1);
     case CollectiveKind::all_reduce: {
-      traffic = ring_traffic(2 * c.bytes, members, ranks);
+      traffic = sum_traffic(c.bytes, members, ranks);
       if (fabric[0].in_switch_reduction && members[0] > 2) {
         traffic[0] = min(traffic[0], c.bytes * ((members[0] + 1) / members[0]));
       }

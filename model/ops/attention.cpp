@@ -26,6 +26,7 @@ AttentionCore core_shape(const DecoderContext& c) {
   core.sequences = c.sequences;
   core.queries = c.sequence / real(c.parallelism.cp);
   core.keys = c.sequence;
+  core.kernel = c.train.attention;
   return core;
 }
 
@@ -165,7 +166,7 @@ void attention_forward(StepBuilder& b, const DecoderContext& c, const Attention&
     b.add("norms", "gated norm", norm_forward(2 * tokens * w.second), Part::norm);
   } else {
     const int exchanged = exchange_context(b, c, "keys and values", w.kv_elements);
-    if (c.train.fused_attention) {
+    if (c.train.attention != AttentionKernel::unfused) {
       b.add(kCore, "attention", w.core, Part::core_attention);
     } else {
       core_forward_unfused(b, c, w.core);
@@ -189,7 +190,7 @@ void core_backward(StepBuilder& b, const DecoderContext& c, const Widths& w) {
   AttentionCore core = w.core;
   core.backward = true;
   const int exchanged = exchange_context(b, c, "keys, values and gradients", 2 * w.kv_elements);
-  if (c.train.fused_attention) {
+  if (c.train.attention != AttentionKernel::unfused) {
     b.add(kCore, "attention", core);
   } else {
     core_backward_unfused(b, c, core);

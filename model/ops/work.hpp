@@ -46,6 +46,7 @@ struct AttentionCore {
   bool chunked = false;             // queries of one window-long chunk see each other only
   bool causal = true;
   bool backward = false;            // 2.5 times the forward products: five instead of two
+  AttentionKernel kernel = AttentionKernel::fused;
 };
 
 // Chunked gated delta rule: state of key_dim x value_dim per head, updated along the sequence.

@@ -121,10 +121,13 @@ double Rest::owned(const LocalParameters& local) const {
 }
 
 void Rest::add_optimizer(const LocalParameters& local) {
-  // States are read and written, the gradient read twice (norm, update), the weight written.
-  const double here = (1 - train_.offload_optimizer) * owned(local);
-  const Bytes states = here * optimizer_bytes_per_parameter(train_);
-  add(once("optimizer", cost(Elementwise{states + 2 * bytes(train_.gradient, here), states + bytes(DType::bf16, here)}, end_.machine)));
+  // States are read and written, the gradient read by its norm, scaled to the norm allowed and read by the update; the weight is
+  // written from its master, and the buffer of gradients, of all that this rank computes, starts from zero.
+  const double here = (1 - train_.offload_optimizer) * owned(local), buffer = p_.zero == 3 ? owned(local) : local.dense + local.expert;
+  const Bytes states = here * optimizer_bytes_per_parameter(train_), gradient = bytes(train_.gradient, here);
+  const Elementwise update{states + 3 * gradient + bytes(train_.master, here),
+                           states + gradient + bytes(DType::bf16, here) + bytes(train_.gradient, buffer)};
+  add(once("optimizer", cost(update, end_.machine)));
   if (train_.optimizer == Optimizer::muon) {
     const DecoderContext context{model_, p_, recipe_, end_.context.routing, real(train_.micro_batch), real(train_.sequence), train_};
     const double share = owned(local) / (local.dense + local.expert);

@@ -54,7 +54,11 @@ void check_switches(const Scenario& s, const TrainWorkload& train, const std::st
   }
   const auto plain = [](const LayerKind& kind) { return std::holds_alternative<GroupedQueryAttention>(kind.attention); };
   const bool all_plain = std::all_of(s.model.kinds.begin(), s.model.kinds.end(), plain);
-  if (!train.fused_attention && !all_plain) refuse("fused_attention", "only grouped-query attention runs unfused here");
+  if (train.attention == AttentionKernel::unfused && !all_plain) refuse("attention", "only grouped-query attention runs unfused here");
+  const Gpu* gpu = std::get_if<Gpu>(&s.cluster.device);
+  if (train.attention == AttentionKernel::flash2 && (gpu == nullptr || (gpu->architecture != "sm_80" && gpu->architecture != "sm_90"))) {
+    refuse("attention", "what FlashAttention 2 reaches is known of A100 and Hopper only");
+  }
   if (train.recompute.contains(Recompute::per_op) && (experts || !all_plain)) {
     refuse("recompute", "\"per_op\" is written down for dense layers with grouped-query attention");
   }
@@ -220,7 +224,7 @@ Json echo(const Scenario& s, const Json& given) {
     for (const Overlap overlap : t->overlap) workload["overlap"].push_back(name(overlap));
     workload["transport"] = name(t->transport);
     workload["cuda_graph"] = t->cuda_graph;
-    workload["fused_attention"] = t->fused_attention;
+    workload["attention"] = name(t->attention);
     workload["fused_passes"] = t->fused_passes;
     workload["sequence_parallel"] = t->sequence_parallel;
     if (t->run) workload["run"] = to_json(*t->run);

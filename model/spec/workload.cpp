@@ -36,6 +36,8 @@ constexpr std::array kMaster{Named{"fp32", DType::fp32}, Named{"bf16", DType::bf
 constexpr std::array kMoment{Named{"fp32", DType::fp32}, Named{"bf16", DType::bf16}, Named{"fp8", DType::fp8}};
 constexpr std::array kTransport{Named{"nccl", Transport::nccl}, Named{"deepep", Transport::deepep},
                                 Named{"hybridep", Transport::hybridep}, Named{"allreduce", Transport::allreduce}};
+constexpr std::array kAttention{Named{"fused", AttentionKernel::fused}, Named{"flash2", AttentionKernel::flash2},
+                                Named{"unfused", AttentionKernel::unfused}};
 
 template <class E>
 std::string_view name_in(std::span<const Named<E>> table, E value) {
@@ -129,7 +131,7 @@ TrainWorkload read_train(ObjectReader& reader) {
   train.pipeline_layout = reader.string_or("pipeline_layout", "");
   train.mtp_layers = reader.integer_or("mtp_layers", {0, 64}, -1);
   train.cuda_graph = reader.boolean_or("cuda_graph", true);
-  train.fused_attention = reader.boolean_or("fused_attention", true);
+  train.attention = named_or<AttentionKernel>(reader, "attention", kAttention, AttentionKernel::fused);
   train.fused_passes = reader.boolean_or("fused_passes", true);
   train.sequence_parallel = reader.boolean_or("sequence_parallel", true);
   reader.skip("run");
@@ -167,5 +169,6 @@ std::string_view name(RecomputeMethod what) { return name_in<RecomputeMethod>(kM
 std::string_view name(Overlap what) { return name_in<Overlap>(kOverlap, what); }
 std::string_view name(Optimizer what) { return name_in<Optimizer>(kOptimizer, what); }
 std::string_view name(Transport what) { return name_in<Transport>(kTransport, what); }
+std::string_view name(AttentionKernel what) { return name_in<AttentionKernel>(kAttention, what); }
 
 }  // namespace moeline

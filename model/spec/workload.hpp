@@ -28,6 +28,9 @@ enum class RecomputeMethod { uniform, block };
 enum class Overlap { dp_reduce, param_gather, tp, ep_1f1b, two_batch, shared_expert, delayed_wgrad, pp };
 enum class Optimizer { adam, adam_bf16_states, muon };
 enum class Transport { nccl, deepep, hybridep, allreduce };
+// What runs softmax(Q K^T) V: the vendor's fused kernel (cuDNN, FlashAttention 3), FlashAttention 2 (PyTorch's own), or its
+// products, softmax and dropout one by one, with the scores in memory.
+enum class AttentionKernel { fused, flash2, unfused };
 
 struct TrainWorkload {
   std::int64_t sequence = 4096, micro_batch = 1;
@@ -48,7 +51,7 @@ struct TrainWorkload {
   Transport transport = Transport::nccl;
   bool transport_given = false;
   bool cuda_graph = true;                 // false: the host issues every kernel
-  bool fused_attention = true;            // false: scores, softmax and dropout go through memory
+  AttentionKernel attention = AttentionKernel::fused;
   bool fused_passes = true;               // false: norms, activations and loss run as the framework's single ops
   bool sequence_parallel = true;          // false: norms and residuals see all tokens on every tensor-parallel rank
   std::optional<LongRun> run{};           // how long the training is, and what interrupts it
@@ -78,5 +81,6 @@ std::string_view name(RecomputeMethod what);
 std::string_view name(Overlap what);
 std::string_view name(Optimizer what);
 std::string_view name(Transport what);
+std::string_view name(AttentionKernel what);
 
 }  // namespace moeline

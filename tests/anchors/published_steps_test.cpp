@@ -40,11 +40,28 @@ TEST_CASE("published dense steps of Megatron-Bridge are met without bias", "[anc
   const auto all = compared("megatron_bridge_dense.csv", "training_step");
   if (!all) return;
   CHECK(all->errors.n > 60);
-  // The aims, met with little to spare: 5.8 % and -2.6 % are seen; per-tensor FP8 on Blackwell is read 9 % too fast.
+  // The aims, met: 5.2 % and -1.3 % are seen; per-tensor FP8 on B200 and GB200 is read 7 to 9 % too fast.
   CHECK(all->errors.mean < 0.06);
   CHECK(std::abs(all->errors.bias) < 0.03);
   // The range claims p10 to p90. Rows repeat a dozen configurations over releases, so 80 % is met within some points.
   CHECK(all->inside > 0.7);
+}
+
+// The aim is 6 % of every source and these miss it: bounds set on what was seen, so that it does not get worse unnoticed.
+TEST_CASE("published steps of other stacks are missed by no more than was found", "[anchors]") {
+  struct Missed {
+    const char* file;
+    double mean, bias;
+  };
+  for (const Missed& source : {Missed{"simumax_b200_dense_e2e.csv", 0.08, -0.08}, Missed{"korthikanti_a100_e2e.csv", 0.09, -0.09},
+                               Missed{"torchtitan_dense_h100_h200.csv", 0.16, -0.15}}) {
+    INFO(source.file);
+    const auto all = compared(source.file, "training_step");
+    if (!all) return;
+    CHECK(all->errors.mean < source.mean);
+    CHECK(all->errors.bias > source.bias);
+    CHECK(all->errors.bias < 0.03);
+  }
 }
 
 TEST_CASE("peak memory of measured runs is met within a percent and a half", "[anchors]") {

@@ -10,6 +10,8 @@
 #include "spec/catalogue.hpp"
 
 namespace moeline {
+using Catch::WithinRel;
+
 namespace {
 
 Cluster cluster(const std::string& name) {
@@ -39,7 +41,31 @@ TEST_CASE("nothing is borrowed across generations", "[unit]") {
   CHECK(hopper.gemm_bf16.tensor != blackwell.gemm_bf16.tensor);
   const Calibration ampere = calibration_for(cluster("a100-sxm"), note);
   CHECK(ampere.gemm_bf16.tensor != hopper.gemm_bf16.tensor);
-  CHECK(ampere.nccl.source == Source::bound);  // no collectives of that generation were measured
+  CHECK(ampere.attention.tensor != hopper.attention.tensor);
+}
+
+TEST_CASE("the A100's collectives reach what Hopper's do, with a stranger's spread", "[unit]") {
+  std::string note;
+  const Calibration hopper = calibration_for(cluster("h200-sxm"), note), ampere = calibration_for(cluster("a100-sxm"), note);
+  CHECK(ampere.nccl.simple_link == hopper.nccl.simple_link);
+  CHECK(ampere.nccl.source == Source::extrapolated);
+  CHECK(ampere.nccl.spread.sigma[3] >= 3 * hopper.nccl.spread.sigma[3]);
+}
+
+TEST_CASE("a card of less power sustains the cube root of its share; one of more, or of another kind, what it did", "[unit]") {
+  std::string note;
+  const auto with_power = [&](const std::string& name, double watts) {
+    Cluster changed = cluster(name);
+    std::get<Gpu>(changed.device).power_cap.value = watts * watt;
+    return calibration_for(changed, note);
+  };
+  const Calibration full = calibration_for(cluster("h100-sxm"), note), capped = with_power("h100-sxm", 500);
+  // 700 W: (500 / 700)^(1/3) = 0.8939
+  REQUIRE_THAT((1 - capped.gemm_bf16.throttle) / (1 - full.gemm_bf16.throttle), WithinRel(0.8939, 1e-4));
+  REQUIRE_THAT((1 + full.attention.sag) / (1 + capped.attention.sag), WithinRel(0.8939, 1e-4));
+  CHECK(with_power("h100-sxm", 900).gemm_bf16.throttle == full.gemm_bf16.throttle);
+  // A seventh of the peak for 500 W: it is not power that holds the H20.
+  CHECK(calibration_for(cluster("h20-sxm"), note).gemm_bf16.throttle == full.gemm_bf16.throttle);
 }
 
 TEST_CASE("pages of one's own price a step whatever their library is called", "[unit]") {

@@ -26,9 +26,9 @@ Collective gather(double bytes, std::int64_t size, std::int64_t stride = 1) {
 TEST_CASE("traffic of every tier is what its devices pass on", "[unit]") {
   const NetworkTerms terms = collective_terms(gather(64e9, 64), three_tiers());
   REQUIRE_THAT(terms.per_tier[0].in(byte), WithinRel(64e9 * 63 / 64, 1e-12));
-  REQUIRE_THAT(terms.per_tier[1].in(byte), WithinRel(64e9 * 3 / 4 / 4, 1e-12));   // 4 nodes in a rack, 4 NICs each
-  REQUIRE_THAT(terms.per_tier[2].in(byte), WithinRel(64e9 * 3 / 4 / 16, 1e-12));  // 4 racks, 16 uplinks each
-  CHECK(terms.tier == 0);                                                         // 0.63 s against 0.3 s and 0.3 s
+  REQUIRE_THAT(terms.per_tier[1].in(byte), WithinRel(64e9 * 63 / 64 / 4, 1e-12));   // all but one's own, over 4 NICs of a node
+  REQUIRE_THAT(terms.per_tier[2].in(byte), WithinRel(64e9 * 63 / 64 / 16, 1e-12));  // 16 uplinks of a rack
+  CHECK(terms.tier == 0);                                                           // 0.63 s against 0.394 s and 0.394 s
   REQUIRE_THAT(terms.transfer.in(second), WithinRel(0.63, 1e-12));
 }
 
@@ -52,6 +52,15 @@ TEST_CASE("an all-reduce is a reduce-scatter and an all-gather where no switch r
   const NetworkTerms a = collective_terms(sum, fabric), b = collective_terms(scatter, fabric);
   REQUIRE_THAT(a.transfer / b.transfer, WithinRel(2.0, 1e-12));
   REQUIRE_THAT(a.latency / b.latency, WithinRel(2.0, 1e-12));
+}
+
+TEST_CASE("two domains sum by a tree, more by rings", "[unit]") {
+  const auto outside = [](std::int64_t ranks, std::size_t t) {
+    return collective_terms({CollectiveKind::all_reduce, 1e9 * byte, {ranks, 1}}, three_tiers()).per_tier[t].in(byte);
+  };
+  REQUIRE_THAT(outside(8, 1), WithinRel(1e9 / 4, 1e-12));                // what one node of 4 has, to the other
+  REQUIRE_THAT(outside(16, 1), WithinRel(2 * 1e9 * 15 / 16 / 4, 1e-12));  // four nodes: round once to sum, once to tell
+  REQUIRE_THAT(outside(32, 2), WithinRel(1e9 / 16, 1e-12));
 }
 
 TEST_CASE("a group inside one domain never touches the tiers outside", "[unit]") {
