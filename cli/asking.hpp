@@ -10,6 +10,8 @@ namespace moeline {
 
 // Says why it cannot run, as text on stderr and with -o json as data; returns the exit code.
 int say_infeasible(const Infeasible& why, Format format, const std::string& origin);
+// Text on stdout: folded to a terminal's width; what is piped is as wide as it is.
+void print_folded(const std::string& text);
 struct ScenarioFlags;
 // Reads the scenario, evaluates it, shows the answer; returns the exit code.
 int answer(const ScenarioFlags& flags, const std::string& kind, bool memory = false);

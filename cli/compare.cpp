@@ -57,7 +57,7 @@ int compare(const Request& request) {
   if (flags.output() == Format::json) {
     fmt::print("{}\n", comparison_json(comparison).dump(2));
   } else {
-    fmt::print("{}", comparison_text(comparison, a, b));
+    print_folded(comparison_text(comparison, a, b));
   }
   return kAnswered;
 }

@@ -31,7 +31,7 @@ int explain(const Request& request) {
   if (flags.output() == Format::json) {
     fmt::print("{}\n", explanation_json(explanation).dump(2));
   } else {
-    fmt::print("{}", explanation_text(explanation));
+    print_folded(explanation_text(explanation));
   }
   return kAnswered;
 }

@@ -44,7 +44,11 @@ int load_answer(const Request& request) {
   }
   if (!any) return say_infeasible(std::get<Infeasible>(rows.front().outcome), flags.output(), flags.origin());
   write_report(flags.report, [&] { return load_json(rows, model, cluster); });
-  fmt::print("{}", flags.output() == Format::json ? load_json(rows, model, cluster).dump(2) + "\n" : load_text(rows, model, cluster));
+  if (flags.output() == Format::json) {
+    fmt::print("{}\n", load_json(rows, model, cluster).dump(2));
+  } else {
+    print_folded(load_text(rows, model, cluster));
+  }
   return kAnswered;
 }
 

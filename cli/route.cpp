@@ -144,7 +144,11 @@ int run_route(const Request& r) {
     rows.back().balancer_time = times.balancer;
   }
   write_report(r.flags.report, [&] { return route_json(rows, heading); });
-  fmt::print("{}", r.flags.output() == Format::json ? route_json(rows, heading).dump(2) + "\n" : route_text(rows, heading));
+  if (r.flags.output() == Format::json) {
+    fmt::print("{}\n", route_json(rows, heading).dump(2));
+  } else {
+    print_folded(route_text(rows, heading));
+  }
   return kAnswered;
 }
 

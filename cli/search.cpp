@@ -216,7 +216,7 @@ int answer_with_rounds(const SearchFlags& flags) {
   switch (flags.scenario.output()) {
     case Format::csv: fmt::print("{}", records_csv(rounds_json(found, top))); break;
     case Format::markdown: fmt::print("{}", records_markdown(rounds_json(found, top))); break;
-    case Format::table: fmt::print("{}", rounds_text(found, scenario, top)); break;
+    case Format::table: print_folded(rounds_text(found, scenario, top)); break;
     case Format::json: fmt::print("{}\n", speculation_json(found, top).dump(2));
   }
   return kAnswered;
@@ -240,7 +240,7 @@ int answer(const SearchFlags& flags) {
       fmt::print("{}", records_markdown(layouts_of(result)));
       break;
     case Format::table:
-      fmt::print("{}", screen(result, settings));
+      print_folded(screen(result, settings));
       break;
     case Format::json:
       fmt::print("{}\n", search_json(result).dump(2));

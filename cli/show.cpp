@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 #include <memory>
 
+#include "cli/asking.hpp"
 #include "cli/commands.hpp"
 #include "cli/scenario_flags.hpp"
 #include "fit/calibration_file.hpp"
@@ -175,7 +176,7 @@ int show(const std::string& what, const std::string& name, Format format) {
                                               : shown_recipe(name);
   switch (format) {
     case Format::table:
-      fmt::print("{}", shown.page);
+      print_folded(shown.page);
       break;
     case Format::json:
       fmt::print("{}\n", shown.json.dump(2));

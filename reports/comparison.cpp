@@ -105,17 +105,17 @@ std::string comparison_text(const Comparison& c, const std::string& a, const std
   };
   const auto line = [&](const std::string& name, double x, double y) {
     const double difference = y - x;
-    return fmt::format("  {:<38}{:>14}{:>14}{:>14}{:>11}\n", name, seconds(x), seconds(y),
+    return fmt::format("  {:<32}{:>12}{:>12}{:>12}{:>10}\n", name, seconds(x), seconds(y),
                        fmt::format("{}{}", difference > 0 ? "+" : "", seconds(difference)),
                        fmt::format("{:+.2f} %", 100 * difference / c.first_seconds));
   };
-  out += fmt::format("\n  {:<38}{:>14}{:>14}{:>14}{:>11}\n", "", "A", "B", "B - A", "of A");
+  out += fmt::format("\n  {:<32}{:>12}{:>12}{:>12}{:>10}\n", "", "A", "B", "B - A", "of A");
   out += line(c.first["kind"] == "layer" ? "layer, forward and backward" : "step", c.first_seconds, c.second_seconds);
   for (const Figure& f : kFigures) {
     const Json::json_pointer at(f.pointer);
     if (!c.first.contains(at) || !c.second.contains(at)) continue;
     const double x = f.scale * c.first[at].get<double>(), y = f.scale * c.second[at].get<double>();
-    out += fmt::format("  {:<38}{:>14}{:>14}{:>14}\n", f.name, fmt::format("{:.4g}{}", x, f.unit),
+    out += fmt::format("  {:<32}{:>12}{:>12}{:>12}\n", f.name, fmt::format("{:.4g}{}", x, f.unit),
                        fmt::format("{:.4g}{}", y, f.unit), fmt::format("{:+.4g}{}", y - x, f.unit));
   }
   out += "\n";

@@ -15,7 +15,7 @@ constexpr double kVisible = 5e-5;
 std::string percent(double change) { return fmt::format("{:+.2f} %", 100 * change); }
 
 std::string inputs_text(const Explanation& e) {
-  std::string out = fmt::format("  {:<52}{:>18}{:>12}{:>12}\n", "change of an input", "now", "time", "elasticity");
+  std::string out = fmt::format("  {:<38}{:>16}{:>12}{:>12}\n", "change of an input", "now", "time", "elasticity");
   std::size_t still = 0;
   for (const Elasticity& i : e.elasticities) {
     if (i.input.kind == InputKind::workload) continue;
@@ -23,15 +23,15 @@ std::string inputs_text(const Explanation& e) {
       ++still;
       continue;
     }
-    out += fmt::format("  {:<52}{:>18}{:>12}{:>+12.3f}\n", fmt::format("+10 % {}", i.input.name), i.input.value,
+    out += fmt::format("  {:<38}{:>16}{:>12}{:>+12.3f}\n", fmt::format("+10 % {}", i.input.name), i.input.value,
                        percent(i.effect), i.elasticity);
   }
   if (still > 0) out += fmt::format("  {} other inputs of the machine do not move it\n", still);
-  out += fmt::format("\n  {:<52}{:>18}{:>12}{:>12}\n", "another question", "", "time", "tokens/s");
+  out += fmt::format("\n  {:<38}{:>16}{:>12}{:>12}\n", "another question", "", "time", "tokens/s");
   for (const Elasticity& i : e.elasticities) {
     if (i.input.kind != InputKind::workload) continue;
     for (const Neighbour& n : i.neighbours) {
-      out += fmt::format("  {:<52}{:>18}{:>12}{:>12}\n",
+      out += fmt::format("  {:<38}{:>16}{:>12}{:>12}\n",
                          fmt::format("{} {} -> {}", i.input.name, i.input.value, format_count(n.value)), "",
                          percent(n.time_change), percent(n.throughput_change));
     }
@@ -40,11 +40,11 @@ std::string inputs_text(const Explanation& e) {
 }
 
 std::string without_text(const Explanation& e) {
-  std::string out = fmt::format("\n  {:<52}{:>18}{:>12}\n", "if it took no time", "time left", "change");
+  std::string out = fmt::format("\n  {:<38}{:>16}{:>12}\n", "if it took no time", "time left", "change");
   for (const Free& f : e.without) {
     if (std::abs(f.change) < 10 * kVisible) continue;
     out += fmt::format(
-        "  {:<52}{:>18}{:>12}\n",
+        "  {:<38}{:>16}{:>12}\n",
         f.kind == "group" ? f.name : fmt::format("{} ({})", f.name, f.kind == "tier" ? "infinitely fast" : "free"),
         format(f.time), percent(f.change));
   }
@@ -53,10 +53,10 @@ std::string without_text(const Explanation& e) {
 
 std::string neighbours_text(const Explanation& e) {
   if (e.neighbours.empty()) return "";
-  std::string out = fmt::format("\n  {:<52}{:>18}{:>12}\n", "layouts one step away", "memory", "time");
+  std::string out = fmt::format("\n  {:<38}{:>16}{:>12}\n", "layouts one step away", "memory", "time");
   for (const LayoutNeighbour& n : e.neighbours) {
     if (n.time_change) {
-      out += fmt::format("  {:<52}{:>18}{:>12}\n", n.change, format(n.memory), percent(*n.time_change));
+      out += fmt::format("  {:<38}{:>16}{:>12}\n", n.change, format(n.memory), percent(*n.time_change));
     } else {
       out += fmt::format("  {:<34}cannot run: {}\n", n.change, n.obstacle);
     }

@@ -10,6 +10,9 @@ namespace moeline {
 
 enum class Format { table, json, csv, markdown };
 
+// Lines longer than `width` columns go on below, indented, from their last space that fits.
+std::string folded(const std::string& text, std::size_t width);
+
 struct Terminal {
   bool color = false;
   int width = 100;  // columns; below a hundred, lines are folded and tables lose bars and sources

@@ -55,28 +55,6 @@ std::size_t columns(std::string_view text) {
   return count;
 }
 
-// Lines longer than `width` go on below, indented, from their last space that fits.
-std::string folded(const std::string& text, std::size_t width) {
-  constexpr std::size_t kIndent = 11;
-  std::string out;
-  for (std::size_t at = 0; at < text.size();) {
-    const std::size_t end = std::min(text.find('\n', at), text.size());
-    std::string line = text.substr(at, end - at);
-    at = end + 1;
-    while (columns(line) > width) {
-      std::size_t cut = std::string::npos;
-      for (std::size_t space = line.find(' ', kIndent); space != std::string::npos; space = line.find(' ', space + 1)) {
-        if (columns(std::string_view(line).substr(0, space)) <= width) cut = space;
-      }
-      if (cut == std::string::npos || line.find_first_not_of(' ', cut) == std::string::npos) break;
-      out += line.substr(0, line.find_last_not_of(' ', cut) + 1) + "\n";
-      line = std::string(kIndent, ' ') + line.substr(line.find_first_not_of(' ', cut));
-    }
-    out += line + "\n";
-  }
-  return out;
-}
-
 std::string padded(const std::string& text, std::size_t width) {
   return text + std::string(width > columns(text) ? width - columns(text) : 0, ' ');
 }
@@ -317,6 +295,27 @@ std::string layer_screen(const LayerEvaluation& layer, const Ink& ink) {
 }
 
 }  // namespace
+
+std::string folded(const std::string& text, std::size_t width) {
+  constexpr std::size_t kIndent = 11;
+  std::string out;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t end = std::min(text.find('\n', at), text.size());
+    std::string line = text.substr(at, end - at);
+    at = end + 1;
+    while (columns(line) > width) {
+      std::size_t cut = std::string::npos;
+      for (std::size_t space = line.find(' ', kIndent); space != std::string::npos; space = line.find(' ', space + 1)) {
+        if (columns(std::string_view(line).substr(0, space)) <= width) cut = space;
+      }
+      if (cut == std::string::npos || line.find_first_not_of(' ', cut) == std::string::npos) break;
+      out += line.substr(0, line.find_last_not_of(' ', cut) + 1) + "\n";
+      line = std::string(kIndent, ' ') + line.substr(line.find_first_not_of(' ', cut));
+    }
+    out += line + "\n";
+  }
+  return out;
+}
 
 std::string to_screen(const Evaluation& evaluation, const Scenario& scenario, const Terminal& terminal,
                       const std::vector<std::string>& help) {

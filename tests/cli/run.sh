@@ -1142,10 +1142,12 @@ END
 case_a_terminal_of_80_columns_is_not_overrun() {
   command -v script >/dev/null || return 0  # util-linux
   local question
-  for question in "train $root/examples/deepseek-v3-256-gb200.json" "train $root/examples/qwen3-235b-16-cs-3.json" "layer ${small[*]}"; do
+  for question in "train $root/examples/deepseek-v3-256-gb200.json" "train $root/examples/qwen3-235b-16-cs-3.json" "layer ${small[*]}" \
+    "serve $root/examples/qwen3-32b-ssd-h100.json" "explain ${small[*]} --ops 2" "compare ${small[*]} --set /parallelism/ep=4" "load ${small[*]}" \
+    "route --routing power-law:1.2 --experts 64 --ranks 8" "search ${small[*]} --top 3 --quiet" "show hardware h200-sxm"; do
     asked="moeline $question, in 80 columns"
     NO_COLOR=1 script -qec "stty cols 80; $moeline $question" /dev/null </dev/null 2>err | tr -d '\r' >out
-    says 'bound by'
+    says 'bound by|time|hottest|source|step'
     local width
     width=$(LC_ALL=C.UTF-8 wc -L <out)
     holds "$width <= 80" "the widest line has $width columns"
