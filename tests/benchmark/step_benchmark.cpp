@@ -47,27 +47,32 @@ void layouts_of_deepseek_v3(benchmark::State& state) {
 }
 BENCHMARK(layouts_of_deepseek_v3)->Unit(benchmark::kMillisecond);
 
-// One layout again and again: what a sweep of batch, sharding or stages costs a point.
-void one_layout(benchmark::State& state, const Scenario& s) {
-  const Calibration fits = calibration(s);
-  TrainingSteps steps(s.cluster, s.model, fits);
-  if (!std::holds_alternative<TrainEvaluation>(evaluate_step(s, steps))) return state.SkipWithError("does not run");
-  for (auto _ : state) benchmark::DoNotOptimize(evaluate_step(s, steps));
-  state.SetItemsProcessed(state.iterations());
+// One layout with two batches in turn, so that every step runs its pipeline: what a sweep of batches costs a point.
+template <class MakeScenario>
+void one_layout(benchmark::State& state, MakeScenario scenario_of_batch) {
+  const Scenario once = scenario_of_batch(1), twice = scenario_of_batch(2);
+  const Calibration fits = calibration(once);
+  TrainingSteps steps(once.cluster, once.model, fits);
+  if (!std::holds_alternative<TrainEvaluation>(evaluate_step(once, steps))) return state.SkipWithError("does not run");
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(evaluate_step(once, steps));
+    benchmark::DoNotOptimize(evaluate_step(twice, steps));
+  }
+  state.SetItemsProcessed(2 * state.iterations());
 }
 void micro_batches(benchmark::State& state) {
-  one_layout(state, scenario("deepseek-v3", 1024, 64 * state.range(0), {{"pp", 16}, {"ep", 64}}));
+  one_layout(state, [&](std::int64_t times) { return scenario("deepseek-v3", 1024, 64 * times * state.range(0), {{"pp", 16}, {"ep", 64}}); });
 }
 BENCHMARK(micro_batches)->RangeMultiplier(4)->Range(64, 16384);
 
 void interleaved_micro_batches(benchmark::State& state) {
-  one_layout(state, scenario("deepseek-v3", 256, 64 * state.range(0), {{"pp", 4}, {"vpp", 4}, {"ep", 64}}));
+  one_layout(state, [&](std::int64_t times) { return scenario("deepseek-v3", 256, 64 * times * state.range(0), {{"pp", 4}, {"vpp", 4}, {"ep", 64}}); });
 }
 BENCHMARK(interleaved_micro_batches)->RangeMultiplier(4)->Range(64, 16384);
 
 void layers(benchmark::State& state) {
   const Json model{{"base", "deepseek-v3"}, {"num_hidden_layers", state.range(0)}};
-  one_layout(state, scenario(model, 1024, 4096, {{"pp", 8}, {"ep", 64}}));
+  one_layout(state, [&](std::int64_t times) { return scenario(model, 1024, 4096 * times, {{"pp", 8}, {"ep", 64}}); });
 }
 BENCHMARK(layers)->RangeMultiplier(2)->Range(16, 256);
 
