@@ -6,7 +6,7 @@
 namespace moeline {
 namespace {
 
-Json answered(const char* text) {
+Json page_about(const char* text) {
   const std::string origin = "scenario";
   try {
     const Json question = parse_json(text, origin);
@@ -35,5 +35,5 @@ const char* kept(const Json& json) {
 }  // namespace
 }  // namespace moeline
 
-extern "C" const char* answer(const char* question) { return moeline::kept(moeline::answered(question)); }
+extern "C" const char* answer(const char* question) { return moeline::kept(moeline::page_about(question)); }
 extern "C" const char* known() { return moeline::kept(moeline::known_names()); }
