@@ -165,7 +165,8 @@ bool is_below(const StageContent& stage, const StageContent& other) {
          stage.embedding == other.embedding && stage.head == other.head && stage.recomputed == other.recomputed;
 }
 
-std::string memory_advice(std::string_view largest) {
+std::string memory_advice(std::string_view largest, const TrainWorkload& train) {
+  if (largest == "activations" && train.full_recompute) return "raise tp, cp or pp, or lower micro_batch";
   if (largest == "activations") return "recompute more (workload/recompute: mla_up_proj, moe_act, layernorm, moe or full), raise tp or pp";
   if (largest == "optimizer") return "raise dp or ep, use adam_bf16_states, or raise pp";
   return "raise ep, tp or pp, or zero to 3";
@@ -243,7 +244,7 @@ std::optional<Infeasible> Trainer::check_memory(TrainEvaluation& result) const {
                                         [](const MemoryPart& a, const MemoryPart& b) { return a.bytes < b.bytes; });
   return Infeasible{fmt::format("out of memory: stage {} needs {} of {}, most of it {} ({})", result.memory_stage,
                                 format(need), format(have), largest->name, format(largest->bytes)),
-                    memory_advice(largest->name), need, have};
+                    memory_advice(largest->name, train_), need, have};
 }
 
 void Trainer::describe_memory(TrainEvaluation& result) const {
@@ -468,7 +469,7 @@ std::optional<StepAnswer> TrainingSteps::step(const StepQuestion& q, std::option
   const Bytes have = machine_.gpu.hbm_capacity.value;
   if (most) {
     if (const Bytes least = least_memory(q, known); least > have) {
-      return StepAnswer(Infeasible{std::string(kStatesAlone), memory_advice("optimizer"), least, have});
+      return StepAnswer(Infeasible{std::string(kStatesAlone), memory_advice("optimizer", q.train), least, have});
     }
   }
   known.price(most ? Detail::times : Detail::rows);
