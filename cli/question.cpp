@@ -47,15 +47,6 @@ Terminal terminal() {
   return {.color = std::getenv("NO_COLOR") == nullptr, .width = known ? size.ws_col : 100};
 }
 
-}  // namespace
-
-void print_folded(const std::string& text) {
-  const bool folds = isatty(STDOUT_FILENO) == 1;
-  fmt::print("{}", folds ? folded(text, static_cast<std::size_t>(terminal().width)) : text);
-}
-
-namespace {
-
 void write_trace(const ScenarioFlags& flags, const Scenario& scenario, const Calibration& calibration, const Evaluation& evaluation) {
   auto traced = trace_of(scenario, calibration);
   if (const Infeasible* why = std::get_if<Infeasible>(&traced)) throw SpecError("--trace", why->reason + "; " + why->advice);
@@ -77,6 +68,11 @@ Infeasible with_what_fits(Infeasible why, const Scenario& scenario, const Calibr
 }
 
 }  // namespace
+
+void print_folded(const std::string& text) {
+  const bool folds = isatty(STDOUT_FILENO) == 1;
+  fmt::print("{}", folds ? folded(text, static_cast<std::size_t>(terminal().width)) : text);
+}
 
 int answer(const ScenarioFlags& flags, const std::string& kind, bool memory) {
   const Json json = flags.scenario(kind);
