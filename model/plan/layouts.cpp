@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 
+#include "plan/step_rules.hpp"
 #include "plan/train.hpp"
 
 namespace moeline {

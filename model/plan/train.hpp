@@ -71,7 +71,4 @@ class TrainingSteps {
 // Checks and resolves the scenario's cut and recipe, then asks; `steps` belongs to its cluster, model and calibration.
 StepAnswer evaluate_step(const Scenario& scenario, TrainingSteps& steps);
 
-// Why the batch does not come out whole over a cut whose dp is resolved.
-std::optional<Infeasible> check_batch(const Parallelism& parallelism, const TrainWorkload& train);
-
 }  // namespace moeline
