@@ -54,21 +54,21 @@ Json family_json(const CheckedFile& file, const Checked& checked) {
 }  // namespace
 
 std::string check_text(const std::vector<CheckedFile>& files) {
-  std::string out = fmt::format("{:<13}{:<34}{:<20}{:<11}{:>6}{:>9}{:>9}{:>9}{:>9}{:>9}  {}\n", "device", "family",
+  std::string out = fmt::format("{:<16}{:<34}{:<20}{:<19}{:>6}{:>9}{:>9}{:>9}{:>9}{:>9}  {}\n", "device", "family",
                                 "library", "dtype", "n", "mean", "median", "p90", "bias", "inside", "borrowed from");
   for (const CheckedFile& file : files) {
     if (!file.refusal.empty()) out += file.refusal + "\n";
     for (const Checked& c : file.families) {
       if (c.errors.n > 0) {
-        out += fmt::format("{:<13}{:<34}{:<20}{:<11}{:>6}{:>7.1f} %{:>7.1f} %{:>7.1f} %{:>+7.1f} %{:>7.0f} %  {}\n",
+        out += fmt::format("{:<16}{:<34}{:<20}{:<19}{:>6}{:>7.1f} %{:>7.1f} %{:>7.1f} %{:>+7.1f} %{:>7.0f} %  {}\n",
                            c.key.device, c.key.operation, c.key.library, c.key.dtype, c.errors.n, 100 * c.errors.mean,
                            100 * c.errors.median, 100 * c.errors.p90, 100 * c.errors.bias, 100 * c.coverage, lender(c));
       } else {
-        out += fmt::format("{:<13}{:<34}{:<20}{:<11}\n", c.key.device, c.key.operation, c.key.library, c.key.dtype);
+        out += fmt::format("{:<16}{:<34}{:<20}{:<19}\n", c.key.device, c.key.operation, c.key.library, c.key.dtype);
       }
       for (const auto& [reason, rows] : c.skipped)
-        out += fmt::format("{:<13}  {} rows left out: {}\n", "", rows, reason);
-      for (const RemarkableRow& row : c.remarkable) out += fmt::format("{:<13}  {:+.1f} %  {}\n", "", 100 * row.error, row.label);
+        out += fmt::format("{:<16}  {} rows left out: {}\n", "", rows, reason);
+      for (const RemarkableRow& row : c.remarkable) out += fmt::format("{:<16}  {:+.1f} %  {}\n", "", 100 * row.error, row.label);
     }
   }
   return out;
