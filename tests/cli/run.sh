@@ -578,9 +578,18 @@ case_a_sweep_writes_the_same_bytes_on_any_number_of_threads() {
   same front out "threads change the front"
 }
 
+until_under_way() {  # file of rows: waits until it notes points, however slow the machine
+  for _ in {1..3000}; do
+    grep -qs '"points":[1-9]' "$1.progress" && return
+    sleep 0.01
+  done
+  problem "no points of $1 in 30 s"
+}
+
 points_in() {  # seconds: how many this machine notes by then, however fast it is
   sweep_file s.json 100000000
   "$moeline" sweep s.json --out rate.csv --quiet 2>err &
+  until_under_way rate.csv
   sleep "$1"
   kill -9 $!
   wait $! 2>/dev/null
@@ -620,7 +629,7 @@ case_a_stopped_sweep_says_what_is_missing() {
   sweep_file s.json 100000000
   rm -f rows.csv rows.csv.progress
   "$moeline" sweep s.json --pareto step_time_seconds,memory_required_bytes --out rows.csv 2>err &
-  sleep 0.5
+  until_under_way rows.csv
   kill $!
   wait $!
   local code=$?
