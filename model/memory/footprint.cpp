@@ -297,7 +297,8 @@ Bytes frozen_weights(const MemoryContext& c, const ModelMemory& memory, const St
 }
 
 Parts parts_of(const MemoryContext& c, const ModelMemory& memory, const StageContent& stage) {
-  const LocalParameters local = local_parameters(c, memory, stage), trained = trained_parameters(c, memory, stage);
+  const LocalParameters local = local_parameters(c, memory, stage);
+  const LocalParameters trained = c.train.lora ? trained_parameters(c, memory, stage) : local;
   const Parallelism& p = c.parallelism;
   const double replicas = real(replica_group(p).size);
   const double dense_ranks = real(data_group(p).size) / replicas, expert_ranks = std::max(1.0, real(expert_data_group(p).size) / replicas);
@@ -417,6 +418,11 @@ Bytes required(const MemoryContext& c, const ModelMemory& memory, const StageCon
   Bytes sum;
   for (const MemoryPart& part : parts_of(c, memory, stage)) sum += part.bytes;
   return sum;
+}
+
+Bytes states(const MemoryContext& c, const ModelMemory& memory, const StageContent& stage) {
+  const Parts parts = parts_of(c, memory, stage);
+  return parts[0].bytes + parts[2].bytes + parts[3].bytes;
 }
 
 }  // namespace moeline

@@ -92,6 +92,8 @@ LocalParameters trained_parameters(const MemoryContext& context, const ModelMemo
 Footprint footprint(const MemoryContext& context, const ModelMemory& parts, const StageContent& stage);
 // The footprint's total alone, for those who ask of many stages.
 Bytes required(const MemoryContext& context, const ModelMemory& parts, const StageContent& stage);
+// Of it weights, gradients and optimizer: what is there before the first activation.
+Bytes states(const MemoryContext& context, const ModelMemory& parts, const StageContent& stage);
 
 std::vector<SavedTensor> saved_tensors(const MemoryContext& context, const LayerKind& layer);
 // Master weight and moments; Muon keeps one moment of the matrices, and two of embedding and head as Adam does.

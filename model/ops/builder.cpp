@@ -9,16 +9,11 @@ namespace moeline {
 
 void StepBuilder::push(std::string_view group, std::string_view name, const Work& work, Part part) {
   const bool network = std::visit([](const auto& w) { return requires { w.group; }; }, work) && !std::holds_alternative<FusedExperts>(work);
-  Op& op = step_.emplace_back();  // filled in place: an op is large, and a search makes millions
-  op.name = name;
-  op.group = group;
-  op.phase = phase_;
-  op.part = part;
-  op.in_moe = in_moe_;
-  op.lane = network ? Lane::network : Lane::compute;
-  op.work = work;
+  MOELINE_EXPECT(joined_.size() < std::tuple_size_v<decltype(Op::after)>);
+  // An op is large and a search makes millions: named here, it is not zeroed first.
+  Op& op = step_.emplace_back(Op{.name = name, .group = group, .phase = phase_, .part = part, .in_moe = in_moe_,
+                                 .lane = network ? Lane::network : Lane::compute, .work = work});
   op.after[0] = last_;
-  MOELINE_EXPECT(joined_.size() < op.after.size());
   std::copy(joined_.begin(), joined_.end(), op.after.begin() + 1);
   joined_.clear();
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <span>
 
 #include "error.hpp"
 
@@ -43,17 +44,27 @@ std::vector<Durations> durations(const PipelineProblem& p) {
 class Simulation {
  public:
   // `micro_batches` are run, and `skip` spans of `beats` beats each between them, if they can be counted.
-  Simulation(const PipelineProblem& p, std::int64_t micro_batches, std::int64_t beats = 1, double skip = 0)
+  Simulation(const PipelineProblem& p, StageOrders& orders, std::int64_t micro_batches, std::int64_t beats = 1, double skip = 0)
       : problem_(p), stages_(count(p.stages)), micro_batches_(count(micro_batches)), skip_(skip),
         wait_(p.transfer_occupies || p.stages == 1 ? 0 : p.transfer.in(second)), durations_(durations(p)),
         forward_done_(p.chunks.size() * micro_batches_, kNever), backward_done_(forward_done_.size(), kNever) {
     OrderShape shape = p.shape();
     shape.micro_batches = micro_batches;
+    std::size_t passes = 0;
+    state_.reserve(stages_);
+    for (const StageOrder& order : orders.of(shape)) {
+      state_.push_back({.order = order, .chunks = {}, .finish = {}});
+      passes += order.passes.size();
+    }
+    finish_.resize(passes);
+    own_.reserve(p.chunks.size());
+    double* finish = finish_.data();
     for (std::int64_t s = 0; s < p.stages; ++s) {
-      Stage& stage = state_.emplace_back();
-      stage.order = order_of(shape, s);
-      stage.finish.resize(stage.order.passes.size());
-      for (std::int64_t own = 0; own < p.chunks_per_stage; ++own) stage.chunks.push_back(own_chunk(p.chunk_at(s, own)));
+      Stage& stage = state_[count(s)];
+      stage.finish = {finish, stage.order.passes.size()};
+      finish += stage.finish.size();
+      stage.chunks = own_.data() + own_.size();
+      for (std::int64_t own = 0; own < p.chunks_per_stage; ++own) own_.push_back(own_chunk(p.chunk_at(s, own)));
     }
     if (skip_ > 0) count_beats(count(beats));
     if (skip_ <= 0) run(kToTheEnd);
@@ -91,9 +102,9 @@ class Simulation {
     double input_wait = 0, gradient_wait = 0;
   };
   struct Stage {
-    StageOrder order;
-    std::vector<Own> chunks;
-    std::vector<double> finish;        // by pass
+    const StageOrder& order;
+    const Own* chunks;
+    std::span<double> finish;          // by pass
     std::size_t next = 0;
     double clock = 0, begin = kNever, busy = 0;
   };
@@ -252,17 +263,19 @@ class Simulation {
   double wait_;
   std::vector<Durations> durations_;                   // by chunk in model order
   std::vector<double> forward_done_, backward_done_;   // when, by chunk and micro-batch
+  std::vector<Own> own_;                               // of all stages, one after the other
+  std::vector<double> finish_;                         // likewise
   std::vector<Stage> state_;
 };
 
 // As few micro-batches as it takes to count the others.
-PipelineResult in_beats(const PipelineProblem& p) {
+PipelineResult in_beats(const PipelineProblem& p, StageOrders& orders) {
   const std::int64_t m = p.micro_batches, one = beat(p.shape());
   // Waiting transfers make a beat of `stages` micro-batches, as interleaving does by its order.
   const std::int64_t beats = p.transfer_occupies ? 1 : std::max<std::int64_t>(1, p.stages / one), size = one * beats;
   for (std::int64_t least = 2 * p.stages + 5 * size + 2; ; least *= 2) {
     const std::int64_t left = least < m ? (m - least) / size : 0;
-    const Simulation simulation(p, m - left * size, beats, static_cast<double>(left));
+    const Simulation simulation(p, orders, m - left * size, beats, static_cast<double>(left));
     if (!simulation.complete()) continue;
     PipelineResult result{.makespan = simulation.makespan() * second, .busy = {}};
     for (std::size_t s = 0; s < count(p.stages); ++s) result.busy.push_back(simulation.busy(s) * second);
@@ -304,12 +317,18 @@ bool PipelineProblem::leaves(std::int64_t chunk) const {
 }
 
 PipelineResult simulate(const PipelineProblem& p) {
+  StageOrders orders;
+  return simulate(p, orders);
+}
+
+PipelineResult simulate(const PipelineProblem& p, StageOrders& orders) {
   MOELINE_EXPECT(static_cast<std::int64_t>(p.chunks.size()) == p.stages * p.chunks_per_stage);
-  return p.schedule == Schedule::gpipe ? gpipe(p) : in_beats(p);
+  return p.schedule == Schedule::gpipe ? gpipe(p) : in_beats(p, orders);
 }
 
 std::vector<std::vector<TimedPass>> passes_of(const PipelineProblem& p) {
-  const Simulation simulation(p, p.micro_batches);
+  StageOrders orders;
+  const Simulation simulation(p, orders, p.micro_batches);
   std::vector<std::vector<TimedPass>> stages;
   for (std::size_t s = 0; s < count(p.stages); ++s) stages.push_back(simulation.timed(s));
   return stages;

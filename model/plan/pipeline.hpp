@@ -45,6 +45,8 @@ struct PipelineResult {
   std::vector<Seconds> busy;        // per stage, occupying transfers included
 };
 
+// Those who ask often keep the orders between their questions.
+PipelineResult simulate(const PipelineProblem& problem, StageOrders& orders);
 PipelineResult simulate(const PipelineProblem& problem);
 
 struct TimedPass {

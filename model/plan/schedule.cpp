@@ -223,6 +223,21 @@ StageOrder order_of(const OrderShape& o, std::int64_t stage) {
   return {};
 }
 
+std::size_t StageOrders::Hash::operator()(const OrderShape& o) const {
+  return static_cast<std::size_t>(((o.micro_batches * 1024 + o.stages) * 64 + o.chunks) * 16 + static_cast<std::int64_t>(o.schedule));
+}
+
+const std::vector<StageOrder>& StageOrders::of(const OrderShape& shape) {
+  if (const auto found = known_.find(shape); found != known_.end()) return found->second;
+  if (passes_ > kMost) {
+    known_.clear();
+    passes_ = 0;
+  }
+  std::vector<StageOrder>& made = known_[shape];
+  for (std::int64_t stage = 0; stage < shape.stages; ++stage) passes_ += made.emplace_back(order_of(shape, stage)).passes.size();
+  return made;
+}
+
 std::int64_t pairs_of(const OrderShape& o, std::int64_t stage, std::int64_t own) {
   const bool folded = o.schedule == Schedule::dualpipe_v;
   if (!folded && o.schedule != Schedule::dualpipe) return 0;

@@ -105,17 +105,22 @@ void EvenCuts::add_row() {
   best_.assign(places(), std::numeric_limits<double>::infinity());
   const int* const earlier = row(c - 1);
   int* const cut = cuts_.data() + c * places();
+  const double *const reach = prefix_.data(), *const before = before_.data();
   std::size_t latest = n - 1;
   for (std::size_t i = n; i >= c; --i) {
     const std::size_t earliest = std::max(c - 1, static_cast<std::size_t>(earlier[i]));
     const std::size_t end = std::min(latest, i - 1);
+    std::size_t at = 0;
+    double least = std::numeric_limits<double>::infinity();
     for (std::size_t j = std::min(earliest, end); j <= end; ++j) {
-      const double length = prefix_[i] - prefix_[j], sum = before_[j] + length * length;
-      if (sum < best_[i]) {
-        best_[i] = sum;
-        cut[i] = static_cast<int>(j);
+      const double length = reach[i] - reach[j], sum = before[j] + length * length;
+      if (sum < least) {
+        least = sum;
+        at = j;
       }
     }
+    best_[i] = least;
+    cut[i] = static_cast<int>(at);
     latest = static_cast<std::size_t>(cut[i]);
   }
 }

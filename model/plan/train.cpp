@@ -27,13 +27,18 @@ auto& at(List& list, std::int64_t index) {
   return list[static_cast<std::size_t>(index)];
 }
 
-// What a pipeline comes to, and the rows of the stage that is busiest.
+// A pipeline, what its busiest stage computes, and once it was run, what it comes to.
 struct PipelineRun {
-  PipelineProblem problem;
   EnumSet<Overlap> overlap;
-  Seconds makespan, busiest;
-  std::int64_t busiest_stage = 0;
-  Breakdown rows;
+  std::int64_t dp = 1;
+  PipelineProblem problem;  // without chunks until it is priced
+  Seconds computed;
+  struct Result {
+    Seconds makespan, busiest;
+    std::int64_t busiest_stage = 0;
+    Breakdown rows;  // of that stage
+  };
+  std::optional<Result> result;
 };
 
 // The model cut into pp x vpp chunks, and what they add up to.
@@ -45,7 +50,7 @@ struct Cut {
   std::vector<StageContent> stages;
   std::vector<Passes> chunk_sums, stage_sums;
   std::shared_ptr<const StageCut> words;  // once an answer wants them
-  std::optional<PipelineRun> last;        // steps that differ in sharding alone run alike
+  std::optional<PipelineRun> last;
 };
 
 std::shared_ptr<const StageCut> words_of(const Cut& cut) {
@@ -60,7 +65,10 @@ std::shared_ptr<const StageCut> words_of(const Cut& cut) {
 struct TrainingSteps::Shared {
   Shared(const PartsKey& asked, const ModelSpec& model, PassPrices& passes)
       : key(asked), context{model, key.parallelism, key.recipe, key.routing, real(key.train.micro_batch), real(key.train.sequence), key.train},
-        memory(model_memory({model, key.parallelism, key.recipe, key.routing, key.train})), passes_(passes) {}
+        memory(model_memory({model, key.parallelism, key.recipe, key.routing, key.train})), passes_(passes) {
+    all_layers.layers_of_kind.assign(model.kinds.size(), 0);
+    for (const int kind : model.layers) ++at(all_layers.layers_of_kind, kind);
+  }
 
   // Before all that is made of them.
   void price(Detail detail) {
@@ -75,6 +83,7 @@ struct TrainingSteps::Shared {
   const PartsKey& key;
   DecoderContext context;  // of the key
   ModelMemory memory;
+  StageContent all_layers{.micro_batches = 0};  // as if one stage held them
   std::optional<Flops> flops_per_token;
 
  private:
@@ -151,6 +160,11 @@ std::variant<Cut*, Infeasible> TrainingSteps::Shared::cut(const StepQuestion& q)
   for (StageContent& chunk : made.chunks) chunk.recomputed = recomputed_share(context.train, chunk);
   for (const StageContent& chunk : made.chunks) made.chunk_sums.push_back(sum_of(*parts_, context.model, chunk));
   const PipelineProblem pipeline = pipeline_of(p, 1);
+  if (pipeline.chunks_per_stage == 1) {
+    made.stages = made.chunks;
+    made.stage_sums = made.chunk_sums;
+    return &made;
+  }
   for (std::int64_t stage = 0; stage < p.pp; ++stage) {
     const StageContent& whole = made.stages.emplace_back(whole_stage(made.chunks, pipeline, stage));
     made.stage_sums.push_back(sum_of(*parts_, context.model, whole));
@@ -165,6 +179,8 @@ bool is_below(const StageContent& stage, const StageContent& other) {
   return stage.micro_batches <= other.micro_batches && stage.layers_of_kind == other.layers_of_kind && stage.mtp_modules == other.mtp_modules &&
          stage.embedding == other.embedding && stage.head == other.head && stage.recomputed == other.recomputed;
 }
+
+bool is_same(const StageContent& stage, const StageContent& other) { return is_below(stage, other) && is_below(other, stage); }
 
 std::string memory_advice(std::string_view largest, const TrainWorkload& train) {
   if (largest == "activations" && train.full_recompute) return "raise tp, cp or pp, or lower micro_batch";
@@ -182,28 +198,30 @@ struct Saving {
 class Trainer {
  public:
   Trainer(const StepQuestion& question, const ModelSpec& model, const Machine& machine, const ModelMemory& memory,
-          Cut& cut, std::optional<BytesPerSecond> host_link)
+          Cut& cut, StageOrders& orders, std::optional<BytesPerSecond> host_link)
       : p_(question.parallelism), train_(question.train), recipe_(question.recipe), model_(model), machine_(machine),
-        memory_context_{model, p_, recipe_, question.routing, train_}, memory_(memory), cut_(cut), host_link_(host_link) {
-    pipeline_ = pipeline_of(p_, train_.global_batch / (p_.dp * train_.micro_batch));
-    for (std::int64_t stage = 0; stage < p_.pp; ++stage) {
-      at(cut_.stages, stage).micro_batches = in_flight(stage) / real(pipeline_.chunks_per_stage);
-    }
+        memory_context_{model, p_, recipe_, question.routing, train_}, memory_(memory), cut_(cut), orders_(orders), host_link_(host_link) {
+    if (!cut_.last || cut_.last->overlap != train_.overlap || cut_.last->dp != p_.dp || pipeline().schedule != p_.schedule ||
+        pipeline().micro_batches != micro_batches()) begin_pipeline();
   }
 
   // Finds the stage that needs most; described where it does not fit.
-  std::optional<Infeasible> check_memory(TrainEvaluation& result) const;
+  std::optional<Infeasible> check_memory(TrainEvaluation& result, Detail detail) const;
+  void weigh_stages(TrainEvaluation& result) const;
   void describe_memory(TrainEvaluation& result) const;
-  // Fills the pipeline problem; the time its busiest stage computes.
-  Seconds price_stages(Seconds message_time);
-  void run(const StageRows& parts, TrainEvaluation& result) const;
-  const PipelineProblem& pipeline() const { return pipeline_; }
+  // Fills the pipeline problem; the time its busiest stage computes. `message`: what a micro-batch hands to the next stage.
+  Seconds price_stages(Bytes message);
+  void run(const StageRows& parts, TrainEvaluation& result);
+  const PipelineProblem& pipeline() const { return cut_.last->problem; }
 
  private:
+  std::int64_t micro_batches() const { return train_.global_batch / (p_.dp * train_.micro_batch); }
+  void begin_pipeline();
+  Seconds transfer_time(Bytes message) const;
   Bytes memory_of(std::int64_t stage) const { return required(memory_context_, memory_, at(cut_.stages, stage)); }
-  double in_flight(std::int64_t stage) const { return chunks_in_flight(pipeline_.shape(), stage); }
+  double in_flight(std::int64_t stage) const { return chunks_in_flight(pipeline().shape(), stage); }
   // Micro-batches that pass each of a stage's chunks.
-  double passes() const { return real(pipeline_.micro_batches) / (runs_both_ways(p_.schedule) ? 2 : 1); }
+  double passes() const { return real(pipeline().micro_batches) / (runs_both_ways(p_.schedule) ? 2 : 1); }
   const Passes& sum_at(std::int64_t chunk) const { return at(cut_.chunk_sums, chunk % static_cast<std::int64_t>(cut_.chunk_sums.size())); }
   double taken() const { return moeline::taken(exchange_multiprocessors(train_.transport), machine_.gpu); }
   Saving combined(std::int64_t stage) const;
@@ -211,7 +229,7 @@ class Trainer {
   Saving saving(std::int64_t stage) const { return is_dual() ? paired(stage) : combined(stage); }
   bool is_dual() const { return p_.schedule == Schedule::dualpipe || p_.schedule == Schedule::dualpipe_v; }
   Breakdown rows(const StageRows& parts, std::int64_t stage) const;
-  const PipelineRun& run_pipeline(const StageRows& parts) const;
+  const PipelineRun::Result& run_pipeline(const StageRows& parts);
   void add(TrainEvaluation& result, const BreakdownRow& row) const {
     if (!is_free(machine_, row.name)) result.breakdown.add(row);
   }
@@ -224,22 +242,31 @@ class Trainer {
   MemoryContext memory_context_;
   const ModelMemory& memory_;
   Cut& cut_;
+  StageOrders& orders_;
   std::optional<BytesPerSecond> host_link_;
-  PipelineProblem pipeline_;
 };
 
-std::optional<Infeasible> Trainer::check_memory(TrainEvaluation& result) const {
+void Trainer::begin_pipeline() {
+  cut_.last.emplace(PipelineRun{.overlap = train_.overlap, .dp = p_.dp, .problem = pipeline_of(p_, micro_batches()), .computed = {}, .result = {}});
+  for (std::int64_t stage = 0; stage < p_.pp; ++stage) {
+    at(cut_.stages, stage).micro_batches = in_flight(stage) / real(pipeline().chunks_per_stage);
+  }
+}
+
+std::optional<Infeasible> Trainer::check_memory(TrainEvaluation& result, Detail detail) const {
   const Bytes have = result.memory_available = machine_.gpu.hbm_capacity.value;
+  if (detail == Detail::rows) weigh_stages(result);
   Bytes need;
   for (std::int64_t stage = 0; stage < p_.pp; ++stage) {
     if (stage > 0 && is_below(at(cut_.stages, stage), at(cut_.stages, stage - 1))) continue;
-    const Bytes candidate = memory_of(stage);
+    const Bytes candidate = detail == Detail::rows ? at(result.stage_memory, stage) : memory_of(stage);
     if (stage == 0 || candidate > need) {
       need = candidate;
       result.memory_stage = stage;
     }
   }
   if (need <= have) return std::nullopt;
+  if (detail == Detail::times) return Infeasible{"out of memory", "", need, have};
   describe_memory(result);
   const auto largest = std::max_element(result.memory.parts.begin(), result.memory.parts.end(),
                                         [](const MemoryPart& a, const MemoryPart& b) { return a.bytes < b.bytes; });
@@ -248,9 +275,16 @@ std::optional<Infeasible> Trainer::check_memory(TrainEvaluation& result) const {
                     memory_advice(largest->name, train_), need, have};
 }
 
-void Trainer::describe_memory(TrainEvaluation& result) const {
+void Trainer::weigh_stages(TrainEvaluation& result) const {
   result.stage_memory.reserve(static_cast<std::size_t>(p_.pp));
-  for (std::int64_t stage = 0; stage < p_.pp; ++stage) result.stage_memory.push_back(memory_of(stage));
+  for (std::int64_t stage = 0; stage < p_.pp; ++stage) {
+    const bool same = stage > 0 && is_same(at(cut_.stages, stage), at(cut_.stages, stage - 1));
+    result.stage_memory.push_back(same ? result.stage_memory.back() : memory_of(stage));
+  }
+}
+
+void Trainer::describe_memory(TrainEvaluation& result) const {
+  if (result.stage_memory.empty()) weigh_stages(result);
   result.memory = footprint(memory_context_, memory_, at(cut_.stages, result.memory_stage));
 }
 
@@ -259,7 +293,7 @@ void Trainer::describe_memory(TrainEvaluation& result) const {
 Saving Trainer::combined(std::int64_t stage) const {
   const Passes& sum = at(cut_.stage_sums, stage);
   if (!train_.overlap.contains(Overlap::ep_1f1b) || !(sum.forward.network + sum.backward.network > Seconds{})) return {};
-  const double all = real(pipeline_.micro_batches * pipeline_.chunks_per_stage);
+  const double all = real(pipeline().micro_batches * pipeline().chunks_per_stage);
   const double times = passes() * std::max(0.0, (all - in_flight(stage)) / all);
   const Pair pair = pair_of(sum.forward, sum.backward, taken());
   return {times * (sum.forward.exchange + sum.backward.exchange - pair.exposed), times * pair.contention};
@@ -269,37 +303,44 @@ Saving Trainer::combined(std::int64_t stage) const {
 Saving Trainer::paired(std::int64_t stage) const {
   Saving saving;
   for (const std::int64_t own : {0, 1}) {
-    const PassTimes& forward = sum_at(pipeline_.chunk_at(stage, own)).forward;
-    const PassTimes& backward = sum_at(pipeline_.chunk_at(stage, 1 - own)).backward;
+    const PassTimes& forward = sum_at(pipeline().chunk_at(stage, own)).forward;
+    const PassTimes& backward = sum_at(pipeline().chunk_at(stage, 1 - own)).backward;
     const Pair pair = pair_of(forward, backward, taken());
-    const double times = real(pairs_of(pipeline_.shape(), stage, own));
+    const double times = real(pairs_of(pipeline().shape(), stage, own));
     saving.hidden += times * (forward.exchange + backward.exchange - pair.exposed);
     saving.contention += times * pair.contention;
   }
   return saving;
 }
 
-Seconds Trainer::price_stages(Seconds message_time) {
-  pipeline_.transfer = message_time;
-  pipeline_.transfer_occupies = !train_.overlap.contains(Overlap::pp);
-  pipeline_.chunks.resize(static_cast<std::size_t>(p_.pp * pipeline_.chunks_per_stage));
-  Seconds busiest;
+Seconds Trainer::transfer_time(Bytes message) const {
+  if (p_.pp == 1 || is_free(machine_, "pipeline transfers")) return {};
+  return cost(Collective{CollectiveKind::send_recv, message, pipeline_group(p_)}, machine_.fabric, machine_.calibration).time;
+}
+
+Seconds Trainer::price_stages(Bytes message) {
+  PipelineRun& priced = *cut_.last;
+  PipelineProblem& pipeline = priced.problem;
+  if (!pipeline.chunks.empty()) return priced.computed;  // steps that differ in sharding alone run alike
+  pipeline.transfer = transfer_time(message);
+  pipeline.transfer_occupies = !train_.overlap.contains(Overlap::pp);
+  pipeline.chunks.resize(static_cast<std::size_t>(p_.pp * pipeline.chunks_per_stage));
   for (std::int64_t stage = 0; stage < p_.pp; ++stage) {
     const Passes& sum = at(cut_.stage_sums, stage);
     const Seconds alone = passes() * (sum.forward.time + sum.backward.time);
     const Saving saved = saving(stage);
     const Seconds busy = alone - saved.hidden + saved.contention;
-    busiest = max(busiest, busy);
+    priced.computed = max(priced.computed, busy);
     // Combined 1F1B shortens all passes of a stage alike; pairs of an order shorten themselves.
     const double kept = is_dual() || !(alone > Seconds{}) ? 1 : busy / alone;
-    for (std::int64_t own = 0; own < pipeline_.chunks_per_stage; ++own) {
-      const std::int64_t chunk = pipeline_.chunk_at(stage, own);
+    for (std::int64_t own = 0; own < pipeline.chunks_per_stage; ++own) {
+      const std::int64_t chunk = pipeline.chunk_at(stage, own);
       const Passes& one = sum_at(chunk);
-      at(pipeline_.chunks, chunk) = {kept * one.forward.time, kept * one.backward.time, kept * one.backward.weight};
-      if (is_dual()) at(pipeline_.chunks, chunk).paired = pair_of(one.forward, sum_at(pipeline_.chunk_at(stage, 1 - own)).backward, taken()).time;
+      at(pipeline.chunks, chunk) = {kept * one.forward.time, kept * one.backward.time, kept * one.backward.weight};
+      if (is_dual()) at(pipeline.chunks, chunk).paired = pair_of(one.forward, sum_at(pipeline.chunk_at(stage, 1 - own)).backward, taken()).time;
     }
   }
-  return busiest;
+  return priced.computed;
 }
 
 // Forward and backward of all micro-batches.
@@ -315,34 +356,34 @@ Breakdown Trainer::rows(const StageRows& parts, std::int64_t stage) const {
   return sum;
 }
 
-const PipelineRun& Trainer::run_pipeline(const StageRows& parts) const {
-  std::optional<PipelineRun>& last = cut_.last;
-  if (last && last->overlap == train_.overlap && last->problem == pipeline_) return *last;
-  const PipelineResult pipeline = simulate(pipeline_);
-  const Seconds most = *std::max_element(pipeline.busy.begin(), pipeline.busy.end());
+const PipelineRun::Result& Trainer::run_pipeline(const StageRows& parts) {
+  std::optional<PipelineRun::Result>& known = cut_.last->result;
+  if (known) return *known;
+  const PipelineResult ran = simulate(pipeline(), orders_);
+  const Seconds most = *std::max_element(ran.busy.begin(), ran.busy.end());
   // The first of equals, whatever the rounding.
-  const auto busiest = std::find_if(pipeline.busy.begin(), pipeline.busy.end(), [&](Seconds busy) { return busy >= (1 - 1e-9) * most; });
-  const std::int64_t stage = busiest - pipeline.busy.begin();
-  return last.emplace(PipelineRun{pipeline_, train_.overlap, pipeline.makespan, *busiest, stage, rows(parts, stage)});
+  const auto busiest = std::find_if(ran.busy.begin(), ran.busy.end(), [&](Seconds busy) { return busy >= (1 - 1e-9) * most; });
+  const std::int64_t stage = busiest - ran.busy.begin();
+  return known.emplace(PipelineRun::Result{ran.makespan, *busiest, stage, rows(parts, stage)});
 }
 
-void Trainer::run(const StageRows& parts, TrainEvaluation& result) const {
-  const PipelineRun& pipeline = run_pipeline(parts);
-  result.busiest_stage = pipeline.busiest_stage;
-  result.micro_batches = pipeline_.micro_batches;
-  result.breakdown = pipeline.rows;
+void Trainer::run(const StageRows& parts, TrainEvaluation& result) {
+  const PipelineRun::Result& ran = run_pipeline(parts);
+  result.busiest_stage = ran.busiest_stage;
+  result.micro_batches = pipeline().micro_batches;
+  result.breakdown = ran.rows;
   const auto waiting = [&](std::string_view name, Seconds time, Lane lane) {
-    if (!(time > 1e-9 * pipeline.makespan)) return;  // rounding is no waiting
+    if (!(time > 1e-9 * ran.makespan)) return;  // rounding is no waiting
     add(result, {.name = name, .phase = "pipeline", .lane = lane, .seconds = time, .exposed = time,
                  .bound_by = "schedule", .source = result.breakdown.source(), .largest = time});
   };
   const Seconds work = result.breakdown.exposed();
-  waiting("pipeline transfers", pipeline.busiest - work, Lane::network);
-  waiting("pipeline bubble", pipeline.makespan - pipeline.busiest, Lane::compute);
+  waiting("pipeline transfers", ran.busiest - work, Lane::network);
+  waiting("pipeline bubble", ran.makespan - ran.busiest, Lane::compute);
   StepEnd end{.context = memory_context_, .memory = memory_, .machine = machine_, .stage = at(cut_.stages, result.busiest_stage),
-              .micro_batches = real(pipeline_.micro_batches), .host_link = host_link_};
-  for (std::int64_t own = 0; own < pipeline_.chunks_per_stage; ++own) {
-    const ChunkTimes& chunk = at(pipeline_.chunks, pipeline_.chunk_at(result.busiest_stage, own));
+              .micro_batches = real(pipeline().micro_batches), .host_link = host_link_};
+  for (std::int64_t own = 0; own < pipeline().chunks_per_stage; ++own) {
+    const ChunkTimes& chunk = at(pipeline().chunks, pipeline().chunk_at(result.busiest_stage, own));
     end.forward += chunk.forward;
     end.backward += chunk.backward;
   }
@@ -361,6 +402,7 @@ struct TrainingSteps::Memo {
   static constexpr std::size_t kMost = 32;  // some 30 kB each: what a second-level cache holds
   ProductMemo products;
   PassPrices passes;
+  StageOrders orders;
   std::unordered_map<PartsKey, std::unique_ptr<Shared>, PartsHash> known;
   Shared* last = nullptr;  // mostly asked for again
 };
@@ -390,11 +432,7 @@ TrainingSteps::Shared& TrainingSteps::shared(const StepQuestion& question) {
 Bytes TrainingSteps::least_memory(const StepQuestion& question) { return least_memory(question, shared(question)); }
 
 Bytes TrainingSteps::least_memory(const StepQuestion& q, const Shared& known) const {
-  StageContent whole{.micro_batches = 0};
-  whole.layers_of_kind.assign(model_.kinds.size(), 0);
-  for (const int kind : model_.layers) ++whole.layers_of_kind[static_cast<std::size_t>(kind)];
-  const Footprint all = footprint({model_, q.parallelism, q.recipe, q.routing, q.train}, known.memory, whole);
-  return (all.of("weights") + all.of("gradients") + all.of("optimizer")) / real(q.parallelism.pp);
+  return states({model_, q.parallelism, q.recipe, q.routing, q.train}, known.memory, known.all_layers) / real(q.parallelism.pp);
 }
 
 StepAnswer TrainingSteps::evaluate(const StepQuestion& question) { return fitting(question, nullptr); }
@@ -436,7 +474,8 @@ std::optional<StepAnswer> TrainingSteps::step(const StepQuestion& q, std::option
       return StepAnswer(Infeasible{std::string(kStatesAlone), memory_advice("optimizer", q.train), least, have});
     }
   }
-  known.price(most ? Detail::times : Detail::rows);
+  const Detail detail = most ? Detail::times : Detail::rows;
+  known.price(detail);
   auto cut = known.cut(q);
   if (Infeasible* why = std::get_if<Infeasible>(&cut)) return std::move(*why);
   std::optional<BytesPerSecond> host_link;
@@ -444,16 +483,11 @@ std::optional<StepAnswer> TrainingSteps::step(const StepQuestion& q, std::option
   if (!host_link && (q.train.offload_layers > 0 || q.train.offload_optimizer > 0)) {
     return StepAnswer(Infeasible{"offloading, and the hardware profile names no link to the host", "give node/host_link, or offload nothing"});
   }
-  Trainer trainer(q, model_, machine_, known.memory, *std::get<Cut*>(cut), host_link);
+  Trainer trainer(q, model_, machine_, known.memory, *std::get<Cut*>(cut), memo_->orders, host_link);
   TrainEvaluation result;
-  if (auto why = trainer.check_memory(result)) return *std::move(why);
-  Seconds message;
-  if (q.parallelism.pp > 1 && !is_free(machine_, "pipeline transfers")) {
-    const Bytes bytes_sent = bytes(DType::bf16, known.context.shard_tokens() * real(model_.hidden));
-    message = cost(Collective{CollectiveKind::send_recv, bytes_sent, pipeline_group(q.parallelism)}, machine_.fabric, machine_.calibration).time;
-  }
-  const Seconds busiest = trainer.price_stages(message);
-  if (most && busiest > *most) return std::nullopt;
+  if (auto why = trainer.check_memory(result, detail)) return *std::move(why);
+  const Seconds computed = trainer.price_stages(bytes(DType::bf16, known.context.shard_tokens() * real(model_.hidden)));
+  if (most && computed > *most) return std::nullopt;
   trainer.describe_memory(result);
   trainer.run(known.rows(), result);
   if (drawn != nullptr) {

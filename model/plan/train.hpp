@@ -46,7 +46,7 @@ class TrainingSteps {
 
   // Recomputes as little as fits, where the question leaves that open.
   StepAnswer evaluate(const StepQuestion& question);
-  // For a search. None: the step runs, and its busiest stage alone takes longer than `most`. Stages are not looked at where
+  // For a search: infeasible in brief. None: it runs, and its busiest stage alone takes longer than `most`. Stages are not looked at where
   // `least_memory` does not fit.
   std::optional<StepAnswer> evaluate(const StepQuestion& question, Seconds most);
   std::variant<PricedStep, Infeasible> priced(const StepQuestion& question);
