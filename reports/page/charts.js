@@ -11,9 +11,10 @@ echarts.use([BarChart, HeatmapChart, LineChart, ScatterChart, TreemapChart, Cust
 export const narrow = () => window.innerWidth < 620;
 export const still = matchMedia('(prefers-reduced-motion: reduce)').matches;
 
+// Each asked of the style sheet once, when first used.
 export function colours() {
   const style = getComputedStyle(document.documentElement);
-  return new Proxy({}, { get: (_, name) => style.getPropertyValue(`--${name}`).trim() });
+  return new Proxy({}, { get: (known, name) => known[name] ??= style.getPropertyValue(`--${name}`).trim() });
 }
 
 // The same look for every chart.
@@ -31,33 +32,53 @@ const base = c => ({
   tooltip: { confine: true, backgroundColor: c.paper, borderColor: c.rule, borderWidth: 1, padding: [8, 12], textStyle: { color: c.ink }, extraCssText: 'box-shadow:0 2px 10px rgba(0,0,0,.12)' },
 });
 
-const drawn = new Map();  // element -> redraw
+const figures = new Map();  // element -> draw(width)
 
 // A figure whose chart `option(colours)` describes; `alt` says in words what it shows.
 export function figure(alt, height, option, { caption, canvas, click, zoomed } = {}) {
   const box = h('div', { class: 'chart', role: 'img', 'aria-label': alt, style: `height:${height}px` });
-  const draw = () => {
+  figures.set(box, width => {
     echarts.getInstanceByDom(box)?.dispose();
-    const c = colours();
-    const chart = echarts.init(box, null, { renderer: canvas ? 'canvas' : 'svg' });
-    const made = option(c);
-    chart.setOption({ ...base(c), ...made, tooltip: { ...base(c).tooltip, ...made.tooltip } });
+    const c = colours(), looks = base(c), made = option(c);
+    const chart = echarts.init(box, null, { renderer: canvas ? 'canvas' : 'svg', width, height });
+    chart.setOption({ ...looks, ...made, tooltip: { ...looks.tooltip, ...made.tooltip } });
     if (click) chart.on('click', click);
     if (zoomed) chart.on('datazoom', () => { const { start, end } = chart.getOption().dataZoom[0]; zoomed(start / 100, end / 100); });
     box.dataset.drawn = 'yes';
-    return chart;
-  };
-  drawn.set(box, draw);
+  });
   return h('figure', {}, box, caption && h('figcaption', {}, caption));
 }
 
-// Draws every chart that has come into the page and forgets those that have left it.
-export function draw_all() {
-  for (const [box, draw] of drawn) {
-    if (box.isConnected) draw();
-    else { echarts.getInstanceByDom(box)?.dispose(); drawn.delete(box); }
-  }
+// What is in view is drawn at once, the rest in page order as time allows; data-ready says that nothing waits.
+let waiting = [], after = [];
+const is_ready = yes => { if (yes) document.documentElement.dataset.ready = 'yes'; else delete document.documentElement.dataset.ready; };
+
+function draw_while(more) {
+  while (waiting.length && more(waiting[0])) { const { box, width } = waiting.shift(); figures.get(box)?.(width); }
+  if (waiting.length) return setTimeout(draw_some);
+  is_ready(true);
+  after.splice(0).forEach(task => task());
 }
+
+function draw_some() {
+  const begin = performance.now();
+  draw_while(() => performance.now() - begin < 40);
+}
+
+function draw(boxes) {
+  waiting = [...new Set([...waiting.map(w => w.box), ...boxes])].filter(box => box.isConnected).map(box => ({ box, width: box.clientWidth, place: box.getBoundingClientRect() }));
+  is_ready(false);
+  draw_while(({ place }) => place.top < window.innerHeight);
+}
+
+// Draws charts that have come into the page and forgets those that have left it.
+export function draw_new() {
+  for (const box of figures.keys()) if (!box.isConnected) { echarts.getInstanceByDom(box)?.dispose(); figures.delete(box); }
+  draw([...figures.keys()].filter(box => !box.dataset.drawn));
+}
+
+export const draw_all = () => draw(figures.keys());
+export const when_drawn = task => { if (waiting.length) after.push(task); else task(); };
 
 // Looks at `factor` of what a figure with a zoom shows, moved by a share of it.
 export function zoom(holder, factor, shift) {
@@ -66,10 +87,11 @@ export function zoom(holder, factor, shift) {
   chart.dispatchAction({ type: 'dataZoom', start: begin, end: begin + wide });
 }
 
-let width = window.innerWidth;
-addEventListener('resize', () => { if (window.innerWidth !== width) { width = window.innerWidth; draw_all(); } });
+let seen_width = window.innerWidth;
+addEventListener('resize', () => { if (window.innerWidth !== seen_width) { seen_width = window.innerWidth; draw_all(); } });
 matchMedia('(prefers-color-scheme: dark)').addEventListener('change', draw_all);
-matchMedia('print').addEventListener('change', draw_all);
+const print = () => { draw_all(); draw_while(() => true); };
+matchMedia('print').addEventListener('change', print);
 
 export const legend = items => h('ul', { class: 'legend' }, items.map(([name, colour, hatched]) =>
   h('li', {}, h('i', { style: `--swatch:var(--${colour})`, class: hatched && 'hatched' }), name)));

@@ -1,5 +1,6 @@
 // The question asked again in the browser, by the model itself compiled to WebAssembly. Every control sets fields of the
 // scenario by pointer, as --set does.
+import { when_drawn } from './charts.js';
 import { h, named } from './dom.js';
 import { change, count, seconds } from './format.js';
 import { total_of } from './parts/breakdown.js';
@@ -7,9 +8,10 @@ import { total_of } from './parts/breakdown.js';
 const carried = () => document.getElementById('model');
 export const has_model = () => !!carried() && typeof what_if_model === 'function';
 
-// The module, with the files that the scenario names.
+// The module, with the files that the scenarios name.
 async function load(files) {
-  const packed = Uint8Array.from(atob(carried().textContent), letter => letter.charCodeAt(0));
+  const letters = atob(carried().textContent), packed = new Uint8Array(letters.length);
+  for (let i = 0; i < letters.length; ++i) packed[i] = letters.charCodeAt(i);
   const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream('gzip'));
   const model = await what_if_model({ wasmBinary: new Uint8Array(await new Response(stream).arrayBuffer()) });
   for (const [path, text] of Object.entries(files ?? {})) {
@@ -22,6 +24,8 @@ async function load(files) {
     ask: question => JSON.parse(model.ccall('answer', 'string', ['string'], [JSON.stringify(question)])),
   };
 }
+
+let loaded = null;  // once a page
 
 const at = (object, pointer) => pointer.split('/').slice(1).reduce((value, key) => value?.[key], object);
 const powers = (low, high) => Array.from({ length: Math.log2(high / low) + 1 }, (_, i) => low * 2 ** i);
@@ -108,7 +112,7 @@ export function controls(page, answer, show) {
   const list = h('div', { class: 'grid' }), now = h('div', { class: 'now', role: 'status', 'aria-live': 'polite' }, 'Loading the model…');
   const panel = h('aside', { class: 'controls', 'aria-label': 'What if' }, h('div', { class: 'inner' }, h('h2', {}, 'What if'), h('p', {}, 'The same model, compiled for this page; nothing leaves it.'), now, list));
   const start = async () => {
-    const model = await load(page.files);
+    const model = await (loaded ??= load(page.files));
     let waiting = null;
     const say = (result, moved) => {
       if (result.error) return now.replaceChildren(h('b', { class: 'worse' }, 'Cannot be asked'), named(result.error.replace(/^scenario#?/, ''), 'span'));
@@ -138,6 +142,7 @@ export function controls(page, answer, show) {
     say(answer, false);
     panel.dataset.ready = 'yes';
   };
-  setTimeout(() => start().catch(problem => now.replaceChildren(h('b', {}, 'No sliders here'), String(problem.message ?? problem))), 30);
+  const begin = () => start().catch(problem => now.replaceChildren(h('b', {}, 'No sliders here'), String(problem.message ?? problem)));
+  setTimeout(() => when_drawn(() => requestIdleCallback(begin, { timeout: 500 })));  // the charts first
   return panel;
 }

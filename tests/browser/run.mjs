@@ -34,8 +34,24 @@ async function opened(file, { width = 1400, scheme = 'light' } = {}) {
   await page.waitForSelector('html[data-ready]', { timeout: 30000 });
   return page;
 }
+const seconds_drawn = page => page.evaluate(() => performance.getEntriesByName('drawn')[0].duration / 1000);  // since the page was asked for
+// A page in at most three tries: the machine may be busy with other tests.
+async function opened_quickly(file, what) {
+  holds(statSync(file).size < 3e6, `${what}: the page has ${statSync(file).size} bytes, expected less than 3 MB`);
+  const took = [];
+  while (true) {
+    const page = await opened(file);
+    took.push(await seconds_drawn(page));
+    if (took.at(-1) < 2 || took.length === 3) {
+      holds(Math.min(...took) < 2, `${what}: drawn in ${took.map(t => t.toFixed(2)).join(', ')} s, expected less than 2`);
+      return page;
+    }
+    await page.context().close();
+  }
+}
 const drawn = page => page.evaluate(() => [...document.querySelectorAll('.chart')].map(box => ({ said: !!box.getAttribute('aria-label'), marks: box.querySelectorAll('svg path, canvas').length })));
 async function all_drawn(page, count, what) {
+  await page.waitForSelector('html[data-ready]');
   const charts = await drawn(page);
   holds(charts.length === count, `${what}: ${charts.length} charts, expected ${count}`);
   holds(charts.every(chart => chart.said && chart.marks > 0), `${what}: a chart is empty or says nothing`);
@@ -45,15 +61,7 @@ const text_of = async (page, selector) => (await page.locator(selector).first().
 const cases = {
   async a_training_step_is_drawn_whole() {
     const file = page_of('train.html', 'train', join(root, 'examples/deepseek-v3-256-gb200.json'));
-    holds(statSync(file).size < 3e6, `the page has ${statSync(file).size} bytes, expected less than 3 MB`);
-    const took = [];
-    let page;
-    for (let i = 0; i < 3; ++i) {  // the machine may be busy with other tests
-      await page?.context().close();
-      page = await opened(file);
-      took.push(await page.evaluate(() => performance.getEntriesByType('measure').find(m => m.name === 'drawn').duration));
-    }
-    holds(Math.min(...took) < 2000, `drawn in ${Math.min(...took)} ms, expected less than 2 s`);
+    const page = await opened_quickly(file, 'train');
     await all_drawn(page, await page.evaluate(() => document.querySelectorAll('main .chart').length), 'train');
     const screen = answered('train', join(root, 'examples/deepseek-v3-256-gb200.json'));
     const step = screen.match(/step +([\d.]+ m?s)/)[1];
@@ -113,7 +121,7 @@ const cases = {
       check: [page_of('check.html', 'check', write('gemm.csv', csv)), null], report: [page_of('report.html', 'report', one, two), null],
     };
     for (const [kind, [file, count]] of Object.entries(pages)) {
-      const page = await opened(file);
+      const page = await opened_quickly(file, kind);
       const found = await page.evaluate(() => document.querySelectorAll('.chart').length);
       await all_drawn(page, count ?? found, kind);
       holds(found > 0 || kind === 'check', `${kind}: no chart`);

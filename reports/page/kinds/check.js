@@ -1,5 +1,5 @@
 // Predictions against measurements: errors by family, with sign; each family's rows against its band.
-import { axis, draw_all, figure, narrow, tip } from '../charts.js';
+import { axis, draw_new, figure, narrow, tip } from '../charts.js';
 import { h } from '../dom.js';
 import { change, count, percent, seconds } from '../format.js';
 import { again } from '../parts/provenance.js';
@@ -40,7 +40,7 @@ export function render(answer, context) {
   const sections = [];
   if (drawn.length) {
     pick(drawn[0]);
-    sections.push({ id: 'rows', title: 'Predicted against measured', content: [h('div', { class: 'toolbar' }, h('label', { class: 'grow' }, 'Family', h('select', { onchange: event => { pick(drawn[event.target.selectedIndex]); draw_all(); } }, drawn.map(g => h('option', {}, `${name_of(g)} (${count(g.n)} rows)`))))), box] });
+    sections.push({ id: 'rows', title: 'Predicted against measured', content: [h('div', { class: 'toolbar' }, h('label', { class: 'grow' }, 'Family', h('select', { onchange: event => { pick(drawn[event.target.selectedIndex]); draw_new(); } }, drawn.map(g => h('option', {}, `${name_of(g)} (${count(g.n)} rows)`))))), box] });
   }
   sections.push({ id: 'families', title: 'Errors by family', lead: 'Of predicted over measured; minus is too fast. Inside: the share of rows in the band that is printed with a prediction, which should be 80 %.', content: [table([
     { title: 'device', value: g => g.device, class: 'short' }, { title: 'family', value: g => g.family, class: 'name' }, { title: 'library', value: g => g.library }, { title: 'format', value: g => g.dtype },

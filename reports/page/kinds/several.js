@@ -1,5 +1,5 @@
 // Several saved results: their figures and parts side by side, then each in full.
-import { axis, draw_all, figure, legend, narrow, tip } from '../charts.js';
+import { axis, figure, legend, narrow, tip } from '../charts.js';
 import { h, named, shortened } from '../dom.js';
 import { bytes, count, percent, seconds } from '../format.js';
 import { total_of } from '../parts/breakdown.js';
@@ -22,6 +22,7 @@ function parts_chart(answers) {
       { type: 'bar', stack: 'time', data: answers.map(() => 0), silent: true, label: { show: true, position: 'right', color: c.soft, formatter: p => seconds(total_of(answers[p.dataIndex])) } }] }))];
 }
 
+// The element, and what fills its place once it is in the page.
 export function element(page, choose) {
   const answers = page.answers, place = h('div', { role: 'tabpanel' }), comparable = answers.filter(timed);
   const tabs = answers.map((answer, i) => h('button', { type: 'button', role: 'tab', 'aria-selected': i === 0 ? 'true' : 'false', onclick: () => { tabs.forEach((tab, j) => tab.setAttribute('aria-selected', j === i ? 'true' : 'false')); choose(answer, place); } }, shortened(label_of(answer), 60)));
@@ -31,6 +32,5 @@ export function element(page, choose) {
       { title: 'range', class: 'short', text: a => a.step_time_seconds ? `${seconds(a.step_time_seconds.p10)} .. ${seconds(a.step_time_seconds.p90)}` : '–' }, { title: 'tok/s a device', number: true, value: a => a.tokens_per_second_per_device ?? 0, text: a => a.tokens_per_second_per_device ? count(a.tokens_per_second_per_device) : '–' },
       { title: 'MFU', number: true, value: a => a.mfu ?? 0, text: a => a.mfu === undefined ? '–' : percent(a.mfu) }, { title: 'memory', number: true, value: a => a.memory?.required_bytes ?? 0, text: a => a.memory ? bytes(a.memory.required_bytes) : '–' }], comparable), h('h3', {}, 'Where the time goes'), parts_chart(comparable)),
     h('div', { class: 'tabs', role: 'tablist' }, tabs));
-  setTimeout(() => { choose(answers[0], place); draw_all(); });
-  return h('div', {}, side, place);
+  return [h('div', {}, side, place), () => choose(answers[0], place)];
 }

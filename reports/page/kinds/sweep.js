@@ -1,5 +1,5 @@
 // The rows of a sweep: a table to sort and filter, a heat map over two axes, a Pareto front, and the rows as CSV.
-import { axis, draw_all, figure, narrow, tip } from '../charts.js';
+import { axis, draw_all, draw_new, figure, narrow, tip } from '../charts.js';
 import { download, h, named, shortened } from '../dom.js';
 import { by_key, count, digits, title_of } from '../format.js';
 import { again } from '../parts/provenance.js';
@@ -188,7 +188,7 @@ function heat_section(state, axes, numbers, main) {
   const pick = { x: axes[0], y: axes[1] ?? axes[0], z: main };
   const box = h('div');
   const fill = () => box.replaceChildren(figure('Heat map over two varied fields', narrow() ? 340 : 400, c => heat_option(c, state, pick.x, pick.y, pick.z), { canvas: true }));
-  const again_with = key => column => { pick[key] = column; fill(); draw_all(); };
+  const again_with = key => column => { pick[key] = column; fill(); draw_new(); };
   fill();
   return { id: 'heat', title: 'Two fields against each other', lead: 'Where several rows share a cell, the best of them.', content: [
     h('div', { class: 'toolbar' }, select('Across', axes, pick.x, again_with('x')), select('Up', axes, pick.y, again_with('y')), select('Colour', numbers, pick.z, again_with('z'))), box] };
@@ -201,7 +201,7 @@ function pareto_section(state, columns, numbers, main) {
     pick.ordered = order_of(state.all, pick.x, pick.y);
     box.replaceChildren(figure('Rows by two figures, with the Pareto front', narrow() ? 340 : 420, c => pareto_option(c, state, columns, pick), { canvas: true }));
   };
-  const again_with = key => column => { pick[key] = column; fill(); draw_all(); };
+  const again_with = key => column => { pick[key] = column; fill(); draw_new(); };
   fill();
   return { id: 'pareto', title: 'Pareto front', lead: 'Rows on the line are beaten by no other in both figures; more is better of throughput, less of the rest.', content: [
     h('div', { class: 'toolbar' }, select('Across', numbers, pick.x, again_with('x')), select('Up', numbers, pick.y, again_with('y'))), box] };

@@ -1,5 +1,5 @@
 // One step laid out in time: a row a stage, a block a pass of a micro-batch; below, the ops of one pass by lane.
-import { axis, draw_all, figure, legend, narrow, tip, zoom } from '../charts.js';
+import { axis, draw_new, figure, legend, narrow, tip, zoom } from '../charts.js';
 import { h } from '../dom.js';
 import { count, percent, seconds } from '../format.js';
 
@@ -71,7 +71,7 @@ export function timeline(answer) {
   const t = answer.page?.timeline;
   if (!t) return null;
   const place = h('div'), select = h('select', { onchange: () => show(select.selectedIndex) }, t.ops.map(pass => h('option', {}, `${kKinds[pass.kind][0]}, ${pass.where}, ${seconds(pass.seconds)}`)));
-  const show = chosen => { select.selectedIndex = chosen; place.replaceChildren(...ops_of(t, t.ops[chosen]).filter(Boolean)); draw_all(); };
+  const show = chosen => { select.selectedIndex = chosen; place.replaceChildren(...ops_of(t, t.ops[chosen]).filter(Boolean)); draw_new(); };
   place.append(...ops_of(t, t.ops[0]).filter(Boolean));
   const below = [h('h3', {}, 'Within one pass'), h('div', { class: 'toolbar' }, h('label', { class: 'grow' }, 'Pass', select)), place];
   if (answer.kind === 'layer') return { id: 'timeline', title: 'The layer in time', lead: 'Operations of each lane, one after the other.', content: below };
