@@ -3,7 +3,7 @@ import * as echarts from 'echarts/core';
 import { BarChart, HeatmapChart, LineChart, ScatterChart, TreemapChart, CustomChart } from 'echarts/charts';
 import { AriaComponent, DataZoomComponent, GridComponent, MarkLineComponent, TooltipComponent, VisualMapComponent } from 'echarts/components';
 import { CanvasRenderer, SVGRenderer } from 'echarts/renderers';
-import { h } from './dom.js';
+import { h, shortened } from './dom.js';
 
 echarts.use([BarChart, HeatmapChart, LineChart, ScatterChart, TreemapChart, CustomChart, AriaComponent, DataZoomComponent,
   GridComponent, MarkLineComponent, TooltipComponent, VisualMapComponent, CanvasRenderer, SVGRenderer]);
@@ -22,6 +22,15 @@ export function axis(c, more = {}) {
   return { axisLine: { show: false }, axisTick: { show: false }, splitLine: { lineStyle: { color: c.faint } }, nameTextStyle: { color: c.soft, fontSize: 12 },
     ...more, axisLabel: { color: c.soft, fontSize: 12, hideOverlap: true, ...more.axisLabel } };
 }
+
+// Names beside bars, the first on top; long ones take two lines.
+export const name_axis = (c, names, room) => axis(c, { type: 'category', inverse: true, data: names.map(name => shortened(name, room > 150 ? 70 : 36)),
+  axisLabel: { color: c.ink, fontSize: 13, lineHeight: 13, width: room - 8, overflow: 'break', interval: 0, hideOverlap: false } });
+
+// Ink or paper, whichever reads better on a colour "#rrggbb".
+const light_of = colour => [1, 3, 5].map(at => parseInt(colour.slice(at, at + 2), 16) / 255).map(v => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4).reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+const contrast = (a, b) => (Math.max(light_of(a), light_of(b)) + 0.05) / (Math.min(light_of(a), light_of(b)) + 0.05);
+export const readable_on = (c, colour) => contrast(c.ink, colour) > contrast(c.paper, colour) ? c.ink : c.paper;
 
 // A tooltip as elements, never as markup: a title, then names and values.
 export const tip = (title, rows) =>

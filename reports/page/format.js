@@ -2,7 +2,7 @@
 const kSpace = '\u00a0';
 const scaled = (value, scales) => {
   if (!Number.isFinite(value)) return '–';
-  if (value === 0) return `0${kSpace}${scales[scales.length - 1][1]}`;
+  if (value === 0) return `0${kSpace}${scales.find(([factor]) => factor === 1)[1]}`;
   const [factor, unit] = scales.find(([factor]) => Math.abs(value) >= 0.99995 * factor) ?? scales[scales.length - 1];
   return `${digits(value / factor)}${kSpace}${unit}`;
 };

@@ -90,7 +90,7 @@ function control_element(control, changed) {
   const input = control.choice
     ? h('select', { id }, control.values.map(value => h('option', { value, selected: value === control.now }, value)))
     : h('input', { id, type: 'range', min: 0, max: control.values.length - 1, step: 1, value: control.values.indexOf(control.now), 'aria-valuetext': control.text(control.now) });
-  const box = h('div', { class: 'control' }, h('label', { for: id }, named(control.label), output), input);
+  const box = h('div', { class: 'control' }, h('label', { for: id }, named(control.label.replace(/^./u, letter => letter.toUpperCase())), output), input);
   const value = () => control.choice ? input.value : control.values[Number(input.value)];
   input.addEventListener('input', () => {
     if (!control.choice) { output.textContent = control.text(value()); input.setAttribute('aria-valuetext', control.text(value())); }
@@ -109,8 +109,9 @@ const base_time = answer => answer.feasible === false ? null : total_of(answer);
 // The panel, or null where there is nothing to move. `show` draws an answer.
 export function controls(page, answer, show) {
   if (!['train', 'layer', 'serve'].includes(answer.kind) || !answer.scenario || !has_model()) return null;
-  const list = h('div', { class: 'grid' }), now = h('div', { class: 'now', role: 'status', 'aria-live': 'polite' }, 'Loading the model…');
-  const panel = h('aside', { class: 'controls', 'aria-label': 'What if' }, h('div', { class: 'inner' }, h('h2', {}, 'What if'), h('p', {}, 'The same model, compiled for this page; nothing leaves it.'), now, list));
+  const list = h('div', { class: 'grid' }), beside = matchMedia('(min-width: 1081px)'), fold = h('details', { open: beside.matches }, h('summary', {}, 'Move the inputs'), list), now = h('div', { class: 'now', role: 'status', 'aria-live': 'polite' }, 'Loading the model…');
+  const panel = h('aside', { class: 'controls', 'aria-label': 'What if' }, h('div', { class: 'inner' }, h('h2', {}, 'What if'), h('p', {}, 'The same model, compiled for this page; nothing leaves it.'), now, fold));
+  beside.addEventListener('change', () => { if (beside.matches) fold.open = true; });
   const start = async () => {
     const model = await (loaded ??= load(page.files));
     let waiting = null;

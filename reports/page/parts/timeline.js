@@ -1,5 +1,5 @@
 // One step laid out in time: a row a stage, a block a pass of a micro-batch; below, the ops of one pass by lane.
-import { axis, draw_new, figure, legend, narrow, tip, zoom } from '../charts.js';
+import { axis, draw_new, figure, legend, narrow, readable_on, tip, zoom } from '../charts.js';
 import { h } from '../dom.js';
 import { count, percent, seconds } from '../format.js';
 
@@ -23,7 +23,7 @@ function blocks(alt, height, rows, list, [from, to], { left = 64, chosen } = {})
       const tall = Math.min(26, 0.76 * api.size([0, 1])[1]), wide = right - x - (right - x > 4 ? 1 : 0), { x: low, width } = params.coordSys;
       const seen = Math.min(right, low + width) - Math.max(x, low);
       return { type: 'rect', shape: { x, y: y - tall / 2, width: Math.max(0.6, wide), height: tall }, style: { fill: c[block.colour] },
-        textContent: seen > 8 * block.label.length && tall > 14 ? { style: { text: block.label, fill: c.paper, fontSize: 11 } } : undefined, textConfig: { position: [Math.max(x, low) - x + seen / 2 - 3.2 * block.label.length, tall / 2 - 5] } };
+        textContent: seen > 8 * block.label.length && tall > 14 ? { style: { text: block.label, fill: readable_on(c, c[block.colour]), fontSize: 11 } } : undefined, textConfig: { position: [Math.max(x, low) - x + seen / 2 - 3.2 * block.label.length, tall / 2 - 5] } };
     } }] }), { canvas: true, click: chosen && (event => chosen(list[event.dataIndex])),
     zoomed: (start, end) => { said.textContent = `${moment(from + start * (to - from))} to ${seconds(from + end * (to - from))}`; } });
   const step = { '+': [0.5, 0], '-': [2, 0], ArrowLeft: [1, -0.25], ArrowRight: [1, 0.25], 0: [Infinity, 0] };
