@@ -51,8 +51,8 @@ export function render(answer, context) {
     figure_of('p90', 'p90_abs_error', percent), kBias, kInside,
     { title: 'source', value: g => g.source + (g.borrowed_from ? ` (${g.borrowed_from})` : '') }], groups, { sort: narrow() ? 1 : 4 }))] });
   const left = groups.flatMap(g => Object.entries(g.skipped ?? {}).map(([reason, n]) => ({ family: name_of(g), reason, n })));
-  if (left.length || answer.unread?.length) sections.push({ id: 'left', title: 'Rows left out', content: [table([{ title: 'family', value: r => r.family, class: 'name' }, { title: 'because', value: r => r.reason, class: 'long' }, { title: 'rows', number: true, value: r => r.n, text: r => r.n === null ? '–' : count(r.n) }],
-    [...left, ...(answer.unread ?? []).map(u => ({ family: u.file, reason: u.reason, n: null }))])] });
+  if (left.length || answer.unread?.length) sections.push({ id: 'left', title: 'Rows left out', content: [h('div', { class: 'tall' }, table([{ title: 'family', value: r => r.family, class: 'name' }, { title: 'because', value: r => r.reason, class: 'long' }, { title: 'rows', number: true, value: r => r.n, text: r => r.n === null ? '–' : count(r.n) }],
+    [...left, ...(answer.unread ?? []).map(u => ({ family: u.file, reason: u.reason, n: null }))]))] });
   sections.push(again(answer, context.command));
   return { kicker: answer.kind === 'calibrate' ? 'Calibration of a machine' : 'Check against measurements', title: rows ? ['Predictions err by ', h('b', {}, percent(mean)), h('span', { class: 'range' }, ` on ${count(rows)} rows of ${judged.length} families, bias ${change(bias)}`), '.'] : ['No row could be judged.'],
     question: answer.machine, figures: [], warnings: [], sections };

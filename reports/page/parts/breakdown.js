@@ -41,7 +41,7 @@ function bars(groups, total) {
       label: { show: true, position: 'right', color: c.soft, fontSize: 12, formatter: p => percent(shown[p.dataIndex].total / total) } });
     return {
       grid: { left: narrow() ? 120 : 172, right: 52, top: 4, bottom: 26 },
-      aria: { enabled: true, decal: { show: false } },
+      aria: { enabled: true, label: { enabled: false }, decal: { show: false } },
       xAxis: axis(c, { type: 'value', splitNumber: narrow() ? 3 : 6, axisLabel: { formatter: v => v === 0 ? '0' : seconds(v) } }),
       yAxis: name_axis(c, names, narrow() ? 120 : 172),
       tooltip: { trigger: 'axis', axisPointer: { type: 'none' }, formatter: ([p]) => {

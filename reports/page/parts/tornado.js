@@ -10,7 +10,7 @@ const arrowed = text => text.replaceAll('->', '→');
 
 function tornado(items, alt) {
   return figure(alt, 34 + 25 * items.length, c => {
-    const most = Math.max(...items.map(i => Math.abs(i.effect))) * (narrow() ? 1.7 : 1.25);  // with room for the labels
+    const most = Math.max(...items.map(i => Math.abs(i.effect))) * (narrow() ? 2.1 : 1.25);  // with room for the labels
     const less = items.some(i => i.effect < 0), more = items.some(i => i.effect > 0);
     return {
       grid: { left: narrow() ? 140 : 250, right: narrow() ? 8 : 20, top: 4, bottom: 26 },
