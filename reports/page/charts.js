@@ -25,7 +25,7 @@ export function axis(c, more = {}) {
 
 // Names beside bars, the first on top; long ones take two lines.
 export const name_axis = (c, names, room) => axis(c, { type: 'category', inverse: true, data: names.map(name => shortened(name, room > 150 ? 70 : 36)),
-  axisLabel: { color: c.ink, fontSize: 13, lineHeight: 13, width: room - 8, overflow: 'break', interval: 0, hideOverlap: false } });
+  axisLabel: { color: c.ink, fontSize: room > 150 ? 13 : 12, lineHeight: 13, width: room - 8, overflow: 'break', interval: 0, hideOverlap: false } });
 
 // Ink or paper, whichever reads better on a colour "#rrggbb".
 const light_of = colour => [1, 3, 5].map(at => parseInt(colour.slice(at, at + 2), 16) / 255).map(v => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4).reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);

@@ -263,7 +263,7 @@ const cases = {
     await page.locator('#control-devices').focus();
     await page.keyboard.press('Home');
     await page.waitForFunction(() => /Cannot run/.test(document.querySelector('.controls .now').innerText));
-    holds(/out of memory/.test(await text_of(page, 'h1')), `of one device it says ${await text_of(page, 'h1')}`);
+    holds(/^Out of memory/.test(await text_of(page, 'h1')), `of one device it says ${await text_of(page, 'h1')}`);
   },
 
   async sliders_ask_the_model_anew() {

@@ -13,9 +13,9 @@ function tornado(items, alt) {
     const most = Math.max(...items.map(i => Math.abs(i.effect))) * (narrow() ? 2.1 : 1.25);  // with room for the labels
     const less = items.some(i => i.effect < 0), more = items.some(i => i.effect > 0);
     return {
-      grid: { left: narrow() ? 140 : 250, right: narrow() ? 8 : 20, top: 4, bottom: 26 },
+      grid: { left: narrow() ? 150 : 250, right: narrow() ? 8 : 20, top: 4, bottom: 26 },
       xAxis: axis(c, { type: 'value', min: less ? -most : 0, max: more ? most : 0, splitNumber: narrow() ? 2 : 5, axisLabel: { formatter: v => v ? change(v, 1) : '0', showMinLabel: !less, showMaxLabel: !more } }),
-      yAxis: name_axis(c, items.map(i => i.name), narrow() ? 140 : 250),
+      yAxis: name_axis(c, items.map(i => i.name), narrow() ? 150 : 250),
       tooltip: { trigger: 'axis', axisPointer: { type: 'none' }, formatter: ([p]) => tip(items[p.dataIndex].name, items[p.dataIndex].more) },
       series: [{ type: 'bar', barWidth: 15, data: items.map(i => ({ value: i.effect, itemStyle: { color: i.effect < 0 ? c.better : c.worse },
         label: { show: true, position: i.effect < 0 ? 'left' : 'right', color: c.soft, fontSize: 12, formatter: change(i.effect, Math.abs(i.effect) < 0.01 ? 2 : 1) } })) }],

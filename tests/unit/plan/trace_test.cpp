@@ -46,26 +46,8 @@ Threads threads(const Json& json) {
 }
 
 const std::vector<std::string> kNames{"gpipe", "1f1b", "interleaved_1f1b", "zb_h1", "zb_h2", "zb_v", "dualpipe", "dualpipe_v"};
-constexpr double kTick = 0.0015;  // microseconds: slices are written in whole nanoseconds
 
 }  // namespace
-
-TEST_CASE("slices of a thread nest or follow each other, and never cross", "[unit]") {
-  for (const std::string& schedule : kNames) {
-    INFO(schedule);
-    const Json json = parse_json(trace_json(trace(pipelined(schedule).scenario())), "trace");
-    for (const auto& [where, slices] : threads(json)) {
-      std::vector<Slice> open;
-      bool crossed = false;
-      for (const Slice& slice : slices) {
-        while (!open.empty() && open.back().finish <= slice.start + kTick) open.pop_back();
-        crossed |= !open.empty() && slice.finish > open.back().finish + kTick;
-        open.push_back(slice);
-      }
-      CHECK_FALSE(crossed);
-    }
-  }
-}
 
 TEST_CASE("a trace ends where the step ends", "[unit]") {
   for (const std::string& schedule : kNames) {
