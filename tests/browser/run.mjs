@@ -150,6 +150,16 @@ const cases = {
     }
   },
 
+  async paper_keeps_heads_and_light_colours() {
+    const page = await opened(page_of('paper.html', 'train', ...small), { scheme: 'dark' });
+    await page.emulateMedia({ media: 'print', colorScheme: 'dark' });
+    await all_drawn(page, await page.evaluate(() => document.querySelectorAll('main .chart').length), 'on paper');
+    holds(await page.locator('#helps th button').first().isVisible(), 'a table has lost its heads');
+    holds(!await page.locator('.toolbar').first().isVisible(), 'a toolbar is printed');
+    const [paper, bars] = await page.evaluate(() => [getComputedStyle(document.body).backgroundColor, [...document.querySelectorAll('#time svg path')].map(p => p.getAttribute('fill'))]);
+    holds(paper === 'rgb(255, 255, 255)' && bars.includes('#5b9bd8'), `paper is ${paper}, and no bar has the colour of daylight`);
+  },
+
   async the_keyboard_reaches_everything() {
     const page = await opened(page_of('keys.html', 'train', ...small));
     await page.keyboard.press('Tab');
