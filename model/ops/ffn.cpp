@@ -301,7 +301,7 @@ void add_outputs(StepBuilder& b, const DecoderContext& c, const MoeFfn& moe) {
 }
 void add_gradients(StepBuilder& b, const DecoderContext& c, const MoeFfn& moe) {
   const double sums = moe.shared_width > 0 ? 2 : 1, elements = c.shard_tokens() * real(c.model.hidden);
-  b.add("residuals", "gradients of router and experts", Elementwise{bf16(2 * sums * elements), bf16(sums * elements)});
+  b.add("residuals", "sum of gradients", Elementwise{bf16(2 * sums * elements), bf16(sums * elements)});
 }
 
 void router_backward(StepBuilder& b, const DecoderContext& c, const MoeFfn& moe) {

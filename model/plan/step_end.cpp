@@ -115,20 +115,20 @@ void Rest::add_reductions(const LocalParameters& local) {
   }
 }
 
-// PyTorch's FSDP2, on the stream that computes: what was gathered goes from a flat buffer into every tensor, gradients go into the
-// buffer that is reduced and its format, and a rank's own share of the master goes into the format that travels. A pipeline
-// keeps weights gathered, and adds gradients up, over its micro-batches.
+// PyTorch's FSDP2: what was gathered goes from a flat buffer into every tensor, on the stream that computes, and gradients go into
+// the buffer that is reduced and its format, for which that stream waits. (A rank's own share is cast beside it.) A
+// pipeline keeps weights gathered, and adds gradients up, over its micro-batches.
 void Rest::add_copies(const LocalParameters& local) {
   if (p_.zero != 3 || !train_.extra_passes.contains(ExtraPass::fsdp_copies)) return;
   const double all = local.dense + local.expert, passes = p_.pp > 1 ? 1 : end_.micro_batches, gathers = p_.pp > 1 ? 1 : 2 * passes;
-  const Bytes gathered = gathered_weights(all, local), mine = gathered_weights(owned(local), local);
+  const Bytes gathered = gathered_weights(all, local);
   const auto copy = [&](std::string_view phase, Bytes read, Bytes written, double times) {
     BreakdownRow row = once("sharding copies", cost(Elementwise{read, written}, end_.machine));
     row.phase = phase;
     if (is_free(end_.machine, row.name)) return;
     rows_.add(row, times);
   };
-  copy("forward", gathered + bytes(train_.master, owned(local)), gathered + mine, gathers);
+  copy("forward", gathered, gathered, gathers);
   copy("backward", bytes(DType::bf16, all), bytes(train_.gradient, all), passes);
 }
 
