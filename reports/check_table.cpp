@@ -89,7 +89,7 @@ namespace {
 double shown(double us) { return std::stod(fmt::format("{:.4g}", us * 1e-6)); }
 
 Json points_json(const Checked& checked) {
-  constexpr std::size_t kMost = 1200;
+  constexpr std::size_t kMost = 500;
   Json predicted = Json::array(), measured = Json::array(), bands = Json::array();
   const std::size_t rows = std::min(checked.predicted_us.size(), checked.ratios.size()), step = 1 + rows / kMost;
   for (std::size_t i = 0; i < rows; i += step) {

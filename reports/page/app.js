@@ -1,6 +1,6 @@
 // The page: reads the answers it carries and shows each by its kind. A new kind of answer is one file in kinds/ and a line here.
 import { h, named } from './dom.js';
-import { draw_all } from './charts.js';
+import { draw_new, when_drawn } from './charts.js';
 import { controls, has_model } from './what_if.js';
 import * as check from './kinds/check.js';
 import * as compare from './kinds/compare.js';
@@ -15,7 +15,6 @@ import * as sweep from './kinds/sweep.js';
 import * as train from './kinds/train.js';
 
 const kinds = { train, layer: train, serve, load, explain, solve, compare, sweep, search, route, check, calibrate: check };
-performance.mark('begun');
 const page = JSON.parse(document.getElementById('answer').textContent);
 const root = document.getElementById('root');
 
@@ -48,19 +47,18 @@ function frame_of(answer) {
     frame.prepend(header);
     frame.append(main);
     document.title = header.querySelector('h1').textContent;
-    draw_all();
+    draw_new();
   };
   const aside = controls(page, answer, fill);
   if (aside) { frame.classList.add('with-controls'); frame.append(aside); }
   return [frame, () => fill(answer)];
 }
 
-function show() {
-  const choose = (answer, place) => { const [frame, fill] = frame_of(answer); place.replaceChildren(frame); fill(); };
-  if (page.answers.length === 1) choose(page.answers[0], root);
-  else { root.replaceChildren(several.element(page, choose)); draw_all(); }
-  performance.measure('drawn', 'begun');
-  document.documentElement.dataset.ready = 'yes';
+const choose = (answer, place) => { const [frame, fill] = frame_of(answer); place.replaceChildren(frame); fill(); };
+if (page.answers.length === 1) choose(page.answers[0], root);
+else {
+  const [element, fill] = several.element(page, choose);
+  root.replaceChildren(element);
+  fill();
 }
-
-show();
+when_drawn(() => performance.measure('drawn'));  // from when the page was asked for

@@ -1,5 +1,6 @@
 // The question asked again in the browser, by the model itself compiled to WebAssembly. Every control sets fields of the
 // scenario by pointer, as --set does.
+import { when_drawn } from './charts.js';
 import { h, named } from './dom.js';
 import { change, count, seconds } from './format.js';
 import { total_of } from './parts/breakdown.js';
@@ -7,9 +8,10 @@ import { total_of } from './parts/breakdown.js';
 const carried = () => document.getElementById('model');
 export const has_model = () => !!carried() && typeof what_if_model === 'function';
 
-// The module, with the files that the scenario names.
+// The module, with the files that the scenarios name.
 async function load(files) {
-  const packed = Uint8Array.from(atob(carried().textContent), letter => letter.charCodeAt(0));
+  const letters = atob(carried().textContent), packed = new Uint8Array(letters.length);
+  for (let i = 0; i < letters.length; ++i) packed[i] = letters.charCodeAt(i);
   const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream('gzip'));
   const model = await what_if_model({ wasmBinary: new Uint8Array(await new Response(stream).arrayBuffer()) });
   for (const [path, text] of Object.entries(files ?? {})) {
@@ -22,6 +24,8 @@ async function load(files) {
     ask: question => JSON.parse(model.ccall('answer', 'string', ['string'], [JSON.stringify(question)])),
   };
 }
+
+let loaded = null;  // once a page
 
 const at = (object, pointer) => pointer.split('/').slice(1).reduce((value, key) => value?.[key], object);
 const powers = (low, high) => Array.from({ length: Math.log2(high / low) + 1 }, (_, i) => low * 2 ** i);
@@ -86,7 +90,7 @@ function control_element(control, changed) {
   const input = control.choice
     ? h('select', { id }, control.values.map(value => h('option', { value, selected: value === control.now }, value)))
     : h('input', { id, type: 'range', min: 0, max: control.values.length - 1, step: 1, value: control.values.indexOf(control.now), 'aria-valuetext': control.text(control.now) });
-  const box = h('div', { class: 'control' }, h('label', { for: id }, named(control.label), output), input);
+  const box = h('div', { class: 'control' }, h('label', { for: id }, named(control.label.replace(/^./u, letter => letter.toUpperCase())), output), input);
   const value = () => control.choice ? input.value : control.values[Number(input.value)];
   input.addEventListener('input', () => {
     if (!control.choice) { output.textContent = control.text(value()); input.setAttribute('aria-valuetext', control.text(value())); }
@@ -105,10 +109,11 @@ const base_time = answer => answer.feasible === false ? null : total_of(answer);
 // The panel, or null where there is nothing to move. `show` draws an answer.
 export function controls(page, answer, show) {
   if (!['train', 'layer', 'serve'].includes(answer.kind) || !answer.scenario || !has_model()) return null;
-  const list = h('div', { class: 'grid' }), now = h('div', { class: 'now', role: 'status', 'aria-live': 'polite' }, 'Loading the model…');
-  const panel = h('aside', { class: 'controls', 'aria-label': 'What if' }, h('div', { class: 'inner' }, h('h2', {}, 'What if'), h('p', {}, 'The same model, compiled for this page; nothing leaves it.'), now, list));
+  const list = h('div', { class: 'grid' }), beside = matchMedia('(min-width: 1081px)'), fold = h('details', { open: beside.matches }, h('summary', {}, 'Move the inputs'), list), now = h('div', { class: 'now', role: 'status', 'aria-live': 'polite' }, 'Loading the model…');
+  const panel = h('aside', { class: 'controls', 'aria-label': 'What if' }, h('div', { class: 'inner' }, h('h2', {}, 'What if'), h('p', {}, 'The same model, compiled for this page; nothing leaves it.'), now, fold));
+  beside.addEventListener('change', () => { if (beside.matches) fold.open = true; });
   const start = async () => {
-    const model = await load(page.files);
+    const model = await (loaded ??= load(page.files));
     let waiting = null;
     const say = (result, moved) => {
       if (result.error) return now.replaceChildren(h('b', { class: 'worse' }, 'Cannot be asked'), named(result.error.replace(/^scenario#?/, ''), 'span'));
@@ -138,6 +143,7 @@ export function controls(page, answer, show) {
     say(answer, false);
     panel.dataset.ready = 'yes';
   };
-  setTimeout(() => start().catch(problem => now.replaceChildren(h('b', {}, 'No sliders here'), String(problem.message ?? problem))), 30);
+  const begin = () => start().catch(problem => now.replaceChildren(h('b', {}, 'No sliders here'), String(problem.message ?? problem)));
+  setTimeout(() => when_drawn(() => requestIdleCallback(begin, { timeout: 500 })));  // the charts first
   return panel;
 }

@@ -30,12 +30,31 @@ async function opened(file, { width = 1400, scheme = 'light' } = {}) {
   page.on('console', message => { if (['error', 'warning'].includes(message.type())) problems.push(`console: ${message.text()}`); });
   page.on('pageerror', error => problems.push(`error: ${error.message}`));
   page.on('request', request => { if (!/^(file|data|blob):/.test(request.url())) problems.push(`asks the network for ${request.url()}`); });
+  page.clock_of_thread = await context.newCDPSession(page);  // counts from here
+  await page.clock_of_thread.send('Performance.enable', { timeDomain: 'threadTicks' });
   await page.goto(`file://${file}`);
   await page.waitForSelector('html[data-ready]', { timeout: 30000 });
   return page;
 }
-const drawn = page => page.evaluate(() => [...document.querySelectorAll('.chart')].map(box => ({ said: !!box.getAttribute('aria-label'), marks: box.querySelectorAll('svg path, canvas').length })));
+const seconds_drawn = page => page.evaluate(() => performance.getEntriesByName('drawn')[0].duration / 1000);  // since the page was asked for
+// A page in at most three tries. Where others keep the machine busy, less than what the drawing thread may work counts, too.
+async function opened_quickly(file, what) {
+  holds(statSync(file).size < 3e6, `${what}: the page has ${statSync(file).size} bytes, expected less than 3 MB`);
+  const took = [];
+  while (true) {
+    const page = await opened(file);
+    took.push(await seconds_drawn(page));
+    const worked = (await page.clock_of_thread.send('Performance.getMetrics')).metrics.find(metric => metric.name === 'ThreadTime').value;
+    if (took.at(-1) < 2 || took.length === 3) {
+      holds(Math.min(...took, worked) < 2, `${what}: drawn in ${took.map(t => t.toFixed(2)).join(', ')} s, of which it worked ${worked.toFixed(2)}, expected less than 2`);
+      return page;
+    }
+    await page.context().close();
+  }
+}
+const drawn = page => page.evaluate(() => [...document.querySelectorAll('.chart')].map(box => ({ said: /\S/.test(box.getAttribute('aria-label')) && !/NaN|undefined|This is a chart/.test(box.getAttribute('aria-label')), marks: box.querySelectorAll('svg path, canvas').length })));
 async function all_drawn(page, count, what) {
+  await page.waitForSelector('html[data-ready]');
   const charts = await drawn(page);
   holds(charts.length === count, `${what}: ${charts.length} charts, expected ${count}`);
   holds(charts.every(chart => chart.said && chart.marks > 0), `${what}: a chart is empty or says nothing`);
@@ -45,15 +64,7 @@ const text_of = async (page, selector) => (await page.locator(selector).first().
 const cases = {
   async a_training_step_is_drawn_whole() {
     const file = page_of('train.html', 'train', join(root, 'examples/deepseek-v3-256-gb200.json'));
-    holds(statSync(file).size < 3e6, `the page has ${statSync(file).size} bytes, expected less than 3 MB`);
-    const took = [];
-    let page;
-    for (let i = 0; i < 3; ++i) {  // the machine may be busy with other tests
-      await page?.context().close();
-      page = await opened(file);
-      took.push(await page.evaluate(() => performance.getEntriesByType('measure').find(m => m.name === 'drawn').duration));
-    }
-    holds(Math.min(...took) < 2000, `drawn in ${Math.min(...took)} ms, expected less than 2 s`);
+    const page = await opened_quickly(file, 'train');
     await all_drawn(page, await page.evaluate(() => document.querySelectorAll('main .chart').length), 'train');
     const screen = answered('train', join(root, 'examples/deepseek-v3-256-gb200.json'));
     const step = screen.match(/step +([\d.]+ m?s)/)[1];
@@ -113,7 +124,7 @@ const cases = {
       check: [page_of('check.html', 'check', write('gemm.csv', csv)), null], report: [page_of('report.html', 'report', one, two), null],
     };
     for (const [kind, [file, count]] of Object.entries(pages)) {
-      const page = await opened(file);
+      const page = await opened_quickly(file, kind);
       const found = await page.evaluate(() => document.querySelectorAll('.chart').length);
       await all_drawn(page, count ?? found, kind);
       holds(found > 0 || kind === 'check', `${kind}: no chart`);
@@ -129,16 +140,27 @@ const cases = {
       const page = await opened(file, { width: 390, scheme });
       const wide = await page.evaluate(() => document.documentElement.scrollWidth);
       holds(wide <= 390, `${scheme}: ${wide} pixels wide on a phone of 390`);
-      // WCAG AA: body text and soft text against the paper.
+      // WCAG AA: text of every colour on the paper, and on every colour that a chart fills the better of ink and paper.
       const contrast = await page.evaluate(() => {
         const rgb = name => { const box = document.createElement('i'); box.style.color = `var(--${name})`; document.body.append(box); const c = getComputedStyle(box).color.match(/\d+/g).slice(0, 3).map(Number); box.remove(); return c; };
         const light = c => c.map(v => { v /= 255; return v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4; }).reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
-        const paper = light(rgb('paper'));
-        return Object.fromEntries(['ink', 'soft', 'better', 'worse', 'accent'].map(name => { const l = light(rgb(name)); return [name, (Math.max(l, paper) + 0.05) / (Math.min(l, paper) + 0.05)]; }));
+        const ratio = (a, b) => (Math.max(light(rgb(a)), light(rgb(b))) + 0.05) / (Math.min(light(rgb(a)), light(rgb(b))) + 0.05);
+        return Object.fromEntries([...['ink', 'soft', 'better', 'worse', 'accent'].flatMap(name => ['paper', 'raised'].map(under => [`${name} on ${under}`, ratio(name, under)])),
+          ...['forward', 'backward', 'optimizer', 'waiting', 'network', 'middle', 'better', 'worse', 'most', 'faint'].map(fill => [`text on ${fill}`, Math.max(ratio('ink', fill), ratio('paper', fill))])]);
       });
-      for (const [name, ratio] of Object.entries(contrast)) holds(ratio >= (name === 'better' || name === 'worse' ? 4 : 4.5), `${scheme}: contrast of ${name} is ${ratio.toFixed(2)}`);
+      for (const [name, ratio] of Object.entries(contrast)) holds(ratio >= 4.5, `${scheme}: contrast of ${name} is ${ratio.toFixed(2)}`);
       await page.context().close();
     }
+  },
+
+  async paper_keeps_heads_and_light_colours() {
+    const page = await opened(page_of('paper.html', 'train', ...small), { scheme: 'dark' });
+    await page.emulateMedia({ media: 'print', colorScheme: 'dark' });
+    await all_drawn(page, await page.evaluate(() => document.querySelectorAll('main .chart').length), 'on paper');
+    holds(await page.locator('#helps th button').first().isVisible(), 'a table has lost its heads');
+    holds(!await page.locator('.toolbar').first().isVisible(), 'a toolbar is printed');
+    const [paper, bars] = await page.evaluate(() => [getComputedStyle(document.body).backgroundColor, [...document.querySelectorAll('#time svg path')].map(p => p.getAttribute('fill'))]);
+    holds(paper === 'rgb(255, 255, 255)' && bars.includes('#5b9bd8'), `paper is ${paper}, and no bar has the colour of daylight`);
   },
 
   async the_keyboard_reaches_everything() {
@@ -254,7 +276,7 @@ const cases = {
     await page.locator('#control-devices').focus();
     await page.keyboard.press('Home');
     await page.waitForFunction(() => /Cannot run/.test(document.querySelector('.controls .now').innerText));
-    holds(/out of memory/.test(await text_of(page, 'h1')), `of one device it says ${await text_of(page, 'h1')}`);
+    holds(/^Out of memory/.test(await text_of(page, 'h1')), `of one device it says ${await text_of(page, 'h1')}`);
   },
 
   async sliders_ask_the_model_anew() {

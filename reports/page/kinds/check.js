@@ -1,11 +1,14 @@
 // Predictions against measurements: errors by family, with sign; each family's rows against its band.
-import { axis, draw_all, figure, narrow, tip } from '../charts.js';
+import { axis, draw_new, figure, narrow, tip } from '../charts.js';
 import { h } from '../dom.js';
 import { change, count, percent, seconds } from '../format.js';
 import { again } from '../parts/provenance.js';
 import { table } from '../table.js';
 
 const name_of = g => [g.device, g.family, g.library, g.dtype].filter(Boolean).join(' · ');
+
+const figure_of = (title, key, text) => ({ title, number: true, value: g => g[key], text: g => g.n ? text(g[key]) : '–' });
+const kRows = { title: 'rows', number: true, value: g => g.n, text: g => count(g.n) }, kMean = figure_of('mean', 'mean_abs_error', percent), kBias = figure_of('bias', 'bias', change), kInside = figure_of('inside', 'coverage_p10_p90', v => percent(v, 0));
 
 function scatter(group) {
   const { predicted_seconds: predicted, measured_seconds: measured, measured_over_predicted: bands } = group.points;
@@ -40,16 +43,16 @@ export function render(answer, context) {
   const sections = [];
   if (drawn.length) {
     pick(drawn[0]);
-    sections.push({ id: 'rows', title: 'Predicted against measured', content: [h('div', { class: 'toolbar' }, h('label', { class: 'grow' }, 'Family', h('select', { onchange: event => { pick(drawn[event.target.selectedIndex]); draw_all(); } }, drawn.map(g => h('option', {}, `${name_of(g)} (${count(g.n)} rows)`))))), box] });
+    sections.push({ id: 'rows', title: 'Predicted against measured', content: [h('div', { class: 'toolbar' }, h('label', { class: 'grow' }, 'Family', h('select', { onchange: event => { pick(drawn[event.target.selectedIndex]); draw_new(); } }, drawn.map(g => h('option', {}, `${name_of(g)} (${count(g.n)} rows)`))))), box] });
   }
-  sections.push({ id: 'families', title: 'Errors by family', lead: 'Of predicted over measured; minus is too fast. Inside: the share of rows in the band that is printed with a prediction, which should be 80 %.', content: [table([
+  sections.push({ id: 'families', title: 'Errors by family', lead: 'Of predicted over measured; minus is too fast. Inside: the share of rows in the band that is printed with a prediction, which should be 80\u00a0%.', content: [h('div', { class: 'tall' }, table(narrow() ? [{ title: 'family', value: name_of, class: 'name' }, kRows, kMean, kBias, kInside] : [
     { title: 'device', value: g => g.device, class: 'short' }, { title: 'family', value: g => g.family, class: 'name' }, { title: 'library', value: g => g.library }, { title: 'format', value: g => g.dtype },
-    { title: 'rows', number: true, value: g => g.n, text: g => count(g.n) }, { title: 'mean', number: true, value: g => g.mean_abs_error, text: g => g.n ? percent(g.mean_abs_error) : '–' }, { title: 'median', number: true, value: g => g.median_abs_error, text: g => g.n ? percent(g.median_abs_error) : '–' },
-    { title: 'p90', number: true, value: g => g.p90_abs_error, text: g => g.n ? percent(g.p90_abs_error) : '–' }, { title: 'bias', number: true, value: g => g.bias, text: g => g.n ? change(g.bias) : '–' }, { title: 'inside', number: true, value: g => g.coverage_p10_p90, text: g => g.n ? percent(g.coverage_p10_p90, 0) : '–' },
-    { title: 'source', value: g => g.source + (g.borrowed_from ? ` (${g.borrowed_from})` : '') }], groups, { sort: 4 })] });
+    kRows, kMean, figure_of('median', 'median_abs_error', percent),
+    figure_of('p90', 'p90_abs_error', percent), kBias, kInside,
+    { title: 'source', value: g => g.source + (g.borrowed_from ? ` (${g.borrowed_from})` : '') }], groups, { sort: narrow() ? 1 : 4 }))] });
   const left = groups.flatMap(g => Object.entries(g.skipped ?? {}).map(([reason, n]) => ({ family: name_of(g), reason, n })));
-  if (left.length || answer.unread?.length) sections.push({ id: 'left', title: 'Rows left out', content: [table([{ title: 'family', value: r => r.family, class: 'name' }, { title: 'because', value: r => r.reason, class: 'long' }, { title: 'rows', number: true, value: r => r.n, text: r => r.n === null ? '–' : count(r.n) }],
-    [...left, ...(answer.unread ?? []).map(u => ({ family: u.file, reason: u.reason, n: null }))])] });
+  if (left.length || answer.unread?.length) sections.push({ id: 'left', title: 'Rows left out', content: [h('div', { class: 'tall' }, table([{ title: 'family', value: r => r.family, class: 'name' }, { title: 'because', value: r => r.reason, class: 'long' }, { title: 'rows', number: true, value: r => r.n, text: r => r.n === null ? '–' : count(r.n) }],
+    [...left, ...(answer.unread ?? []).map(u => ({ family: u.file, reason: u.reason, n: null }))]))] });
   sections.push(again(answer, context.command));
   return { kicker: answer.kind === 'calibrate' ? 'Calibration of a machine' : 'Check against measurements', title: rows ? ['Predictions err by ', h('b', {}, percent(mean)), h('span', { class: 'range' }, ` on ${count(rows)} rows of ${judged.length} families, bias ${change(bias)}`), '.'] : ['No row could be judged.'],
     question: answer.machine, figures: [], warnings: [], sections };

@@ -1,27 +1,28 @@
 // Two answers: the difference of their totals, part by part.
-import { axis, figure, legend, narrow, tip } from '../charts.js';
+import { axis, figure, legend, name_axis, narrow, tip } from '../charts.js';
 import { h, named } from '../dom.js';
 import { bytes, change, count, percent, seconds } from '../format.js';
 import { again } from '../parts/provenance.js';
 import { table } from '../table.js';
+import { question_of } from './train.js';
 
 const signed_seconds = v => `${v > 0 ? '+' : v < 0 ? '−' : ''}${seconds(Math.abs(v))}`;
 const name_of = p => p.name === p.phase ? p.name : `${p.name} ${p.phase}`;
 
 function differences(parts, total) {
   const shown = parts.filter(p => Math.abs(p.difference_seconds) > 5e-4 * total).slice(0, 18);
-  const least = Math.min(0, ...shown.map(p => p.difference_seconds)), most = Math.max(0, ...shown.map(p => p.difference_seconds)), room = 0.16 * (most - least);  // for the labels
+  const least = Math.min(0, ...shown.map(p => p.difference_seconds)), most = Math.max(0, ...shown.map(p => p.difference_seconds)), room = (narrow() ? 0.45 : 0.16) * (most - least);  // for the labels
   return figure(shown.slice(0, 6).map(p => `${name_of(p)} ${signed_seconds(p.difference_seconds)}`).join(', ') || 'No part differs', 34 + 25 * Math.max(1, shown.length), c => ({
-    grid: { left: narrow() ? 140 : 240, right: 70, top: 4, bottom: 26 },
+    grid: { left: narrow() ? 140 : 240, right: narrow() ? 8 : 70, top: 4, bottom: 26 },
     xAxis: axis(c, { type: 'value', min: least && least - room, max: most && most + room, axisLabel: { showMinLabel: !least, showMaxLabel: !most, formatter: v => v ? signed_seconds(v) : '0' }, splitNumber: narrow() ? 2 : 5 }),
-    yAxis: axis(c, { type: 'category', inverse: true, data: shown.map(name_of), axisLabel: { color: c.ink, fontSize: 13, width: narrow() ? 132 : 230, overflow: 'truncate', interval: 0, hideOverlap: false } }),
+    yAxis: name_axis(c, shown.map(name_of), narrow() ? 140 : 240),
     tooltip: { trigger: 'axis', axisPointer: { type: 'none' }, formatter: ([p]) => { const part = shown[p.dataIndex]; return tip(name_of(part), [['A', seconds(part.first_seconds)], ['B', seconds(part.second_seconds)], ['B − A', signed_seconds(part.difference_seconds)], ['of A', change(part.difference_seconds / total, 2)]]); } },
     series: [{ type: 'bar', barWidth: 15, data: shown.map(p => ({ value: p.difference_seconds, itemStyle: { color: p.difference_seconds < 0 ? c.better : c.worse },
       label: { show: true, position: p.difference_seconds < 0 ? 'left' : 'right', color: c.soft, fontSize: 12, formatter: change(p.difference_seconds / total, 1) } })) }] }));
 }
 
 export function render(answer, context) {
-  const d = answer.difference_seconds, [a, b] = answer.names ?? ['A', 'B'], x = answer.first, y = answer.second;
+  const d = answer.difference_seconds, x = answer.first, y = answer.second, [a, b] = (answer.names ?? ['A', 'B']).map(name => name.replace(/^command line/, question_of(x)));
   const rows = [['time', answer.first_seconds, answer.second_seconds, seconds], ['tokens/s a device', x.tokens_per_second_per_device, y.tokens_per_second_per_device, count], ['MFU', x.mfu, y.mfu, percent], ['memory', x.memory?.required_bytes, y.memory?.required_bytes, bytes]].filter(r => r[1] !== undefined);
   return { kicker: 'Two answers compared', title: [h('b', {}, `${seconds(answer.first_seconds)} becomes ${seconds(answer.second_seconds)}`), h('span', { class: 'range' }, `, ${change(d / answer.first_seconds)}`), '.'], question: ['A ', named(a), h('br'), 'B ', named(b)], figures: [], warnings: [],
     sections: [{ id: 'parts', title: 'Which parts make the difference', lead: 'Differences of exposed time; they add up to the difference of the totals.', content: [legend([['less in B', 'better'], ['more in B', 'worse']]), differences(answer.parts, answer.first_seconds)] },

@@ -1,5 +1,5 @@
 // Ways to load a checkpoint, by what each second goes into.
-import { axis, figure, narrow, tip } from '../charts.js';
+import { axis, figure, name_axis, narrow, tip } from '../charts.js';
 import { h, named } from '../dom.js';
 import { bytes, seconds } from '../format.js';
 import { again, provenance } from '../parts/provenance.js';
@@ -15,7 +15,7 @@ export function render(answer, context) {
     sections.push({ id: 'plans', title: 'Ways to load it', lead: 'Whole time of each way, quickest first; parts may overlap, so they need not add up to it.', content: [
       figure(plans.map(p => `${name_of(p)} ${seconds(p.load_time_seconds)}`).join(', '), 40 + 25 * plans.length, c => ({
         grid: { left: narrow() ? 140 : 230, right: 70, top: 4, bottom: 26 }, xAxis: axis(c, { type: 'value', splitNumber: narrow() ? 3 : 6, axisLabel: { formatter: v => v ? seconds(v) : '0' } }),
-        yAxis: axis(c, { type: 'category', inverse: true, data: plans.map(name_of), axisLabel: { color: c.ink, fontSize: 13, width: narrow() ? 132 : 220, overflow: 'truncate', interval: 0, hideOverlap: false } }),
+        yAxis: name_axis(c, plans.map(name_of), narrow() ? 140 : 230),
         tooltip: { trigger: 'axis', axisPointer: { type: 'none' }, formatter: ([p]) => tip(name_of(plans[p.dataIndex]), [...kParts.map(([name, key]) => [name, seconds(plans[p.dataIndex][key])]), ['device peak', bytes(plans[p.dataIndex].device_peak_bytes)]]) },
         series: [{ type: 'bar', barWidth: 15, data: plans.map(p => p.load_time_seconds), itemStyle: { color: c.backward }, label: { show: true, position: 'right', color: c.soft, formatter: p => seconds(p.value) } }] })),
       table([{ title: 'way', value: name_of, class: 'name' }, { title: 'time', number: true, value: p => p.load_time_seconds, text: p => seconds(p.load_time_seconds) }, ...kParts.map(([title, key]) => ({ title, number: true, value: p => p[key], text: p => seconds(p[key]) })),

@@ -19,9 +19,9 @@ function histogram(row, what, loads, top) {
 export function render(answer, context) {
   const rows = answer.balancers, top = key => Math.max(...rows.map(row => { const loads = row[key]; const mean = loads.reduce((a, b) => a + b, 0) / loads.length; return Math.max(...loads) / mean; }));
   const before = rows.find(row => row.balancer === 'none') ?? rows[0], whole = rows.filter(row => row.drop_rate === 0), best = whole.reduce((a, b) => b.rank_overload < a.rank_overload ? b : a, before);
-  const grid = (key, what) => h('div', { class: 'pair' }, rows.map(row => h('div', {}, h('h3', {}, row.balancer.replaceAll('_', ' '), h('span', { class: 'soft', style: 'font-weight:400' }, ` hottest ${digits(Math.max(...row[key]) / (row[key].reduce((a, b) => a + b, 0) / row[key].length), 4)} × mean`)), histogram(row, what, row[key], top(key)))));
+  const grid = (key, what) => h('div', { class: 'pair' }, rows.map(row => h('div', {}, h('h3', {}, row.balancer.replaceAll('_', ' '), h('span', { class: 'soft', style: 'font-weight:400' }, ` hottest ${(Math.max(...row[key]) / (row[key].reduce((a, b) => a + b, 0) / row[key].length)).toFixed(2)} × mean`)), histogram(row, what, row[key], top(key)))));
   return {
-    kicker: 'Routing', title: ['The hottest rank carries ', h('b', {}, `${digits(before.rank_overload, 3)} times`), ' the mean', best !== before ? h('span', { class: 'range' }, `; balanced by ${best.balancer.replaceAll('_', ' ')}, ${digits(best.rank_overload, 3)} times`) : '', '.'],
+    kicker: 'Routing', title: ['The hottest rank carries ', h('b', {}, `${before.rank_overload.toFixed(2)} times`), ' the mean', best !== before ? h('span', { class: 'range' }, `; balanced by ${best.balancer.replaceAll('_', ' ')}, ${best.rank_overload.toFixed(2)} times`) : '', '.'],
     question: named(answer.input, 'span'), figures: [], warnings: [],
     sections: [
       { id: 'ranks', title: 'Load of the ranks', lead: 'Each rank over the mean, hottest first, before balancing and after; the line is the mean. Of several layers the first is drawn; the sentence above and the numbers below are of all.', content: [grid('rank_loads', 'ranks')] },

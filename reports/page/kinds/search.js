@@ -1,5 +1,5 @@
 // The best layouts of a search as rows, and why the others lost.
-import { axis, figure, narrow } from '../charts.js';
+import { axis, figure, name_axis, narrow } from '../charts.js';
 import { h } from '../dom.js';
 import { count, seconds } from '../format.js';
 import * as sweep from './sweep.js';
@@ -9,15 +9,15 @@ const kLayout = ['devices', 'tp', 'pp', 'vpp', 'ep', 'etp', 'cp', 'dp', 'zero', 
 function lost_section(lost) {
   const reasons = Object.entries(lost).sort((a, b) => b[1] - a[1]);
   if (!reasons.length) return null;
-  return { id: 'lost', title: 'Why the others lost', content: [figure(reasons.map(([reason, n]) => `${n}: ${reason}`).join('; '), 40 + 26 * reasons.length, c => ({
+  return { id: 'lost', title: 'Why the others lost', content: [figure(reasons.map(([reason, n]) => `${n}: ${reason}`).join('; '), 12 + 32 * reasons.length, c => ({
     grid: { left: narrow() ? 140 : 300, right: 60, top: 4, bottom: 8 },
-    xAxis: axis(c, { type: 'value', show: false }), yAxis: axis(c, { type: 'category', inverse: true, data: reasons.map(r => r[0]), axisLabel: { color: c.ink, fontSize: 13, width: narrow() ? 130 : 290, overflow: 'truncate', interval: 0, hideOverlap: false } }),
+    xAxis: axis(c, { type: 'value', show: false }), yAxis: name_axis(c, reasons.map(r => r[0]), narrow() ? 140 : 300),
     series: [{ type: 'bar', barWidth: 15, data: reasons.map(r => r[1]), itemStyle: { color: c.waiting }, label: { show: true, position: 'right', color: c.soft, formatter: p => count(p.value) } }] }))] };
 }
 
 export function render(answer, context) {
   const keys = answer.layouts.length ? Object.keys(answer.layouts[0]) : [];
-  const columns = keys.map(key => ({ name: kLayout.includes(key) ? `/${key}` : key, values: answer.layouts.map(layout => layout[key] ?? null) })).filter(c => new Set(c.values).size > 1 || !kLayout.includes(c.name.slice(1)));
+  const columns = keys.map(key => ({ name: kLayout.includes(key) ? `/${key}` : key, values: answer.layouts.map(layout => layout[key] ?? null) })).filter(c => new Set(c.values).size > 1 || (!c.name.startsWith('/') && typeof c.values[0] === 'number'));
   const view = sweep.render({ rows: answer.layouts.length, columns: columns.length ? columns : [{ name: 'layout', values: [] }] }, context);
   const best = answer.layouts[0];
   const layout = best && kLayout.filter(key => best[key] !== undefined).map(key => `${key} ${best[key]}`).join(', ');

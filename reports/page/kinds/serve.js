@@ -23,7 +23,7 @@ function trade(answer) {
       grid: { left: 8, right: 30, top: 26, bottom: 34, containLabel: true },
       xAxis: axis(c, { type: 'value', name: 'tokens/s a user', nameLocation: 'middle', nameGap: 30 }), yAxis: axis(c, { type: 'value', name: 'tokens/s a device', nameTextStyle: { align: 'left', color: c.soft }, axisLabel: { formatter: count } }),
       tooltip: { formatter: p => { const q = list[p.dataIndex]; return tip(`${count(q.concurrency)} requests at once`, [['tokens/s a user', digits(q.tokens_per_second_per_user)], ['tokens/s a device', count(q.tokens_per_second_per_device)], ['first token', seconds(q.ttft_seconds)], ['each token', seconds(q.tpot_seconds)]]); } },
-      series: [{ type: 'line', symbol: 'circle', data: list.map(q => ({ value: [q.tokens_per_second_per_user, q.tokens_per_second_per_device], symbolSize: q.concurrency === now ? 12 : 6, itemStyle: { color: q.concurrency === now ? c.worse : c.backward }, label: { show: true, position: 'right', color: c.soft, fontSize: 11, formatter: count(q.concurrency) } })), lineStyle: { color: c.backward, width: 1.5 } }] }))] };
+      series: [{ type: 'line', symbol: 'circle', data: list.map(q => ({ value: [q.tokens_per_second_per_user, q.tokens_per_second_per_device], symbolSize: q.concurrency === now ? 12 : 6, itemStyle: { color: q.concurrency === now ? c.worse : c.backward }, label: { show: true, position: 'right', offset: [0, -8], color: c.soft, fontSize: 11, formatter: count(q.concurrency) } })), lineStyle: { color: c.backward, width: 1.5 } }] }))] };
 }
 
 export function render(answer, context) {

@@ -1,5 +1,5 @@
 // The rows of a sweep: a table to sort and filter, a heat map over two axes, a Pareto front, and the rows as CSV.
-import { axis, draw_all, figure, narrow, tip } from '../charts.js';
+import { axis, draw_all, draw_new, figure, narrow, tip } from '../charts.js';
 import { download, h, named, shortened } from '../dom.js';
 import { by_key, count, digits, title_of } from '../format.js';
 import { again } from '../parts/provenance.js';
@@ -76,6 +76,13 @@ const levels = (column, rows) => {
 };
 const label_of = value => typeof value === 'number' ? digits(value, 6) : value === null ? '–' : typeof value === 'object' ? JSON.stringify(value) : String(value);
 
+// "3 s to 5 s" of what a column holds.
+function range_of(column, rows) {
+  let least = Infinity, most = -Infinity;
+  for (const row of rows) { const value = column.values[row]; if (typeof value === 'number') { least = Math.min(least, value); most = Math.max(most, value); } }
+  return `${by_key(column.name, least)} to ${by_key(column.name, most)}`;
+}
+
 function heat_option(c, state, x, y, z) {
   const rows = state.rows.filter(row => typeof z.values[row] === 'number');
   const xs = levels(x, rows).slice(0, 60), ys = levels(y, rows).slice(0, 60), more = better_is_more(z.name), best = new Map();
@@ -126,7 +133,7 @@ function pareto_option(c, state, columns, { x, y, ordered }) {
     xAxis: axis(c, { type: 'value', scale: true, name: x.title, nameLocation: 'middle', nameGap: 30, axisLabel: { formatter: v => by_key(x.name, v) } }),
     yAxis: axis(c, { type: 'value', scale: true, name: y.title, nameTextStyle: { align: 'left', color: c.soft }, axisLabel: { formatter: v => by_key(y.name, v) } }),
     tooltip: { formatter: p => about(p.data[2]) },
-    series: [{ type: 'scatter', data: Array.from(thin, value), symbolSize: thin.length > 2000 ? 3 : 6, itemStyle: { color: c.waiting, opacity: 0.55 }, large: thin.length > 4000 },
+    series: [{ type: 'scatter', data: Array.from(thin, value), symbolSize: thin.length > 2000 ? 3 : 6, itemStyle: { color: c.waiting, opacity: 0.75 }, large: thin.length > 4000 },
       { type: 'line', data: front.map(value), step: better_is_more(x.name) ? 'start' : 'end', symbol: 'circle', symbolSize: 8, showSymbol: true, lineStyle: { color: c.backward, width: 1.5 }, itemStyle: { color: c.backward } }],
   };
 }
@@ -173,7 +180,9 @@ export function render(answer, context) {
   const toolbar = h('div', { class: 'toolbar' }, h('label', { class: 'grow' }, 'Filter', filter), said,
     h('button', { type: 'button', onclick: () => download('sweep.csv', 'text/csv', csv_of(columns, state.rows)) }, 'Download CSV'));
   const sections = [{ id: 'rows', title: 'Rows', lead: 'Heads sort. The filter takes conditions on columns, joined by commas, and words; charts below show what is kept.', content: [toolbar, view.box] }];
-  if (axes.length >= 1 && numbers.length) sections.push(heat_section(state, axes, numbers, main));
+  const [one, two] = varied(columns).filter(varies);
+  if (one && !two && numbers.length) sections.push(curve_section(state, one, numbers, main));
+  else if (axes.length >= 2 && numbers.length) sections.push(heat_section(state, axes, numbers, main));
   if (numbers.length >= 2) sections.push(pareto_section(state, columns, numbers, main));
   sections.push(again(answer, context.command));
   state.order();
@@ -184,11 +193,36 @@ export function render(answer, context) {
     question: best !== null && best !== undefined && varied(columns).length ? named('at ' + varied(columns).map(c => `${c.title} ${label_of(c.values[best])}`).join(', '), 'span') : null, figures: [], warnings: [], sections };
 }
 
+// The best row of each value of the one field that varies.
+function curve_section(state, x, numbers, main) {
+  const pick = { y: main }, box = h('div');
+  const best = () => {
+    const sign = better_is_more(pick.y.name) ? -1 : 1, found = new Map();
+    for (const row of state.rows) {
+      const value = pick.y.values[row], at = x.values[row];
+      if (typeof value === 'number' && !(sign * found.get(at) <= sign * value)) found.set(at, value);
+    }
+    return levels(x, state.rows).filter(at => found.has(at)).map(at => [label_of(at), found.get(at)]);
+  };
+  const fill = () => box.replaceChildren(figure(`${pick.y.title} against ${x.title}: ${best().slice(0, 12).map(([at, value]) => `${at}: ${by_key(pick.y.name, value)}`).join(', ')}`, narrow() ? 280 : 340, c => {
+    const points = best();
+    return { grid: { left: 8, right: 24, top: 28, bottom: 34, containLabel: true },
+      xAxis: axis(c, { type: 'category', data: points.map(([at]) => shortened(at, 24)), name: x.title, nameLocation: 'middle', nameGap: 30, splitLine: { show: false } }),
+      yAxis: axis(c, { type: 'value', name: pick.y.title, nameTextStyle: { align: 'left', color: c.soft }, axisLabel: { formatter: v => by_key(pick.y.name, v) } }),
+      tooltip: { trigger: 'axis', axisPointer: { type: 'none' }, formatter: ([p]) => tip(`${x.title} ${points[p.dataIndex][0]}`, [[pick.y.title, by_key(pick.y.name, p.value)]]) },
+      series: [{ type: x.numeric ? 'line' : 'bar', barMaxWidth: 40, symbol: 'circle', symbolSize: 7, data: points.map(([, value]) => value), lineStyle: { color: c.backward, width: 1.5 }, itemStyle: { color: c.backward },
+        label: { show: points.length <= (narrow() ? 5 : 12), position: 'top', color: c.soft, fontSize: 11, formatter: p => by_key(pick.y.name, p.value) } }] };
+  }));
+  fill();
+  return { id: 'curve', title: `Against ${x.title}`, lead: 'Where several rows share a value, the best of them; values that cannot run are left out.', content: [
+    h('div', { class: 'toolbar' }, select('Up', numbers, pick.y, column => { pick.y = column; fill(); draw_new(); })), box] };
+}
+
 function heat_section(state, axes, numbers, main) {
-  const pick = { x: axes[0], y: axes[1] ?? axes[0], z: main };
+  const pick = { x: axes[0], y: axes[1], z: main };
   const box = h('div');
-  const fill = () => box.replaceChildren(figure('Heat map over two varied fields', narrow() ? 340 : 400, c => heat_option(c, state, pick.x, pick.y, pick.z), { canvas: true }));
-  const again_with = key => column => { pick[key] = column; fill(); draw_all(); };
+  const fill = () => box.replaceChildren(figure(`${pick.z.title} over ${pick.x.title} and ${pick.y.title}: ${range_of(pick.z, state.rows)}`, Math.min(narrow() ? 340 : 400, 90 + 62 * levels(pick.y, state.rows).length), c => heat_option(c, state, pick.x, pick.y, pick.z), { canvas: true }));
+  const again_with = key => column => { pick[key] = column; fill(); draw_new(); };
   fill();
   return { id: 'heat', title: 'Two fields against each other', lead: 'Where several rows share a cell, the best of them.', content: [
     h('div', { class: 'toolbar' }, select('Across', axes, pick.x, again_with('x')), select('Up', axes, pick.y, again_with('y')), select('Colour', numbers, pick.z, again_with('z'))), box] };
@@ -199,9 +233,9 @@ function pareto_section(state, columns, numbers, main) {
   const pick = { x: memory, y: main }, box = h('div');
   const fill = () => {
     pick.ordered = order_of(state.all, pick.x, pick.y);
-    box.replaceChildren(figure('Rows by two figures, with the Pareto front', narrow() ? 340 : 420, c => pareto_option(c, state, columns, pick), { canvas: true }));
+    box.replaceChildren(figure(`${pick.y.title}, ${range_of(pick.y, state.all)}, against ${pick.x.title}, ${range_of(pick.x, state.all)}; ${count(front_of(pick.ordered, pick.y).length)} rows are on the Pareto front`, narrow() ? 340 : 420, c => pareto_option(c, state, columns, pick), { canvas: true }));
   };
-  const again_with = key => column => { pick[key] = column; fill(); draw_all(); };
+  const again_with = key => column => { pick[key] = column; fill(); draw_new(); };
   fill();
   return { id: 'pareto', title: 'Pareto front', lead: 'Rows on the line are beaten by no other in both figures; more is better of throughput, less of the rest.', content: [
     h('div', { class: 'toolbar' }, select('Across', numbers, pick.x, again_with('x')), select('Up', numbers, pick.y, again_with('y'))), box] };

@@ -1,6 +1,6 @@
 // Where the time goes: one bar a group, its phases side by side; what other work hides is hatched. A group opens to its
 // ops, each with the formula and the numbers that `explain` prints.
-import { axis, figure, legend, narrow, tip } from '../charts.js';
+import { axis, figure, legend, name_axis, narrow, tip } from '../charts.js';
 import { drawer, h, named } from '../dom.js';
 import { digits, flops, bytes, percent, seconds } from '../format.js';
 import { table } from '../table.js';
@@ -41,9 +41,9 @@ function bars(groups, total) {
       label: { show: true, position: 'right', color: c.soft, fontSize: 12, formatter: p => percent(shown[p.dataIndex].total / total) } });
     return {
       grid: { left: narrow() ? 120 : 172, right: 52, top: 4, bottom: 26 },
-      aria: { enabled: true, decal: { show: false } },
+      aria: { enabled: true, label: { enabled: false }, decal: { show: false } },
       xAxis: axis(c, { type: 'value', splitNumber: narrow() ? 3 : 6, axisLabel: { formatter: v => v === 0 ? '0' : seconds(v) } }),
-      yAxis: axis(c, { type: 'category', data: names, inverse: true, axisLabel: { color: c.ink, fontSize: 13, width: narrow() ? 112 : 164, overflow: 'truncate', hideOverlap: false, interval: 0 } }),
+      yAxis: name_axis(c, names, narrow() ? 120 : 172),
       tooltip: { trigger: 'axis', axisPointer: { type: 'none' }, formatter: ([p]) => {
         const g = shown[p.dataIndex];
         return tip(g.name, [...phases.filter(([phase]) => g.exposed[phase]).map(([phase]) => [phase, seconds(g.exposed[phase])]),
@@ -52,7 +52,7 @@ function bars(groups, total) {
       series,
     };
   };
-  return [legend([...phases.map(([phase, colour]) => [phase === 'pipeline' ? 'waiting' : phase, colour]), ...(hides ? [['hidden beside other work', 'waiting', true]] : [])]),
+  return [(phases.length > 1 || hides) && legend([...phases.map(([phase, colour]) => [phase === 'pipeline' ? 'waiting' : phase, colour]), ...(hides ? [['hidden beside other work', 'waiting', true]] : [])]),
     figure(alt, 34 + 25 * shown.length, option)];
 }
 

@@ -3,11 +3,11 @@ import { copy_button, h, named } from '../dom.js';
 import { change, count, percent } from '../format.js';
 import { table } from '../table.js';
 
-const kMeaning = { measured: 'an exact measurement', fitted: "inside this device's own fit", extrapolated: 'borrowed from the nearest relative, or beyond the measured range', bound: 'a floor from the datasheet', assumed: 'an assumption' };
+const kMeaning = { measured: 'an exact measurement', fitted: "inside this device's own fit", extrapolated: 'borrowed from the nearest relative, or beyond the measured range', bound: 'a floor from the datasheet', assumed: 'nothing published or measured stands behind it' };
 
 export function provenance(answer) {
   const facts = (answer.page?.facts ?? []).filter(f => f.source), fits = answer.page?.fits ?? [], content = [];
-  if (answer.source) content.push(h('p', {}, `The weakest source that matters: ${answer.source}, ${kMeaning[answer.source] ?? ''}.`));
+  if (answer.source) content.push(h('p', {}, `The weakest source that matters is “${answer.source}”: ${kMeaning[answer.source] ?? ''}.`));
   if (answer.assumptions?.length) content.push(h('h3', {}, 'Assumptions in force'), h('ul', {}, answer.assumptions.map(text => h('li', { dir: 'auto' }, named(text, 'span', 1000)))));
   if (facts.length) content.push(h('details', {}, h('summary', {}, `${facts.length} facts of the machine, with sources`), table([
     { title: 'fact', value: f => f.path.replaceAll('/', ' / ').replaceAll('_', ' '), class: 'name' }, { title: 'value', value: f => f.value },

@@ -1,5 +1,5 @@
 // What guessing ahead gains over plain decoding, by tokens drafted a round and by sequences of a worker.
-import { axis, figure, legend, narrow, tip } from '../charts.js';
+import { axis, figure, legend, narrow, readable_on, tip } from '../charts.js';
 import { count, digits } from '../format.js';
 import { h } from '../dom.js';
 
@@ -9,14 +9,15 @@ const kHues = ['backward', 'network', 'optimizer', 'worse'];
 const best_of = (table, column) => table.reduce((best, row, i) => row[column] > table[best][column] ? i : best, 0);
 
 function by_batch({ sequences, speedup, now }) {
+  const nearest = sequences.reduce((best, n) => Math.abs(Math.log(n / now.sequences)) < Math.abs(Math.log(best / now.sequences)) ? n : best);
   const furthest = Math.max(...speedup.flat().map(v => Math.abs(v - 1)), 0.01), cells = speedup.flatMap((row, k) => row.map((value, b) => [b, k, value]));
   return figure(`Speed-up by tokens drafted and sequences: ${sequences.map((n, b) => { const k = best_of(speedup, b); return `${n}: at best ${digits(speedup[k][b], 3)} with ${k + 1}`; }).join(', ')}`, narrow() ? 330 : 400, c => ({
     grid: { left: 8, right: 8, top: 32, bottom: 62, containLabel: true },
     xAxis: axis(c, { type: 'category', data: sequences.map(count), name: 'sequences of a worker', nameLocation: 'middle', nameGap: 28, splitLine: { show: false } }),
     yAxis: axis(c, { type: 'category', data: speedup.map((_, k) => k + 1), name: 'tokens drafted', nameTextStyle: { align: 'left', color: c.soft }, splitLine: { show: false }, axisLabel: { interval: 0 } }),
     visualMap: { min: 1 - furthest, max: 1 + furthest, show: true, orient: 'horizontal', left: 'center', bottom: 0, itemHeight: 160, itemWidth: 10, calculable: false, textStyle: { color: c.soft, fontSize: 12 }, inRange: { color: [c.worse, c.raised, c.better] }, text: [`${digits(1 + furthest, 3)} ×`, `${digits(Math.max(0, 1 - furthest), 3)} ×`] },
-    tooltip: { formatter: p => tip(`${digits(p.data[2], 4)} × plain decoding`, [['drafted a round', p.data[1] + 1], ['sequences', count(sequences[p.data[0]])]]) },
-    series: [{ type: 'heatmap', data: cells, itemStyle: { borderColor: c.paper, borderWidth: 1 }, label: { show: !narrow(), fontSize: 11, color: c.ink, formatter: p => `${p.data[2].toFixed(2)}${p.data[1] + 1 === now.draft_tokens && sequences[p.data[0]] === now.sequences ? ' •' : ''}` } }] }));
+    tooltip: { formatter: p => tip(`${digits(p.value[2], 4)} × plain decoding`, [['drafted a round', p.value[1] + 1], ['sequences', count(sequences[p.value[0]])]]) },
+    series: [{ type: 'heatmap', data: cells.map(value => ({ value, label: { color: Math.abs(value[2] - 1) > 0.75 * furthest ? readable_on(c, value[2] > 1 ? c.better : c.worse) : c.ink } })), itemStyle: { borderColor: c.paper, borderWidth: 1 }, label: { show: !narrow(), fontSize: 11, formatter: p => `${p.value[2].toFixed(2)}${p.value[1] + 1 === now.draft_tokens && sequences[p.value[0]] === nearest ? ' •' : ''}` } }] }));
 }
 
 function by_drafted({ sequences, speedup }) {

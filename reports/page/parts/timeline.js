@@ -1,5 +1,5 @@
 // One step laid out in time: a row a stage, a block a pass of a micro-batch; below, the ops of one pass by lane.
-import { axis, draw_all, figure, legend, narrow, tip, zoom } from '../charts.js';
+import { axis, draw_new, figure, legend, narrow, readable_on, tip, zoom } from '../charts.js';
 import { h } from '../dom.js';
 import { count, percent, seconds } from '../format.js';
 
@@ -23,7 +23,7 @@ function blocks(alt, height, rows, list, [from, to], { left = 64, chosen } = {})
       const tall = Math.min(26, 0.76 * api.size([0, 1])[1]), wide = right - x - (right - x > 4 ? 1 : 0), { x: low, width } = params.coordSys;
       const seen = Math.min(right, low + width) - Math.max(x, low);
       return { type: 'rect', shape: { x, y: y - tall / 2, width: Math.max(0.6, wide), height: tall }, style: { fill: c[block.colour] },
-        textContent: seen > 8 * block.label.length && tall > 14 ? { style: { text: block.label, fill: c.paper, fontSize: 11 } } : undefined, textConfig: { position: [Math.max(x, low) - x + seen / 2 - 3.2 * block.label.length, tall / 2 - 5] } };
+        textContent: seen > 8 * block.label.length && tall > 14 ? { style: { text: block.label, fill: readable_on(c, c[block.colour]), fontSize: 11 } } : undefined, textConfig: { position: [Math.max(x, low) - x + seen / 2 - 3.2 * block.label.length, tall / 2 - 5] } };
     } }] }), { canvas: true, click: chosen && (event => chosen(list[event.dataIndex])),
     zoomed: (start, end) => { said.textContent = `${moment(from + start * (to - from))} to ${seconds(from + end * (to - from))}`; } });
   const step = { '+': [0.5, 0], '-': [2, 0], ArrowLeft: [1, -0.25], ArrowRight: [1, 0.25], 0: [Infinity, 0] };
@@ -71,7 +71,7 @@ export function timeline(answer) {
   const t = answer.page?.timeline;
   if (!t) return null;
   const place = h('div'), select = h('select', { onchange: () => show(select.selectedIndex) }, t.ops.map(pass => h('option', {}, `${kKinds[pass.kind][0]}, ${pass.where}, ${seconds(pass.seconds)}`)));
-  const show = chosen => { select.selectedIndex = chosen; place.replaceChildren(...ops_of(t, t.ops[chosen]).filter(Boolean)); draw_all(); };
+  const show = chosen => { select.selectedIndex = chosen; place.replaceChildren(...ops_of(t, t.ops[chosen]).filter(Boolean)); draw_new(); };
   place.append(...ops_of(t, t.ops[0]).filter(Boolean));
   const below = [h('h3', {}, 'Within one pass'), h('div', { class: 'toolbar' }, h('label', { class: 'grow' }, 'Pass', select)), place];
   if (answer.kind === 'layer') return { id: 'timeline', title: 'The layer in time', lead: 'Operations of each lane, one after the other.', content: below };
