@@ -77,6 +77,14 @@ Elementwise pointwise(double elements, bool backward) {
   return backward ? Elementwise{bf16(2 * elements), bf16(elements)} : Elementwise{bf16(elements), bf16(elements)};
 }
 
+Elementwise copied(double elements) { return {bf16(elements), bf16(elements)}; }
+
+// A bias of the first projections that no product adds, or sums the gradient of, in passing.
+bool bias_apart(const DecoderContext& c, const Attention& attention) {
+  const GroupedQueryAttention* a = std::get_if<GroupedQueryAttention>(&attention);
+  return a != nullptr && a->qkv_bias && c.extra(ExtraPass::biases);
+}
+
 // The projections between the hidden state and queries, keys, values.
 std::vector<StepBuilder::Linear> input_projections(const DecoderContext& c, const Attention& attention, const Widths& w) {
   const double hidden = real(c.model.hidden), tp = real(c.parallelism.tp);
@@ -95,7 +103,12 @@ std::vector<StepBuilder::Linear> input_projections(const DecoderContext& c, cons
                     type, Part::mla_up_projection});
     return list;
   }
-  return {{kProjection, "query-key-value", c.tokens(), w.first, hidden, type}};
+  const GroupedQueryAttention* a = std::get_if<GroupedQueryAttention>(&attention);
+  if (a == nullptr || !c.extra(ExtraPass::projections)) return {{kProjection, "query-key-value", c.tokens(), w.first, hidden, type}};
+  const double each = w.kv_elements / 2;
+  return {{kProjection, "query", c.tokens(), w.first - 2 * each, hidden, type},
+          {.group = kProjection, .name = "key", .m = c.tokens(), .n = each, .k = hidden, .type = type, .shares_input = true},
+          {.group = kProjection, .name = "value", .m = c.tokens(), .n = each, .k = hidden, .type = type, .shares_input = true}};
 }
 
 // Elements per token that tensor-parallel ranks gather before the column-parallel projections.
@@ -114,6 +127,16 @@ int exchange_context(StepBuilder& b, const DecoderContext& c, std::string_view w
                              context_group(c.parallelism)});
 }
 
+// Ring attention runs a kernel for the keys of every rank, and merges what each gives into a sum in fp32: one read and two passes
+// of four bytes; PyTorch does it op by op (cast, difference, product with a sigmoid, difference: 6, 12, 8 and 12 bytes). The rank
+// with the last tokens merges whole tensors.
+void merge_partial(StepBuilder& b, const DecoderContext& c, double elements, double bytes_each, Part part) {
+  if (c.parallelism.cp == 1) return;
+  const Bytes moved = (real(c.parallelism.cp) - 1) * elements * bytes_each * byte;
+  b.add(kCore, "merge of the ring", Elementwise{0.6 * moved, 0.4 * moved}, part);
+}
+constexpr double kMerged = 10, kMergedByOps = 38;
+
 // Scores, softmax, dropout and context as ops of their own: products of all heads at once, passes over every score, of
 // which the causal kernel reads half. A mask is a byte.
 void core_forward_unfused(StepBuilder& b, const DecoderContext& c, const AttentionCore& a) {
@@ -122,6 +145,7 @@ void core_forward_unfused(StepBuilder& b, const DecoderContext& c, const Attenti
   b.add(kCore, "softmax", Elementwise{bf16(scores / 2), bf16(scores)}, Part::core_attention);
   if (c.model.dropout) b.add(kCore, "dropout", Elementwise{bf16(scores), bf16(1.5 * scores)}, Part::core_attention);
   b.add(kCore, "context", Gemm{.m = rows, .n = a.value_dim, .k = a.keys}, Part::core_attention);
+  b.add(kCore, "context by token", copied(rows * a.value_dim), Part::core_attention);
 }
 
 void core_backward_unfused(StepBuilder& b, const DecoderContext& c, const AttentionCore& a) {
@@ -132,6 +156,7 @@ void core_backward_unfused(StepBuilder& b, const DecoderContext& c, const Attent
   b.add(kCore, "softmax", Elementwise{bf16(2 * scores), bf16(scores)});
   b.add(kCore, "scores dgrad", Gemm{.m = rows, .n = a.qk_dim, .k = a.keys});
   b.add(kCore, "scores dgrad", Gemm{.m = rows, .n = a.qk_dim, .k = a.keys});
+  b.add(kCore, "gradients in one", copied(rows * a.qk_dim + a.sequences * a.kv_heads * a.keys * (a.qk_dim + a.value_dim)));
 }
 
 Part pointwise_part(const Attention& attention) {
@@ -157,6 +182,7 @@ void attention_forward(StepBuilder& b, const DecoderContext& c, const Attention&
     }
   }
   b.join(gathered);
+  if (bias_apart(c, attention)) b.add(kPointwise, "bias", copied(tokens * w.first));
   if (w.pointwise > 0) {
     b.add(kPointwise, w.is_scan ? "convolution" : "rotary embedding", pointwise(tokens * w.pointwise, false),
           pointwise_part(attention));
@@ -168,6 +194,7 @@ void attention_forward(StepBuilder& b, const DecoderContext& c, const Attention&
     const int exchanged = exchange_context(b, c, "keys and values", w.kv_elements);
     if (c.train.attention != AttentionKernel::unfused) {
       b.add(kCore, "attention", w.core, Part::core_attention);
+      merge_partial(b, c, tokens * w.second, c.train.attention == AttentionKernel::flash2 ? kMergedByOps : kMerged, Part::core_attention);
     } else {
       core_forward_unfused(b, c, w.core);
     }
@@ -192,6 +219,7 @@ void core_backward(StepBuilder& b, const DecoderContext& c, const Widths& w) {
   const int exchanged = exchange_context(b, c, "keys, values and gradients", 2 * w.kv_elements);
   if (c.train.attention != AttentionKernel::unfused) {
     b.add(kCore, "attention", core);
+    merge_partial(b, c, c.tokens() * (core.heads * core.qk_dim + w.kv_elements), kMerged, Part::other);
   } else {
     core_backward_unfused(b, c, core);
   }
@@ -202,6 +230,8 @@ void core_backward(StepBuilder& b, const DecoderContext& c, const Widths& w) {
 void attention_backward(StepBuilder& b, const DecoderContext& c, const Attention& attention) {
   const Widths w = std::visit([&](const auto& a) { return widths(c, a); }, attention);
   const double hidden = real(c.model.hidden), tokens = c.tokens(), shard = c.shard_tokens();
+  const GroupedQueryAttention* plain = std::get_if<GroupedQueryAttention>(&attention);
+  residual_backward(b, c, plain != nullptr && plain->output_bias);
   const int gradient = gather_tokens(b, c, hidden, c.train.overlap.contains(Overlap::tp));
   b.backward({kProjection, "output", tokens, hidden, w.second, c.recipe.linear}, c.train.gradient);
   b.join(gradient);
@@ -209,18 +239,20 @@ void attention_backward(StepBuilder& b, const DecoderContext& c, const Attention
   if (w.pointwise > 0) b.add(kPointwise, w.is_scan ? "convolution" : "rotary embedding", pointwise(tokens * w.pointwise, true));
   std::vector<StepBuilder::Linear> projections = input_projections(c, attention, w);
   std::reverse(projections.begin(), projections.end());
-  const bool latent = projections.size() > 1;
+  const bool latent = std::holds_alternative<LatentAttention>(attention);
+  if (bias_apart(c, attention)) b.add(kPointwise, "bias gradient", Elementwise{bf16(tokens * w.first), Bytes{}});
   for (const StepBuilder::Linear& projection : projections) {
     int input = -1;
     if (latent && &projection == &projections.back()) {
       scatter_tokens(b, c, gathered_width(c, attention), false);
       b.add("norms", "latent norm", norm_backward(shard * projection.n));
     } else {
-      input = gather_tokens(b, c, projection.k, true);  // again, for wgrad, behind dgrad
+      input = projection.shares_input ? -1 : gather_tokens(b, c, projection.k, true);  // again, for wgrad, behind dgrad
     }
     b.backward(projection, c.train.gradient);
     b.join(input);
   }
+  if (!latent && projections.size() > 1) b.add(kProjection, "sum of gradients", summed(static_cast<double>(projections.size()), tokens * hidden));
   if (!latent) scatter_tokens(b, c, gathered_width(c, attention), false);
   b.add("norms", "attention norm", norm_backward(shard * hidden));
   b.add("residuals", "residual", Elementwise{bf16(2 * shard * hidden), bf16(shard * hidden)});

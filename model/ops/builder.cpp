@@ -85,7 +85,7 @@ void StepBuilder::weight(double elements, DType type, Part part) {
 }
 
 void StepBuilder::forward(const Linear& l) {
-  if (!l.made) quantise_input({.name = "quantise input", .elements = l.m * l.k, .type = l.type}, l.part);
+  if (!l.made && !l.shares_input) quantise_input({.name = "quantise input", .elements = l.m * l.k, .type = l.type}, l.part);
   weight(l.n * l.k, l.type, l.part);
   add(l.group, l.name, Gemm{.m = l.m, .n = l.n, .k = l.k, .operands = multiplied(recipe_, l.type),
                             .software_block = is_quantised(l.type) ? recipe_.software_block : 0}, l.part);
@@ -103,7 +103,7 @@ void StepBuilder::backward(const Linear& l, DType gradient) {
     if (l.adapted) adapter_backward(*this, *lora_, gradient, l.m, l.n, l.k);
     return;
   }
-  quantise_input_again({.name = "quantise input again", .elements = l.m * l.k, .type = l.type});
+  if (!l.shares_input) quantise_input_again({.name = "quantise input again", .elements = l.m * l.k, .type = l.type});
   add(l.group, "wgrad", Gemm{.m = l.n, .n = l.k, .k = l.m, .operands = type, .output = gradient, .accumulate = true,
                              .software_block = block}, l.part);
 }
@@ -111,6 +111,15 @@ void StepBuilder::backward(const Linear& l, DType gradient) {
 Elementwise residual(const DecoderContext& c, double elements) {
   return {bf16(2 * elements), bf16((c.model.dropout ? 1.5 : 1) * elements)};
 }
+Elementwise summed(double tensors, double elements) { return {bf16(tensors * elements), bf16(elements)}; }
+
+// Into a branch: through the mask, and over all tokens into its bias.
+void residual_backward(StepBuilder& builder, const DecoderContext& c, bool has_bias) {
+  const double elements = c.shard_tokens() * static_cast<double>(c.model.hidden);
+  if (c.model.dropout) builder.add("residuals", "dropout", Elementwise{bf16(1.5 * elements), bf16(elements)});
+  if (has_bias && c.extra(ExtraPass::biases)) builder.add("residuals", "bias gradient", Elementwise{bf16(elements), Bytes{}});
+}
+
 Elementwise norm_forward(double elements) { return {bf16(elements), bf16(elements)}; }
 Elementwise norm_backward(double elements) { return {bf16(2 * elements), bf16(elements)}; }
 

@@ -29,6 +29,7 @@ class StepBuilder {
     bool made = false;  // forward: the input's copies exist already; backward: those of the output's gradient
     bool adapted = true;   // has an adapter, where there are any
     bool frozen = false;   // never gets a gradient of its weight
+    bool shares_input = false;  // with a product before it, whose copies of the input serve
   };
   void forward(const Linear& linear);
   void backward(const Linear& linear, DType gradient);
@@ -72,8 +73,11 @@ class StepBuilder {
 inline Bytes bf16(double elements) { return bytes(DType::bf16, elements); }
 
 // Norm over `elements`: forward reads and writes once, backward reads the input and the gradient and writes one.
-// Two tensors added; with dropout a mask of a byte goes out too.
+// Two tensors added; with dropout a mask of a byte goes out too, and comes in again in backward.
 Elementwise residual(const DecoderContext& context, double elements);
+// So many tensors into one.
+Elementwise summed(double tensors, double elements);
+void residual_backward(StepBuilder& builder, const DecoderContext& context, bool has_bias);
 Elementwise norm_forward(double elements);
 Elementwise norm_backward(double elements);
 

@@ -28,9 +28,9 @@ bool recomputed(const TrainWorkload& train, const Op& op, bool is_moe_layer) {
 }
 
 // Op by op every second product runs again: of q, k, v, o, gate, up, down those are k, o and up.
-double repeated_share(const Op& op, const LayerKind& layer) {
+double repeated_share(const DecoderContext& c, const Op& op, const LayerKind& layer) {
   const bool product = std::holds_alternative<Gemm>(op.work);
-  if (!product || op.name == "output") return 1;
+  if (!product || op.name == "output" || op.name == "key" || (op.name == "up" && c.extra(ExtraPass::projections))) return 1;
   if (op.name == "gate+up") return 0.5;
   if (op.name != "query-key-value") return 0;
   const GroupedQueryAttention& a = std::get<GroupedQueryAttention>(layer.attention);
@@ -48,7 +48,7 @@ Step again(const DecoderContext& c, const LayerKind& layer, Step reused) {
     if (!recomputed(c.train, op, is_moe)) continue;
     op.phase = Phase::recompute;
     if (c.train.recompute.contains(Recompute::per_op)) {
-      const double share = repeated_share(op, layer);
+      const double share = repeated_share(c, op, layer);
       if (share <= 0) continue;
       if (Gemm* product = std::get_if<Gemm>(&op.work)) product->n *= share;
     }
@@ -62,11 +62,10 @@ Step again(const DecoderContext& c, const LayerKind& layer, Step reused) {
 
 // Single ops of a framework read and write what one fused kernel keeps: bytes of eager PyTorch over those of the fused
 // kernel, for an RMS norm in fp32 (24 over 4 an element), a rotary embedding of complex numbers (16 over 4), SwiGLU in two
-// kernels (10 over 6), cross entropy in fp32 (30 over 6).
+// kernels (10 over 6).
 double eager_bytes(std::string_view group) {
   if (group == "norms") return 6;
   if (group == "attention pointwise") return 4;
-  if (group == "loss") return 5;
   return group == "dense FFN activation" ? 10.0 / 6 : 1;
 }
 
@@ -91,6 +90,14 @@ Step with_quantised_gathers(const DecoderContext& c, const LayerKind& layer, Ste
     if (gather->kind == CollectiveKind::all_gather) gather->bytes *= bits(c.recipe.linear) / 16;
   }
   return step;
+}
+
+// Bytes per logit, both directions. Fused: read twice as bf16, the gradient written over them. A framework's log-softmax: cast to
+// fp32 and back (12), log-softmax and its backward, in 18. Over a vocabulary that is cut, in fp32 (Megatron-Core): cast (6), maximum
+// (4), difference (8), exponential (8), sum (4), quotient (8), gradient scaled (8) and cast back (6).
+double loss_bytes(const DecoderContext& c) {
+  if (c.extra(ExtraPass::vocabulary_loss)) return 52;
+  return c.extra(ExtraPass::log_softmax) || !c.train.fused_passes ? 30 : 6;
 }
 
 Collective vocabulary_reduction(const DecoderContext& c, double elements) {
@@ -142,8 +149,8 @@ Step head_forward(const DecoderContext& c) {
   const int gathered = gather_tokens(b, c, hidden, c.train.overlap.contains(Overlap::tp));
   b.forward({"head", "logits", c.tokens(), vocabulary, hidden, c.recipe.head});
   b.join(gathered);
-  // Fused cross entropy: logits read once as bf16, gradient written over them.
-  b.add("loss", "cross entropy", Elementwise{bf16(2 * c.tokens() * vocabulary), bf16(c.tokens() * vocabulary)});
+  const double logits = loss_bytes(c) / 2 * c.tokens() * vocabulary;
+  b.add("loss", "cross entropy", Elementwise{bf16(2.0 / 3 * logits), bf16(logits / 3)});
   if (c.parallelism.tp > 1) b.add("loss", "reduction", vocabulary_reduction(c, 3 * c.tokens()));
   return as_run(c, b.take());
 }

@@ -26,6 +26,7 @@ struct DecoderContext {
   const TrainWorkload& train;    // recompute, overlap, transport, gradient dtype
 
   double tokens() const;         // of one tensor-parallel group: sequences x sequence / cp
+  bool extra(ExtraPass pass) const { return train.extra_passes.contains(pass); }
   double shard_tokens() const;   // of one rank under sequence parallelism: tokens / tp
 };
 

@@ -52,10 +52,27 @@ void activation_backward(StepBuilder& b, const Recipe& r, std::string_view group
 // Adapters may be of attention alone.
 bool adapted(const DecoderContext& c) { return c.train.lora && c.train.lora->ffn; }
 
+// Gate and up in one product, or in two; up alone.
+std::vector<StepBuilder::Linear> first_products(const DecoderContext& c, double width, Names names, bool gated) {
+  StepBuilder::Linear first{.group = names.gemm, .name = gated ? "gate+up" : "up", .m = c.tokens(), .n = (gated ? 2 : 1) * width,
+                            .k = real(c.model.hidden), .type = c.recipe.linear, .adapted = adapted(c)};
+  if (!gated || !c.extra(ExtraPass::projections)) return {first};
+  first.name = "gate";
+  first.n = width;
+  StepBuilder::Linear second = first;
+  second.name = "up";
+  second.shares_input = true;
+  return {first, second};
+}
+
 void dense_forward(StepBuilder& b, const DecoderContext& c, double full_width, Names names, Part part, bool gated = true) {
   const double hidden = real(c.model.hidden), tokens = c.tokens(), width = full_width / real(c.parallelism.tp);
   const int gathered = gather_tokens(b, c, hidden, c.train.overlap.contains(Overlap::tp));
-  b.forward({names.gemm, gated ? "gate+up" : "up", tokens, (gated ? 2 : 1) * width, hidden, c.recipe.linear, part, false, adapted(c)});
+  for (const StepBuilder::Linear& first : first_products(c, width, names, gated)) {
+    StepBuilder::Linear product = first;
+    product.part = part;
+    b.forward(product);
+  }
   b.join(gathered);
   if (gated) {
     activation_forward(b, c.recipe, names.activation, tokens * width, c.recipe.linear, false, part);
@@ -77,11 +94,16 @@ void dense_backward(StepBuilder& b, const DecoderContext& c, double full_width, 
   } else {
     b.add(names.activation, "GELU", gelu(tokens * width, true));
   }
+  if (!gated && c.extra(ExtraPass::biases)) b.add(names.activation, "bias gradient", Elementwise{bf16(tokens * width), Bytes{}});
   const int input = gather_tokens(b, c, hidden, true);  // again, for wgrad, behind dgrad
-  b.backward({names.gemm, gated ? "gate+up" : "up", tokens, (gated ? 2 : 1) * width, hidden, c.recipe.linear, Part::other,
-              gated && c.recipe.fused_activation, adapted(c)},
-             c.train.gradient);
+  const std::vector<StepBuilder::Linear> products = first_products(c, width, names, gated);
+  for (const StepBuilder::Linear& first : products) {
+    StepBuilder::Linear product = first;
+    product.made = gated && c.recipe.fused_activation;
+    b.backward(product, c.train.gradient);
+  }
   b.join(input);
+  if (products.size() > 1) b.add(names.gemm, "sum of gradients", summed(static_cast<double>(products.size()), tokens * hidden));
   scatter_tokens(b, c, hidden, false);
 }
 
@@ -272,10 +294,21 @@ Elementwise top_k_pass(double tokens, const MoeFfn& moe) {
   return {bytes(DType::fp32, 2 * scores), bytes(DType::fp32, scores)};
 }
 
+// Routed and shared experts' outputs in one tensor; in backward what comes to their input from experts, router and shared expert,
+// one added to the other.
+void add_outputs(StepBuilder& b, const DecoderContext& c, const MoeFfn& moe) {
+  if (moe.shared_width > 0) b.add("residuals", "shared expert", summed(2, c.shard_tokens() * real(c.model.hidden)), Part::moe);
+}
+void add_gradients(StepBuilder& b, const DecoderContext& c, const MoeFfn& moe) {
+  const double sums = moe.shared_width > 0 ? 2 : 1, elements = c.shard_tokens() * real(c.model.hidden);
+  b.add("residuals", "sum of gradients", Elementwise{bf16(2 * sums * elements), bf16(sums * elements)});
+}
+
 void router_backward(StepBuilder& b, const DecoderContext& c, const MoeFfn& moe) {
   const double hidden = real(c.model.hidden), shard = c.shard_tokens(), experts = real(moe.experts);
   b.add("router", "top-k", top_k_pass(shard, moe));
   b.add("router", "logits dgrad", Gemm{.m = shard, .n = hidden, .k = experts, .operands = c.recipe.router});
+  add_gradients(b, c, moe);
   if (c.train.lora) return;
   b.add("router", "logits wgrad", Gemm{.m = experts, .n = hidden, .k = shard, .operands = c.recipe.router,
                                        .output = c.train.gradient, .accumulate = true});
@@ -293,6 +326,7 @@ void moe_forward(StepBuilder& b, const DecoderContext& c, const MoeFfn& moe) {
     b.join(move_copies(b, c, moe, DType::bf16));
     shared_forward(b, c, moe);
     b.add("expert megakernel", "dispatch + experts + combine", one_kernel(c, moe, r, false), Part::moe);
+    add_outputs(b, c, moe);
     return;
   }
   if (!beside) shared_forward(b, c, moe);
@@ -325,6 +359,7 @@ void moe_forward(StepBuilder& b, const DecoderContext& c, const MoeFfn& moe) {
   etp_collective(b, c, r, CollectiveKind::reduce_scatter);
   if (exchanges(c)) b.add("combine", "combine", exchange(c, moe, c.recipe.combine_wire, r.overload, Flow::to_tokens), Part::moe);
   b.add("permute", "unpermute", permutation(c, r, true), Part::moe);
+  add_outputs(b, c, moe);
 }
 
 void moe_backward(StepBuilder& b, const DecoderContext& c, const MoeFfn& moe) {
@@ -386,6 +421,8 @@ void ffn_forward(StepBuilder& b, const DecoderContext& c, const Ffn& ffn) {
 
 void ffn_backward(StepBuilder& b, const DecoderContext& c, const Ffn& ffn) {
   const double elements = c.shard_tokens() * real(c.model.hidden);
+  const DenseFfn* plain = std::get_if<DenseFfn>(&ffn);
+  residual_backward(b, c, plain != nullptr && !plain->gated);
   if (const MoeFfn* moe = std::get_if<MoeFfn>(&ffn)) {
     b.in_moe(true);
     moe_backward(b, c, *moe);

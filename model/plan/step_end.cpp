@@ -41,6 +41,7 @@ class Rest {
       : end_(end), p_(end.context.parallelism), train_(end.context.train), recipe_(end.context.recipe), model_(end.context.model), rows_(rows) {}
 
   void add_reductions(const LocalParameters& local);
+  void add_copies(const LocalParameters& local);
   void add_optimizer(const LocalParameters& local);
   void add_offload(const LocalParameters& local);
   void add_balancer();
@@ -114,6 +115,23 @@ void Rest::add_reductions(const LocalParameters& local) {
   }
 }
 
+// PyTorch's FSDP2: what was gathered goes from a flat buffer into every tensor, on the stream that computes, and gradients go into
+// the buffer that is reduced and its format, for which that stream waits. (A rank's own share is cast beside it.) A
+// pipeline keeps weights gathered, and adds gradients up, over its micro-batches.
+void Rest::add_copies(const LocalParameters& local) {
+  if (p_.zero != 3 || !train_.extra_passes.contains(ExtraPass::fsdp_copies)) return;
+  const double all = local.dense + local.expert, passes = p_.pp > 1 ? 1 : end_.micro_batches, gathers = p_.pp > 1 ? 1 : 2 * passes;
+  const Bytes gathered = gathered_weights(all, local);
+  const auto copy = [&](std::string_view phase, Bytes read, Bytes written, double times) {
+    BreakdownRow row = once("sharding copies", cost(Elementwise{read, written}, end_.machine));
+    row.phase = phase;
+    if (is_free(end_.machine, row.name)) return;
+    rows_.add(row, times);
+  };
+  copy("forward", gathered, gathered, gathers);
+  copy("backward", bytes(DType::bf16, all), bytes(train_.gradient, all), passes);
+}
+
 double Rest::owned(const LocalParameters& local) const {
   if (p_.zero == 0) return local.dense + local.expert;
   const ReductionGroups groups = reduction_groups();
@@ -125,8 +143,9 @@ void Rest::add_optimizer(const LocalParameters& local) {
   // written from its master, and the buffer of gradients, of all that this rank computes, starts from zero.
   const double here = (1 - train_.offload_optimizer) * owned(local), buffer = p_.zero == 3 ? owned(local) : local.dense + local.expert;
   const Bytes states = here * optimizer_bytes_per_parameter(train_), gradient = bytes(train_.gradient, here);
-  const Elementwise update{states + 3 * gradient + bytes(train_.master, here),
-                           states + gradient + bytes(DType::bf16, here) + bytes(train_.gradient, buffer)};
+  const double scaled = train_.extra_passes.contains(ExtraPass::loss_scaling) ? 1 : 0;  // back from the loss's scale, overflows found
+  const Elementwise update{states + (3 + scaled) * gradient + bytes(train_.master, here),
+                           states + (1 + scaled) * gradient + bytes(DType::bf16, here) + bytes(train_.gradient, buffer)};
   add(once("optimizer", cost(update, end_.machine)));
   if (train_.optimizer == Optimizer::muon) {
     const DecoderContext context{model_, p_, recipe_, end_.context.routing, real(train_.micro_batch), real(train_.sequence), train_};
@@ -196,6 +215,7 @@ void StepEnd::add_to(Breakdown& rows) const {
   const LocalParameters local = trained_parameters(context, memory, stage);
   Rest rest(*this, rows);
   rest.add_reductions(local);
+  rest.add_copies(local);
   rest.add_optimizer(local);
   rest.add_offload(local);
   rest.add_balancer();

@@ -228,6 +228,8 @@ Json echo(const Scenario& s, const Json& given) {
     workload["cuda_graph"] = t->cuda_graph;
     workload["attention"] = name(t->attention);
     workload["fused_passes"] = t->fused_passes;
+    if (!t->extra_passes.empty()) workload["extra_passes"] = Json::array();
+    for (const ExtraPass pass : t->extra_passes) workload["extra_passes"].push_back(name(pass));
     workload["sequence_parallel"] = t->sequence_parallel;
     if (t->run) workload["run"] = to_json(*t->run);
     if (t->lora) workload["lora"] = to_json(*t->lora);

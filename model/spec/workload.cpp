@@ -38,6 +38,9 @@ constexpr std::array kTransport{Named{"nccl", Transport::nccl}, Named{"deepep", 
                                 Named{"hybridep", Transport::hybridep}, Named{"allreduce", Transport::allreduce}};
 constexpr std::array kAttention{Named{"fused", AttentionKernel::fused}, Named{"flash2", AttentionKernel::flash2},
                                 Named{"unfused", AttentionKernel::unfused}};
+constexpr std::array kExtraPasses{Named{"projections", ExtraPass::projections}, Named{"biases", ExtraPass::biases},
+                                  Named{"log_softmax", ExtraPass::log_softmax}, Named{"vocabulary_loss", ExtraPass::vocabulary_loss},
+                                  Named{"fsdp_copies", ExtraPass::fsdp_copies}, Named{"loss_scaling", ExtraPass::loss_scaling}};
 
 template <class E>
 std::string_view name_in(std::span<const Named<E>> table, E value) {
@@ -93,6 +96,17 @@ void read_optimizer(ObjectReader& reader, TrainWorkload& train) {
   train.offload_optimizer = reader.number_or("offload_optimizer", 0, 1, 0);
 }
 
+void read_extra_passes(ObjectReader& reader, TrainWorkload& train) {
+  reader.skip("extra_passes");
+  if (!reader.has("extra_passes")) return;
+  for (const std::string& pass : reader.strings("extra_passes")) {
+    train.extra_passes.insert(value_of<ExtraPass>(reader, "extra_passes", pass, kExtraPasses));
+  }
+  if (train.extra_passes.contains(ExtraPass::log_softmax) && train.extra_passes.contains(ExtraPass::vocabulary_loss)) {
+    reader.fail("extra_passes", "\"log_softmax\" and \"vocabulary_loss\" are two ways to run the loss: name one");
+  }
+}
+
 template <class W>
 void read_transport(ObjectReader& reader, W& workload) {
   reader.skip("transport");
@@ -135,6 +149,7 @@ TrainWorkload read_train(ObjectReader& reader) {
   train.cuda_graph = reader.boolean_or("cuda_graph", true);
   train.attention = named_or<AttentionKernel>(reader, "attention", kAttention, AttentionKernel::fused);
   train.fused_passes = reader.boolean_or("fused_passes", true);
+  read_extra_passes(reader, train);
   train.sequence_parallel = reader.boolean_or("sequence_parallel", true);
   reader.skip("run");
   if (reader.has("run")) train.run = read_long_run(reader.object("run"));
@@ -172,5 +187,6 @@ std::string_view name(Overlap what) { return name_in<Overlap>(kOverlap, what); }
 std::string_view name(Optimizer what) { return name_in<Optimizer>(kOptimizer, what); }
 std::string_view name(Transport what) { return name_in<Transport>(kTransport, what); }
 std::string_view name(AttentionKernel what) { return name_in<AttentionKernel>(kAttention, what); }
+std::string_view name(ExtraPass what) { return name_in<ExtraPass>(kExtraPasses, what); }
 
 }  // namespace moeline

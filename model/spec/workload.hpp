@@ -31,6 +31,10 @@ enum class Transport { nccl, deepep, hybridep, allreduce };
 // What runs softmax(Q K^T) V: the vendor's fused kernel (cuDNN, FlashAttention 3), FlashAttention 2 (PyTorch's own), or its
 // products, softmax and dropout one by one, with the scores in memory.
 enum class AttentionKernel { fused, flash2, unfused };
+// What some software runs beside the kernels that fused software runs: a product for each of q, k, v and of gate, up; biases and
+// their gradients in passes of their own; the loss in fp32, as a framework's log-softmax or op by op over a vocabulary that is cut;
+// PyTorch FSDP2's copies between flat buffers and tensors; gradients of a scaled loss scaled back and searched for overflow (fp16).
+enum class ExtraPass { projections, biases, log_softmax, vocabulary_loss, fsdp_copies, loss_scaling };
 
 struct TrainWorkload {
   std::int64_t sequence = 4096, micro_batch = 1;
@@ -54,6 +58,7 @@ struct TrainWorkload {
   bool cuda_graph = true;                 // false: the host issues every kernel
   AttentionKernel attention = AttentionKernel::fused;
   bool fused_passes = true;               // false: norms, activations and loss run as the framework's single ops
+  EnumSet<ExtraPass> extra_passes{};
   bool sequence_parallel = true;          // false: norms and residuals see all tokens on every tensor-parallel rank
   std::optional<LongRun> run{};           // how long the training is, and what interrupts it
   std::optional<Lora> lora{};             // adapters are trained, all else is frozen
@@ -83,5 +88,6 @@ std::string_view name(Overlap what);
 std::string_view name(Optimizer what);
 std::string_view name(Transport what);
 std::string_view name(AttentionKernel what);
+std::string_view name(ExtraPass what);
 
 }  // namespace moeline

@@ -85,6 +85,26 @@ TEST_CASE("software of its time is slower and holds more", "[property]") {
   }
 }
 
+TEST_CASE("every extra pass takes time", "[property]") {
+  const Trial fused = dense();
+  for (const char* pass : {"projections", "log_softmax", "vocabulary_loss", "fsdp_copies", "loss_scaling"}) {
+    INFO(pass);
+    CHECK(fused.with({"/workload/extra_passes=[\"" + std::string(pass) + "\"]"}).seconds() > fused.seconds());
+  }
+  // Biases, of a model that has some.
+  const Trial gpt(R"({"model": {"model_type": "gpt2", "n_embd": 1024, "n_layer": 2, "n_head": 16, "n_positions": 1024, "vocab_size": 50304},
+      "hardware": "a100-sxm", "devices": 1, "recipe": "bf16", "workload": {"kind": "train", "sequence": 1024, "global_batch": 8}})");
+  CHECK(gpt.with({"/workload/extra_passes=[\"biases\"]"}).seconds() > gpt.seconds());
+}
+
+TEST_CASE("FSDP copies what it gathers and what it reduces", "[property]") {
+  // One of two tensor-parallel ranks: 8 layers of 109,060,096, embedding and head 525,336,576, a norm of 4,096. Eight micro-batches,
+  // each with two gathers (read and written in bf16, 4 bytes) and a reduction (bf16 to fp32, 6).
+  const double parameters = 8 * 109060096.0 + 525336576 + 4096;
+  const Trial copied = dense().with({"/workload/extra_passes=[\"fsdp_copies\"]"});
+  REQUIRE_THAT(copied.bytes("sharding copies").in(byte), WithinRel(8 * (2 * 4 + 6) * parameters, 1e-12));
+}
+
 TEST_CASE("hosts cost nothing where graphs replay", "[property]") {
   // Without a calibration the host's time is not known, and bounds have none.
   CHECK(dense().with({"/workload/cuda_graph=false"}).seconds() == dense().seconds());

@@ -50,6 +50,16 @@ int count_lane(const Step& step, Lane lane) {
   return static_cast<int>(std::count_if(step.begin(), step.end(), [&](const Op& op) { return op.lane == lane; }));
 }
 
+// Bytes of the passes over memory of that name.
+double moved(const Step& step, std::string_view name) {
+  Bytes sum;
+  for (const Op& op : step) {
+    const Elementwise* pass = std::get_if<Elementwise>(&op.work);
+    if (pass != nullptr && op.name == name) sum += pass->read + pass->written;
+  }
+  return sum.in(byte);
+}
+
 }  // namespace
 
 TEST_CASE("the forward of an MoE layer runs in the order of the formula", "[unit]") {
@@ -81,6 +91,67 @@ TEST_CASE("tensor parallelism gathers and scatters around attention, and around 
   moe.parallelism.tp = dense.parallelism.tp = 2;
   CHECK(count_lane(moe.forward(), Lane::network) == 2);
   CHECK(count_lane(dense.forward(), Lane::network) == 4);
+}
+
+TEST_CASE("projections apart are products of their own widths, and their input's gradients are summed", "[unit]") {
+  OneLayer layer("llama-3.1-8b");
+  layer.parallelism.tp = 8;
+  layer.train.extra_passes = {ExtraPass::projections};
+  const Step step = layer.forward();
+  const auto width = [&](std::string_view name) {
+    const auto op = std::find_if(step.begin(), step.end(), [&](const Op& candidate) { return candidate.name == name; });
+    return std::get<Gemm>(op->work).n;
+  };
+  CHECK(width("query") == 512);  // 32 heads of 128 over 8 ranks
+  CHECK(width("key") == 128);    // 8 heads
+  CHECK(width("value") == 128);
+  CHECK(width("gate") == 1792);  // 14,336 over 8
+  CHECK(width("up") == 1792);
+  // Of q, k, v and of gate, up: three and two tensors read, one written. 4096 tokens x 4096 x 2 bytes = 33.55 MB each.
+  CHECK(moved(layer.backward(), "sum of gradients") == (4 + 3) * 4096.0 * 4096 * 2);
+}
+
+TEST_CASE("a ring of context ranks merges its partial results in fp32", "[unit]") {
+  OneLayer layer("llama-3.1-8b");
+  CHECK(moved(layer.forward(), "merge of the ring") == 0);
+  layer.parallelism.cp = 4;
+  // Three merges of 1024 tokens x 32 heads x 128, 10 bytes each; in backward q, and k and v of 8 heads, too.
+  REQUIRE_THAT(moved(layer.forward(), "merge of the ring"), WithinRel(3.0 * 1024 * 4096 * 10, 1e-12));
+  REQUIRE_THAT(moved(layer.backward(), "merge of the ring"), WithinRel(3.0 * 1024 * (4096 + 2048) * 10, 1e-12));
+  layer.train.attention = AttentionKernel::flash2;
+  REQUIRE_THAT(moved(layer.forward(), "merge of the ring"), WithinRel(3.0 * 1024 * 4096 * 38, 1e-12));
+}
+
+TEST_CASE("a dropped-out branch reads its mask again, and biases are passes where no product adds them", "[unit]") {
+  OneLayer layer("llama-3.1-8b");
+  layer.model = read_model(parse_json(R"({"model_type": "gpt2", "n_embd": 768, "n_layer": 1, "n_head": 12, "n_positions": 4096,
+      "vocab_size": 50257})", "gpt2"), "gpt2", "gpt2");
+  const double tokens = 4096, hidden = 768;
+  REQUIRE_THAT(moved(layer.backward(), "dropout"), WithinRel(2 * tokens * hidden * 5, 1e-12));
+  CHECK(moved(layer.backward(), "bias gradient") == 0);
+  layer.train.extra_passes = {ExtraPass::biases};
+  REQUIRE_THAT(moved(layer.forward(), "bias"), WithinRel(tokens * 3 * hidden * 4, 1e-12));
+  // q, k, v and the four-fold width; output and down: 3 + 4 + 1 + 1.
+  REQUIRE_THAT(moved(layer.backward(), "bias gradient"), WithinRel(tokens * 9 * hidden * 2, 1e-12));
+}
+
+TEST_CASE("the loss over a cut vocabulary moves 52 bytes a logit, a log-softmax 30, a fused kernel 6", "[unit]") {
+  OneLayer layer("llama-3.1-8b");
+  const double logits = 4096.0 * 128256;
+  const auto loss = [&] { return moved(head_forward(layer.context()), "cross entropy"); };
+  REQUIRE_THAT(loss(), WithinRel(6 * logits, 1e-12));
+  layer.train.extra_passes = {ExtraPass::log_softmax};
+  REQUIRE_THAT(loss(), WithinRel(30 * logits, 1e-12));
+  layer.train.extra_passes = {ExtraPass::vocabulary_loss};
+  REQUIRE_THAT(loss(), WithinRel(52 * logits, 1e-12));
+}
+
+TEST_CASE("what leaves a layer's input by three ways comes back as three gradients", "[unit]") {
+  // deepseek-v3: experts, router and shared expert, two sums of 4096 x 7168; mixtral has no shared expert.
+  CHECK(moved(OneLayer("deepseek-v3").forward(), "shared expert") == 3 * 4096.0 * 7168 * 2);
+  CHECK(moved(OneLayer("deepseek-v3").backward(), "sum of gradients") == 2 * 3 * 4096.0 * 7168 * 2);
+  CHECK(moved(OneLayer("mixtral-8x7b").forward(), "shared expert") == 0);
+  CHECK(moved(OneLayer("mixtral-8x7b").backward(), "sum of gradients") == 3 * 4096.0 * 4096 * 2);
 }
 
 TEST_CASE("ops depend only on ops before them", "[unit]") {
