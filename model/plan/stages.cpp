@@ -190,6 +190,23 @@ std::variant<Chunks, Infeasible> parse_layout(const std::string& layout, const M
   return chunks;
 }
 
+StageContent whole_stage(const Chunks& chunks, const PipelineProblem& pipeline, std::int64_t stage) {
+  const auto chunk = [&](std::int64_t own) -> const StageContent& {
+    return chunks[static_cast<std::size_t>(pipeline.chunk_at(stage, own)) % chunks.size()];
+  };
+  StageContent whole = chunk(0);
+  double again = whole.recomputed * static_cast<double>(whole.layers());  // layers
+  for (std::int64_t own = 1; own < pipeline.chunks_per_stage; ++own) {
+    for (std::size_t k = 0; k < whole.layers_of_kind.size(); ++k) whole.layers_of_kind[k] += chunk(own).layers_of_kind[k];
+    whole.mtp_modules += chunk(own).mtp_modules;
+    whole.embedding |= chunk(own).embedding;
+    whole.head |= chunk(own).head;
+    again += chunk(own).recomputed * static_cast<double>(chunk(own).layers());
+  }
+  if (whole.layers() > 0) whole.recomputed = again / static_cast<double>(whole.layers());
+  return whole;
+}
+
 std::string layout_text(const Chunks& chunks) {
   std::string text;
   for (const StageContent& chunk : chunks) {

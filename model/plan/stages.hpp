@@ -12,6 +12,7 @@
 
 #include "error.hpp"
 #include "memory/footprint.hpp"
+#include "plan/pipeline.hpp"
 #include "spec/llm.hpp"
 
 namespace moeline {
@@ -50,6 +51,8 @@ class EvenCuts {
 Chunks default_chunks(const ModelSpec& model, std::int64_t mtp_modules, std::int64_t chunks, EvenCuts& even);
 std::variant<Chunks, Infeasible> parse_layout(const std::string& layout, const ModelSpec& model,
                                               std::int64_t mtp_modules, std::int64_t chunks);
+// All chunks that a stage runs, as one.
+StageContent whole_stage(const Chunks& chunks, const PipelineProblem& pipeline, std::int64_t stage);
 // The inverse of parse_layout: one character an item, no repetitions.
 std::string layout_text(const Chunks& chunks);
 

@@ -121,23 +121,6 @@ double recomputed_share(const TrainWorkload& train, const StageContent& chunk) {
   return std::min(1.0, real(train.recompute_layers) / std::max(1.0, real(chunk.layers())));
 }
 
-StageContent whole_stage(const Chunks& chunks, const PipelineProblem& pipeline, std::int64_t stage) {
-  const auto chunk = [&](std::int64_t own) -> const StageContent& {
-    return chunks[static_cast<std::size_t>(pipeline.chunk_at(stage, own)) % chunks.size()];
-  };
-  StageContent whole = chunk(0);
-  double again = whole.recomputed * real(whole.layers());  // layers
-  for (std::int64_t own = 1; own < pipeline.chunks_per_stage; ++own) {
-    for (std::size_t k = 0; k < whole.layers_of_kind.size(); ++k) whole.layers_of_kind[k] += chunk(own).layers_of_kind[k];
-    whole.mtp_modules += chunk(own).mtp_modules;
-    whole.embedding |= chunk(own).embedding;
-    whole.head |= chunk(own).head;
-    again += chunk(own).recomputed * real(chunk(own).layers());
-  }
-  if (whole.layers() > 0) whole.recomputed = again / real(whole.layers());
-  return whole;
-}
-
 PipelineProblem pipeline_of(const Parallelism& p, std::int64_t micro_batches) {
   return {.schedule = p.schedule, .stages = p.pp, .chunks_per_stage = chunks_of(p.schedule, p.vpp), .micro_batches = micro_batches,
           .chunks = {}, .transfer = {}};
