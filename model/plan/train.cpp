@@ -182,7 +182,7 @@ class Trainer {
  public:
   Trainer(const StepQuestion& question, const ModelSpec& model, const Machine& machine, const ModelMemory& memory,
           Cut& cut, StageOrders& orders, std::optional<BytesPerSecond> host_link)
-      : p_(question.parallelism), train_(question.train), recipe_(question.recipe), model_(model), machine_(machine),
+      : p_(question.parallelism), train_(question.train), recipe_(question.recipe), machine_(machine),
         memory_context_{model, p_, recipe_, question.routing, train_}, memory_(memory), cut_(cut), orders_(orders), host_link_(host_link) {
     if (!cut_.last || cut_.last->overlap != train_.overlap || cut_.last->dp != p_.dp || pipeline().schedule != p_.schedule ||
         pipeline().micro_batches != micro_batches()) begin_pipeline();
@@ -220,7 +220,6 @@ class Trainer {
   const Parallelism& p_;
   const TrainWorkload& train_;
   const Recipe& recipe_;
-  const ModelSpec& model_;
   const Machine& machine_;
   MemoryContext memory_context_;
   const ModelMemory& memory_;
