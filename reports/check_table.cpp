@@ -38,7 +38,8 @@ Json family_json(const CheckedFile& file, const Checked& checked) {
     json["beyond_15_percent"] = Json::array();
     for (const RemarkableRow& row : checked.remarkable) json["beyond_15_percent"].push_back({{"row", row.label}, {"error", row.error}});
   }
-  json["source"] = !checked.page ? "none" : checked.page->own && lender(checked).empty() ? "fitted" : "extrapolated";
+  const std::string_view unpaged = checked.errors.n > 0 ? "model" : "none";  // whole steps are answered by all pages together
+  json["source"] = !checked.page ? unpaged : checked.page->own && lender(checked).empty() ? "fitted" : "extrapolated";
   if (!lender(checked).empty()) json["borrowed_from"] = lender(checked);
   json["by_size"] = Json::array();
   for (const SizeClass& c : checked.classes) {

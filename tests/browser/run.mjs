@@ -114,6 +114,8 @@ const cases = {
   async every_kind_of_answer_is_drawn() {
     const one = write('one.json', answered('train', ...small, '-o', 'json')), two = write('two.json', answered('train', ...small, '--parallel', 'ep=4', '-o', 'json'));
     const csv = 'gpu,framework,fw_version,kernel,dtype,m,n,k,latency_us\n' + [1, 2, 4, 8, 16, 32, 64, 128].map(i => `h200-sxm,trtllm,1,gemm,bfloat16,${256 * i},4096,4096,${20 * i}`).join('\n') + '\n';
+    const steps = 'release,phase,model,system,gpus,precision,gbs,mbs,seq_len,fsdp,tp,pp,cp,vp,ep,routing,tokens_per_s_per_gpu,model_tflops_per_gpu,step_time_s_derived,alt_values_in_parentheses,note,source\n' +
+      [[256, 7.5], [512, 14]].map(([batch, time]) => `26.06,Pre-Training,LLAMA3_70B,DGX-GB200,64,FP8,${batch},1,8192,0,2,4,1,5,n/a,,4500,2000,${time},,,x`).join('\n') + '\n';
     const pages = {
       layer: [page_of('layer.html', 'layer', ...small), 4], wafer: [page_of('wafer.html', 'train', join(root, 'examples/qwen3-235b-16-cs-3.json')), 5],
       infeasible: [page_of('infeasible.html', 'train', '--model', 'deepseek-v3', '--hardware', 'h200-sxm', '--devices', '8'), 1],
@@ -121,7 +123,7 @@ const cases = {
       solve: [page_of('solve.html', 'solve', ...small, '--vary', '/hardware/device/hbm_bandwidth', '--want', "mfu=0.3"), 1],
       search: [page_of('search.html', 'search', ...small, '--top', '20', '--quiet'), 3], route: [page_of('route.html', 'route', '--routing', 'power-law:1.2', '--experts', '64', '--ranks', '8', '--redundant', '8'), null],
       serve: [page_of('serve.html', 'serve', ...small), 4], load: [page_of('load.html', 'load', ...small), null],
-      check: [page_of('check.html', 'check', write('gemm.csv', csv)), null], report: [page_of('report.html', 'report', one, two), null],
+      check: [page_of('check.html', 'check', write('gemm.csv', csv)), null], steps: [page_of('steps.html', 'check', write('steps.csv', steps)), 2], report: [page_of('report.html', 'report', one, two), null],
     };
     for (const [kind, [file, count]] of Object.entries(pages)) {
       const page = await opened_quickly(file, kind);
@@ -129,6 +131,7 @@ const cases = {
       await all_drawn(page, count ?? found, kind);
       holds(found > 0 || kind === 'check', `${kind}: no chart`);
       holds((await text_of(page, 'h1')).length > 8, `${kind}: no heading`);
+      if (kind === 'steps') holds(/^Predictions err by [\d.]+ % on 2 rows of one family/.test(await text_of(page, 'h1')), `it says ${await text_of(page, 'h1')}`);
       if (kind === 'infeasible') holds(/no two changes make it fit|fits with/.test(await text_of(page, '.notes')), `it is told ${await text_of(page, '.notes')}, as the program does not`);
       await page.context().close();
     }

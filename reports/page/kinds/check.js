@@ -35,8 +35,9 @@ function histogram(group) {
     series: [{ type: 'bar', data, barWidth: '92%', itemStyle: { color: c.forward }, markLine: { silent: true, symbol: 'none', data: [{ xAxis: 0 }], lineStyle: { color: c.soft, type: 'solid' }, label: { show: false } } }] }), { caption: 'How many rows erred by how much; left of zero the prediction is too fast. The ends gather what lies beyond.' });
 }
 
+// Times alone make the headline: memory has errors of another kind.
 export function render(answer, context) {
-  const groups = answer.groups ?? [], judged = groups.filter(g => g.n > 0 && g.source !== 'none'), rows = judged.reduce((sum, g) => sum + g.n, 0);
+  const groups = answer.groups ?? [], judged = groups.filter(g => g.n > 0 && g.family !== 'training_memory'), rows = judged.reduce((sum, g) => sum + g.n, 0);
   const mean = judged.reduce((sum, g) => sum + g.n * g.mean_abs_error, 0) / rows, bias = judged.reduce((sum, g) => sum + g.n * g.bias, 0) / rows;
   const drawn = judged.filter(g => g.points?.predicted_seconds?.length > 1).sort((a, b) => b.n - a.n), box = h('div', { class: 'pair' });
   const pick = group => box.replaceChildren(scatter(group), histogram(group));
@@ -54,6 +55,6 @@ export function render(answer, context) {
   if (left.length || answer.unread?.length) sections.push({ id: 'left', title: 'Rows left out', content: [h('div', { class: 'tall' }, table([{ title: 'family', value: r => r.family, class: 'name' }, { title: 'because', value: r => r.reason, class: 'long' }, { title: 'rows', number: true, value: r => r.n, text: r => r.n === null ? '–' : count(r.n) }],
     [...left, ...(answer.unread ?? []).map(u => ({ family: u.file, reason: u.reason, n: null }))]))] });
   sections.push(again(answer, context.command));
-  return { kicker: answer.kind === 'calibrate' ? 'Calibration of a machine' : 'Check against measurements', title: rows ? ['Predictions err by ', h('b', {}, percent(mean)), h('span', { class: 'range' }, ` on ${count(rows)} rows of ${judged.length} families, bias ${change(bias)}`), '.'] : ['No row could be judged.'],
+  return { kicker: answer.kind === 'calibrate' ? 'Calibration of a machine' : 'Check against measurements', title: rows ? ['Predictions err by ', h('b', {}, percent(mean)), h('span', { class: 'range' }, ` on ${count(rows)} rows of ${judged.length === 1 ? 'one family' : `${judged.length} families`}, bias ${change(bias)}`), '.'] : ['No row could be judged.'],
     question: answer.machine, figures: [], warnings: [], sections };
 }
