@@ -21,7 +21,7 @@ function scatter(group) {
     tooltip: { formatter: p => tip(`predicted ${seconds(p.data[0])}`, [['measured', seconds(p.data[1])], ['error', change(p.data[0] / p.data[1] - 1)]]) },
     series: [{ type: 'line', data: [[low, low], [high, high]], symbol: 'none', silent: true, lineStyle: { color: c.soft, width: 1 } },
       ...['p10', 'p90'].map(key => ({ type: 'line', data: band(key), symbol: 'none', silent: true, lineStyle: { color: c.optimizer, width: 1.2, type: 'dashed' } })),
-      { type: 'scatter', data: predicted.map((x, i) => [x, measured[i]]), symbolSize: 4, itemStyle: { color: c.backward, opacity: 0.5 } }] }), { canvas: true, caption: 'Measured up, predicted across. Dashed: the band that eight of ten rows should lie in.' });
+      { type: 'scatter', data: predicted.map((x, i) => [x, measured[i]]), symbolSize: predicted.length < 200 ? 8 : 4, itemStyle: { color: c.backward, opacity: 0.5 } }] }), { canvas: true, caption: `Measured up, predicted across.${bands.length ? ' Dashed: the band that eight of ten rows should lie in.' : ''}` });
 }
 
 function histogram(group) {
