@@ -68,8 +68,7 @@ std::vector<StepBuilder::Linear> first_products(const DecoderContext& c, double 
 void dense_forward(StepBuilder& b, const DecoderContext& c, double full_width, Names names, Part part, bool gated = true) {
   const double hidden = real(c.model.hidden), tokens = c.tokens(), width = full_width / real(c.parallelism.tp);
   const int gathered = gather_tokens(b, c, hidden, c.train.overlap.contains(Overlap::tp));
-  for (const StepBuilder::Linear& first : first_products(c, width, names, gated)) {
-    StepBuilder::Linear product = first;
+  for (StepBuilder::Linear product : first_products(c, width, names, gated)) {
     product.part = part;
     b.forward(product);
   }
@@ -97,8 +96,7 @@ void dense_backward(StepBuilder& b, const DecoderContext& c, double full_width, 
   if (!gated && c.extra(ExtraPass::biases)) b.add(names.activation, "bias gradient", Elementwise{bf16(tokens * width), Bytes{}});
   const int input = gather_tokens(b, c, hidden, true);  // again, for wgrad, behind dgrad
   const std::vector<StepBuilder::Linear> products = first_products(c, width, names, gated);
-  for (const StepBuilder::Linear& first : products) {
-    StepBuilder::Linear product = first;
+  for (StepBuilder::Linear product : products) {
     product.made = gated && c.recipe.fused_activation;
     b.backward(product, c.train.gradient);
   }
