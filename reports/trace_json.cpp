@@ -111,7 +111,7 @@ class Writer {
       };
       each([&](std::size_t stage, const TimedPass& one, std::size_t c, std::size_t m) { ends[c * micro_batches + m] = {stage, one.finish}; });
       each([&](std::size_t stage, const TimedPass& one, std::size_t c, std::size_t m) {
-        const bool first = forward ? pipeline().enters(static_cast<std::int64_t>(c)) : pipeline().leaves(static_cast<std::int64_t>(c));
+        const bool first = forward ? pipeline().shape().enters(static_cast<std::int64_t>(c)) : pipeline().shape().leaves(static_cast<std::int64_t>(c));
         if (first) return;
         const End& end = ends[(forward ? c - 1 : c + 1) * micro_batches + m];
         if (end.stage != stage) arrow(end.stage, end.time, stage, one.start, forward);

@@ -9,7 +9,7 @@
 
 #include <vector>
 
-#include "plan/schedule.hpp"
+#include "plan/pass_graph.hpp"
 #include "units.hpp"
 
 namespace moeline {
@@ -31,10 +31,7 @@ struct PipelineProblem {
 
   OrderShape shape() const { return {schedule, stages, chunks_per_stage, micro_batches}; }
   // Which of `chunks` a stage's own chunk is.
-  std::int64_t chunk_at(std::int64_t stage, std::int64_t own) const;
-  // Micro-batches enter at chunk 0, and where they run both ways, the other half of them at the middle of the list.
-  bool enters(std::int64_t chunk) const;
-  bool leaves(std::int64_t chunk) const;
+  std::int64_t chunk_at(std::int64_t stage, std::int64_t own) const { return shape().chunk_at(stage, own); }
   bool operator==(const PipelineProblem&) const = default;
 };
 
@@ -45,8 +42,8 @@ struct PipelineResult {
   std::vector<Seconds> busy;        // per stage, occupying transfers included
 };
 
-// Those who ask often keep the orders between their questions.
-PipelineResult simulate(const PipelineProblem& problem, StageOrders& orders);
+// Those who ask often keep the graphs between their questions.
+PipelineResult simulate(const PipelineProblem& problem, PassGraphs& graphs);
 PipelineResult simulate(const PipelineProblem& problem);
 
 struct TimedPass {

@@ -189,6 +189,19 @@ StageOrder dual(std::int64_t half, std::int64_t side, std::int64_t m) {
 
 }  // namespace
 
+std::int64_t OrderShape::chunk_at(std::int64_t stage, std::int64_t own) const {
+  if (is_folded(schedule)) return own == 0 ? stage : 2 * stages - 1 - stage;
+  // Chunk 0 of a stage is of the direction that enters on its side.
+  if (runs_both_ways(schedule)) return (own == 0) == (2 * stage < stages) ? stage : 2 * stages - 1 - stage;
+  return own * stages + stage;
+}
+
+bool OrderShape::enters(std::int64_t chunk) const { return chunk == 0 || (runs_both_ways(schedule) && chunk == stages); }
+bool OrderShape::leaves(std::int64_t chunk) const {
+  return chunk + 1 == stages * chunks || (runs_both_ways(schedule) && chunk + 1 == stages);
+}
+bool OrderShape::turns(std::int64_t chunk) const { return stages == 1 || (is_folded(schedule) && chunk + 1 == stages); }
+
 std::int64_t chunks_of(Schedule schedule, std::int64_t vpp) { return is_folded(schedule) || runs_both_ways(schedule) ? 2 : vpp; }
 
 std::int64_t beat(const OrderShape& o) {
@@ -221,21 +234,6 @@ StageOrder order_of(const OrderShape& o, std::int64_t stage) {
   }
   MOELINE_EXPECT(false);
   return {};
-}
-
-std::size_t StageOrders::Hash::operator()(const OrderShape& o) const {
-  return static_cast<std::size_t>(((o.micro_batches * 1024 + o.stages) * 64 + o.chunks) * 16 + static_cast<std::int64_t>(o.schedule));
-}
-
-const std::vector<StageOrder>& StageOrders::of(const OrderShape& shape) {
-  if (const auto found = known_.find(shape); found != known_.end()) return found->second;
-  if (passes_ > kMost) {
-    known_.clear();
-    passes_ = 0;
-  }
-  std::vector<StageOrder>& made = known_[shape];
-  for (std::int64_t stage = 0; stage < shape.stages; ++stage) passes_ += made.emplace_back(order_of(shape, stage)).passes.size();
-  return made;
 }
 
 std::int64_t pairs_of(const OrderShape& o, std::int64_t stage, std::int64_t own) {

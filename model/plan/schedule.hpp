@@ -14,7 +14,6 @@
 // Memory (2405.15362); DeepSeek-V3 report (2412.19437), whose steps the dual orders follow.
 #pragma once
 
-#include <unordered_map>
 #include <vector>
 
 #include "spec/parallelism.hpp"
@@ -39,25 +38,18 @@ struct OrderShape {
   Schedule schedule = Schedule::one_f_one_b;
   std::int64_t stages = 1, chunks = 1;  // of one stage
   std::int64_t micro_batches = 1;       // of the step, all directions together
+
+  // Which chunk of the model, in its order, a stage's own chunk is; of one direction followed by the other where
+  // micro-batches enter at both ends.
+  std::int64_t chunk_at(std::int64_t stage, std::int64_t own) const;
+  // Micro-batches enter at chunk 0, and where they run both ways, the other half of them at the middle of the list.
+  bool enters(std::int64_t chunk) const;
+  bool leaves(std::int64_t chunk) const;
+  bool turns(std::int64_t chunk) const;  // hands over to its own stage
   bool operator==(const OrderShape&) const = default;
 };
 
 StageOrder order_of(const OrderShape& shape, std::int64_t stage);
-
-// The orders of all stages, which pipelines of one shape share. For one thread; bounded, when full it forgets.
-class StageOrders {
- public:
-  // By stage; until the next call.
-  const std::vector<StageOrder>& of(const OrderShape& shape);
-
- private:
-  struct Hash {
-    std::size_t operator()(const OrderShape& shape) const;
-  };
-  static constexpr std::size_t kMost = 1 << 17;  // passes, some 1 MB
-  std::unordered_map<OrderShape, std::vector<StageOrder>, Hash> known_;
-  std::size_t passes_ = 0;
-};
 
 // Chunks that one stage runs: two where the schedule folds or runs from both ends, whatever vpp says.
 std::int64_t chunks_of(Schedule schedule, std::int64_t vpp);

@@ -181,9 +181,9 @@ struct Saving {
 class Trainer {
  public:
   Trainer(const StepQuestion& question, const ModelSpec& model, const Machine& machine, const ModelMemory& memory,
-          Cut& cut, StageOrders& orders, std::optional<BytesPerSecond> host_link)
+          Cut& cut, PassGraphs& graphs, std::optional<BytesPerSecond> host_link)
       : p_(question.parallelism), train_(question.train), recipe_(question.recipe), machine_(machine),
-        memory_context_{model, p_, recipe_, question.routing, train_}, memory_(memory), cut_(cut), orders_(orders), host_link_(host_link) {
+        memory_context_{model, p_, recipe_, question.routing, train_}, memory_(memory), cut_(cut), graphs_(graphs), host_link_(host_link) {
     if (!cut_.last || cut_.last->overlap != train_.overlap || cut_.last->dp != p_.dp || pipeline().schedule != p_.schedule ||
         pipeline().micro_batches != micro_batches()) begin_pipeline();
   }
@@ -224,7 +224,7 @@ class Trainer {
   MemoryContext memory_context_;
   const ModelMemory& memory_;
   Cut& cut_;
-  StageOrders& orders_;
+  PassGraphs& graphs_;
   std::optional<BytesPerSecond> host_link_;
 };
 
@@ -341,7 +341,7 @@ Breakdown Trainer::rows(const StageRows& parts, std::int64_t stage) const {
 const PipelineRun::Result& Trainer::run_pipeline(const StageRows& parts) {
   std::optional<PipelineRun::Result>& known = cut_.last->result;
   if (known) return *known;
-  const PipelineResult ran = simulate(pipeline(), orders_);
+  const PipelineResult ran = simulate(pipeline(), graphs_);
   const Seconds most = *std::max_element(ran.busy.begin(), ran.busy.end());
   // The first of equals, whatever the rounding.
   const auto busiest = std::find_if(ran.busy.begin(), ran.busy.end(), [&](Seconds busy) { return busy >= (1 - 1e-9) * most; });
@@ -384,7 +384,7 @@ struct TrainingSteps::Memo {
   static constexpr std::size_t kMost = 32;  // some 30 kB each: what a second-level cache holds
   ProductMemo products;
   PassPrices passes;
-  StageOrders orders;
+  PassGraphs graphs;
   std::unordered_map<PartsKey, std::unique_ptr<Shared>, PartsHash> known;
   Shared* last = nullptr;  // mostly asked for again
 };
@@ -465,7 +465,7 @@ std::optional<StepAnswer> TrainingSteps::step(const StepQuestion& q, std::option
   if (!host_link && (q.train.offload_layers > 0 || q.train.offload_optimizer > 0)) {
     return StepAnswer(Infeasible{"offloading, and the hardware profile names no link to the host", "give node/host_link, or offload nothing"});
   }
-  Trainer trainer(q, model_, machine_, known.memory, *std::get<Cut*>(cut), memo_->orders, host_link);
+  Trainer trainer(q, model_, machine_, known.memory, *std::get<Cut*>(cut), memo_->graphs, host_link);
   TrainEvaluation result;
   if (auto why = trainer.check_memory(result, detail)) return *std::move(why);
   const Seconds computed = trainer.price_stages(bytes(DType::bf16, known.context.shard_tokens() * real(model_.hidden)));
