@@ -296,7 +296,7 @@ Bytes frozen_weights(const MemoryContext& c, const ModelMemory& memory, const St
   return bytes(c.train.lora->base, local.dense + local.expert - tables) + bf16(tables + adapters.dense + adapters.expert);
 }
 
-Parts parts_of(const MemoryContext& c, const ModelMemory& memory, const StageContent& stage) {
+Parts parts_of(const MemoryContext& c, const ModelMemory& memory, const StageContent& stage, double micro_batches) {
   const LocalParameters local = local_parameters(c, memory, stage);
   const LocalParameters trained = c.train.lora ? trained_parameters(c, memory, stage) : local;
   const Parallelism& p = c.parallelism;
@@ -322,7 +322,7 @@ Parts parts_of(const MemoryContext& c, const ModelMemory& memory, const StageCon
        local.quantised > 0 && kept ? copies * bytes(quantised, local.quantised) * (sharded(3) / sharded(4)) : Bytes{}},
       {"gradients", bytes(c.train.gradient, cut(trained, 2) + copied)},
       {"optimizer", (1 - c.train.offload_optimizer) * cut(trained, 1) * optimizer_bytes_per_parameter(c.train)},
-      {"activations", stage.micro_batches * live.kept},
+      {"activations", micro_batches * live.kept},
       {"wgrad_stubs", c.train.lora ? Bytes{} : bf16(stubs)},
       {"workspace", live.within + gathered},
   }};
@@ -410,18 +410,18 @@ Bytes optimizer_bytes_per_parameter(const TrainWorkload& train) {
 }
 
 Footprint footprint(const MemoryContext& c, const ModelMemory& memory, const StageContent& stage) {
-  const Parts parts = parts_of(c, memory, stage);
+  const Parts parts = parts_of(c, memory, stage, stage.micro_batches);
   return {.parts = {parts.begin(), parts.end()}};
 }
 
-Bytes required(const MemoryContext& c, const ModelMemory& memory, const StageContent& stage) {
-  Bytes sum;
-  for (const MemoryPart& part : parts_of(c, memory, stage)) sum += part.bytes;
-  return sum;
+Requirement requirement(const MemoryContext& c, const ModelMemory& memory, const StageContent& stage) {
+  Requirement needs;
+  for (const MemoryPart& part : parts_of(c, memory, stage, 1)) (part.name == "activations" ? needs.kept : needs.fixed) += part.bytes;
+  return needs;
 }
 
 Bytes states(const MemoryContext& c, const ModelMemory& memory, const StageContent& stage) {
-  const Parts parts = parts_of(c, memory, stage);
+  const Parts parts = parts_of(c, memory, stage, stage.micro_batches);
   return parts[0].bytes + parts[2].bytes + parts[3].bytes;
 }
 

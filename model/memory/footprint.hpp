@@ -90,8 +90,13 @@ LocalParameters local_parameters(const MemoryContext& context, const ModelMemory
 // Those that have gradients and optimiser states: all, or adapters alone.
 LocalParameters trained_parameters(const MemoryContext& context, const ModelMemory& parts, const StageContent& stage);
 Footprint footprint(const MemoryContext& context, const ModelMemory& parts, const StageContent& stage);
-// The footprint's total alone, for those who ask of many stages.
-Bytes required(const MemoryContext& context, const ModelMemory& parts, const StageContent& stage);
+// The footprint's total alone, for those who ask of many stages: what all of one content need, and what each micro-batch adds
+// that they keep.
+struct Requirement {
+  Bytes fixed, kept;
+  Bytes of(double micro_batches) const { return fixed + micro_batches * kept; }
+};
+Requirement requirement(const MemoryContext& context, const ModelMemory& parts, const StageContent& stage);
 // Of it weights, gradients and optimizer: what is there before the first activation.
 Bytes states(const MemoryContext& context, const ModelMemory& parts, const StageContent& stage);
 

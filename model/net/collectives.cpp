@@ -18,6 +18,7 @@ double real(std::int64_t value) { return static_cast<double>(value); }
 // Members of the group inside one domain of each tier; the outermost tier reached holds all of them.
 std::vector<double> members_by_tier(const Group& group, const Fabric& fabric) {
   std::vector<double> members;
+  members.reserve(fabric.size());
   for (std::size_t t = 0; t < fabric.size(); ++t) members.push_back(real(members_within(group, fabric, t)));
   members.back() = real(group.size);  // the last tier reaches everybody
   return members;
@@ -147,23 +148,22 @@ std::optional<OpCost> measured_exchange(const TokenExchange& e, const Fabric& fa
 NetworkTerms collective_terms(const Collective& c, const Fabric& fabric) {
   const std::vector<double> members = members_by_tier(c.group, fabric);
   const double ranks = real(c.group.size);
-  std::vector<Bytes> traffic(fabric.size());
-  if (ranks <= 1) return finish(traffic, members, fabric, 0);
+  if (ranks <= 1) return finish(std::vector<Bytes>(fabric.size()), members, fabric, 0);
   switch (c.kind) {
     case CollectiveKind::all_gather:
     case CollectiveKind::reduce_scatter: return finish(ring_traffic(c.bytes, members, ranks), members, fabric, 1);
     case CollectiveKind::all_reduce: {
-      traffic = sum_traffic(c.bytes, members, ranks);
+      std::vector<Bytes> traffic = sum_traffic(c.bytes, members, ranks);
       if (fabric[0].in_switch_reduction && members[0] > 2) {
         traffic[0] = min(traffic[0], c.bytes * ((members[0] + 1) / members[0]));
       }
-      return finish(traffic, members, fabric, 2);
+      return finish(std::move(traffic), members, fabric, 2);
     }
     case CollectiveKind::send_recv: {
       const std::size_t tier = tier_of({2, c.group.stride}, fabric);
-      traffic[tier] = c.bytes;
       NetworkTerms terms;
-      terms.per_tier = traffic;
+      terms.per_tier.resize(fabric.size());
+      terms.per_tier[tier] = c.bytes;
       terms.tier = tier;
       terms.hops = 1;
       terms.latency = fabric[tier].latency.value;

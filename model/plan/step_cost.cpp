@@ -10,9 +10,9 @@ bool alike(std::string_view a, std::string_view b) { return a.size() == b.size()
 
 }  // namespace
 
-std::size_t Breakdown::place(const BreakdownRow& row) {
+std::size_t Breakdown::place(const BreakdownRow& row, std::size_t from) {
   // Backwards: an op is often of the group of the one before it.
-  for (std::size_t i = rows_.size(); i-- > 0;) {
+  for (std::size_t i = rows_.size(); i-- > from;) {
     if (alike(rows_[i].name, row.name) && alike(rows_[i].phase, row.phase)) return i;
   }
   if (rows_.empty()) rows_.reserve(kUsual);
@@ -20,7 +20,7 @@ std::size_t Breakdown::place(const BreakdownRow& row) {
   return rows_.size() - 1;
 }
 
-void Breakdown::add(const BreakdownRow& row, double times) { add_at(place(row), row, times); }
+void Breakdown::add(const BreakdownRow& row, double times, std::size_t from) { add_at(place(row, from), row, times); }
 
 void Breakdown::add_at(std::size_t place, const BreakdownRow& row, double times) {
   BreakdownRow& sum = rows_[place];

@@ -27,19 +27,20 @@ struct BreakdownRow {
 
 class Breakdown {
  public:
-  // Adds `times` repetitions of a row; rows of the same name and phase merge.
-  void add(const BreakdownRow& row, double times = 1);
+  // Adds `times` repetitions of a row; rows of the same name and phase merge. None before `from` can be the same.
+  void add(const BreakdownRow& row, double times = 1, std::size_t from = 0);
   void add(const Breakdown& other, double times = 1);
   // Takes exposed time away from network rows named `names`, in proportion, up to `hidden`.
   void hide(std::span<const std::string_view> names, Seconds hidden);
 
   // For sums of many: where a row of this name and phase lies (an empty one is put there), adding by place, and
   // removing rows that nothing was added to.
-  std::size_t place(const BreakdownRow& row);
+  std::size_t place(const BreakdownRow& row, std::size_t from = 0);
   void add_at(std::size_t place, const BreakdownRow& row, double times);
   void drop_empty();
   // Rows of other names or phases follow these.
   void append(const Breakdown& other);
+  void reserve(std::size_t rows) { rows_.reserve(rows); }
 
   const std::vector<BreakdownRow>& rows() const { return rows_; }
   Seconds exposed() const;

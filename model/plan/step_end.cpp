@@ -38,7 +38,8 @@ using ReductionGroups = std::array<std::pair<Group, Group>, 2>;
 class Rest {
  public:
   Rest(const StepEnd& end, Breakdown& rows)
-      : end_(end), p_(end.context.parallelism), train_(end.context.train), recipe_(end.context.recipe), model_(end.context.model), rows_(rows) {}
+      : end_(end), p_(end.context.parallelism), train_(end.context.train), recipe_(end.context.recipe), model_(end.context.model), rows_(rows),
+        first_(rows.rows().size()) {}
 
   void add_reductions(const LocalParameters& local);
   void add_copies(const LocalParameters& local);
@@ -52,7 +53,7 @@ class Rest {
   ReductionGroups reduction_groups() const;
   Seconds slow_by(const BreakdownRow& row);
   void add(const BreakdownRow& row) {
-    if (!is_free(end_.machine, row.name)) rows_.add(row);
+    if (!is_free(end_.machine, row.name)) rows_.add(row, 1, first_);
   }
 
   const StepEnd& end_;
@@ -61,6 +62,7 @@ class Rest {
   const Recipe& recipe_;
   const ModelSpec& model_;
   Breakdown& rows_;
+  std::size_t first_;  // of this end's: what repeats before it has other names
 };
 
 // Weights travel in the format they rest in; the quantised share is taken as that of the whole stage.
@@ -80,9 +82,9 @@ ReductionGroups Rest::reduction_groups() const {
 // What the collective hides it takes multiprocessors for; the time that hides.
 Seconds Rest::slow_by(const BreakdownRow& row) {
   const Seconds hidden = row.seconds - row.exposed, slower = taken(kCollectiveMultiprocessors, end_.machine.gpu) * hidden;
-  if (slower > Seconds{}) {
-    add({.name = "contention", .phase = "pipeline", .seconds = slower, .exposed = slower, .bound_by = "multiprocessors",
-         .source = row.source, .spread = row.spread, .largest = slower});
+  if (slower > Seconds{} && !is_free(end_.machine, "contention")) {  // pairs of passes have some, too
+    rows_.add({.name = "contention", .phase = "pipeline", .seconds = slower, .exposed = slower, .bound_by = "multiprocessors",
+               .source = row.source, .spread = row.spread, .largest = slower});
   }
   return hidden;
 }
@@ -126,7 +128,7 @@ void Rest::add_copies(const LocalParameters& local) {
     BreakdownRow row = once("sharding copies", cost(Elementwise{read, written}, end_.machine));
     row.phase = phase;
     if (is_free(end_.machine, row.name)) return;
-    rows_.add(row, times);
+    rows_.add(row, times, first_);
   };
   copy("forward", gathered, gathered, gathers);
   copy("backward", bytes(DType::bf16, all), bytes(train_.gradient, all), passes);

@@ -27,6 +27,8 @@ auto& at(List& list, std::int64_t index) {
   return list[static_cast<std::size_t>(index)];
 }
 
+constexpr std::size_t kRowsOfStep = 10;  // what its end and its waiting add, mostly
+
 // A pipeline, what its busiest stage computes, and once it was run, what it comes to.
 struct PipelineRun {
   EnumSet<Overlap> overlap;
@@ -157,13 +159,16 @@ std::variant<Cut*, Infeasible> TrainingSteps::Shared::cut(const StepQuestion& q)
 
 namespace {
 
-// Of two stages with the same content, the one that keeps no more micro-batches needs no more memory.
-bool is_below(const StageContent& stage, const StageContent& other) {
-  return stage.micro_batches <= other.micro_batches && stage.layers_of_kind == other.layers_of_kind && stage.mtp_modules == other.mtp_modules &&
+// However many micro-batches they keep.
+bool is_alike(const StageContent& stage, const StageContent& other) {
+  return stage.layers_of_kind == other.layers_of_kind && stage.mtp_modules == other.mtp_modules &&
          stage.embedding == other.embedding && stage.head == other.head && stage.recomputed == other.recomputed;
 }
 
-bool is_same(const StageContent& stage, const StageContent& other) { return is_below(stage, other) && is_below(other, stage); }
+// Of two stages with the same content, the one that keeps no more micro-batches needs no more memory.
+bool is_below(const StageContent& stage, const StageContent& other) {
+  return stage.micro_batches <= other.micro_batches && is_alike(stage, other);
+}
 
 std::string memory_advice(std::string_view largest, const TrainWorkload& train) {
   if (largest == "activations" && train.full_recompute) return "raise tp, cp or pp, or lower micro_batch";
@@ -201,7 +206,7 @@ class Trainer {
   std::int64_t micro_batches() const { return train_.global_batch / (p_.dp * train_.micro_batch); }
   void begin_pipeline();
   Seconds transfer_time(Bytes message) const;
-  Bytes memory_of(std::int64_t stage) const { return required(memory_context_, memory_, at(cut_.stages, stage)); }
+  Requirement requirement_of(std::int64_t stage) const { return requirement(memory_context_, memory_, at(cut_.stages, stage)); }
   double in_flight(std::int64_t stage) const { return chunks_in_flight(pipeline().shape(), stage); }
   // Micro-batches that pass each of a stage's chunks.
   double passes() const { return real(pipeline().micro_batches) / (runs_both_ways(p_.schedule) ? 2 : 1); }
@@ -241,7 +246,7 @@ std::optional<Infeasible> Trainer::check_memory(TrainEvaluation& result, Detail 
   Bytes need;
   for (std::int64_t stage = 0; stage < p_.pp; ++stage) {
     if (stage > 0 && is_below(at(cut_.stages, stage), at(cut_.stages, stage - 1))) continue;
-    const Bytes candidate = detail == Detail::rows ? at(result.stage_memory, stage) : memory_of(stage);
+    const Bytes candidate = detail == Detail::rows ? at(result.stage_memory, stage) : requirement_of(stage).of(at(cut_.stages, stage).micro_batches);
     if (stage == 0 || candidate > need) {
       need = candidate;
       result.memory_stage = stage;
@@ -259,9 +264,10 @@ std::optional<Infeasible> Trainer::check_memory(TrainEvaluation& result, Detail 
 
 void Trainer::weigh_stages(TrainEvaluation& result) const {
   result.stage_memory.reserve(static_cast<std::size_t>(p_.pp));
+  Requirement needs;
   for (std::int64_t stage = 0; stage < p_.pp; ++stage) {
-    const bool same = stage > 0 && is_same(at(cut_.stages, stage), at(cut_.stages, stage - 1));
-    result.stage_memory.push_back(same ? result.stage_memory.back() : memory_of(stage));
+    if (stage == 0 || !is_alike(at(cut_.stages, stage), at(cut_.stages, stage - 1))) needs = requirement_of(stage);
+    result.stage_memory.push_back(needs.of(at(cut_.stages, stage).micro_batches));
   }
 }
 
@@ -353,6 +359,7 @@ void Trainer::run(const StageRows& parts, TrainEvaluation& result) {
   const PipelineRun::Result& ran = run_pipeline(parts);
   result.busiest_stage = ran.busiest_stage;
   result.micro_batches = pipeline().micro_batches;
+  result.breakdown.reserve(ran.rows.rows().size() + kRowsOfStep);
   result.breakdown = ran.rows;
   const auto waiting = [&](std::string_view name, Seconds time, Lane lane) {
     if (!(time > 1e-9 * ran.makespan)) return;  // rounding is no waiting
