@@ -18,16 +18,18 @@
 namespace moeline {
 
 void MeasureFlags::add_to(CLI::App& command) {
-  take_one_of(command.add_option("--backend", backend, "what is measured: cuda, host, or auto (a GPU if there is one)"),
-              {"cuda", "host", "auto"});
+  take_one_of(
+      command.add_option("--backend", backend,
+                         "what is measured: cuda, host, or auto (a GPU if there is one, and the host under mpirun)"),
+      {"cuda", "host", "auto"});
   command.add_option("--suite", suite, "quick, full, or a file of cases (docs/guide/calibrate.md)");
   command.add_flag("--quiet", quiet, "no progress and no notes on stderr");
 }
 
 namespace {
 
-// While it lives, this thread and those that it starts may use every core, whatever the launcher bound rank 0 to: what is
-// no exchange is measured on the whole machine.
+// While it lives, this thread and those that it starts may use every core, whatever the launcher bound rank 0 to: what
+// is no exchange is measured on the whole machine.
 class Unbound {
  public:
   Unbound() {
@@ -54,8 +56,9 @@ LoadedBackend loaded_backend(const std::string& name, bool quiet) {
 int lead(Ranks& ranks, bool quiet, const std::function<int(LoadedBackend&)>& answer) {
   const int code = answer_of([&] {
     if (ranks.here < ranks.size) {
-      throw RunFailed(fmt::format("{} of {} ranks are on other machines, and a profile is that of one: start all on one",
-                                  ranks.size - ranks.here, ranks.size));
+      throw RunFailed(
+          fmt::format("{} of {} ranks are on other machines, and a profile is that of one: start all on one",
+                      ranks.size - ranks.here, ranks.size));
     }
     LoadedBackend loaded = [&] {
       const Unbound unbound;
@@ -125,8 +128,9 @@ int measure(const MeasureFlags& flags, const std::string& out) {
 
 void add_measure(CLI::App& app, Action& action) {
   CLI::App* command = app.add_subcommand("measure", "run kernels, exchanges and passes over memory on this machine");
-  command->footer("Example: moeline measure --backend host --suite quick --out measurements.jsonl\n"
-                  "Exchanges between processes, one a core: mpirun -n 16 moeline measure --backend host   (or srun)");
+  command->footer(
+      "Example: moeline measure --backend host --suite quick --out measurements.jsonl\n"
+      "Exchanges between processes, one a core: mpirun -n 16 moeline measure --backend host   (or srun)");
   auto flags = std::make_shared<MeasureFlags>();
   auto out = std::make_shared<std::string>("measurements.jsonl");
   flags->add_to(*command);

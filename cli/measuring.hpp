@@ -18,8 +18,8 @@ struct MeasureFlags {
   void add_to(CLI::App& command);
 };
 
-// `answer` with the backend that is asked for; stderr says which one was taken when none was. Under mpirun on rank 0, and
-// the others take part in exchanges until all end with its exit code.
+// `answer` with the backend that is asked for; stderr says which one was taken when none was. Under mpirun on rank 0,
+// and the others take part in exchanges until all end with its exit code.
 int answer_measured(const MeasureFlags& flags, const std::function<int(LoadedBackend&)>& answer);
 // Shows progress, and says on stderr what could not be measured.
 Counts measured(LoadedBackend& loaded, const Suite& suite, const std::vector<Task>& tasks, const MeasureFlags& flags);

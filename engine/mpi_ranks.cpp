@@ -56,8 +56,8 @@ class MpiPeers final : public Peers {
   }
   void meet() override { check(MPI_Barrier(ranks_), "MPI_Barrier"); }
   void all_to_all(const Blocks& sent, const Blocks& received) override {
-    check(MPI_Alltoallv(sent.data, sent.bytes.data(), sent.first.data(), MPI_BYTE, received.data,
-                        received.bytes.data(), received.first.data(), MPI_BYTE, ranks_),
+    check(MPI_Alltoallv(sent.data, sent.bytes.data(), sent.first.data(), MPI_BYTE, received.data, received.bytes.data(),
+                        received.first.data(), MPI_BYTE, ranks_),
           "MPI_Alltoallv");
   }
 

@@ -22,8 +22,8 @@ constexpr std::chrono::microseconds kShortestSleep{50}, kLongestSleep{5000};
 constexpr std::chrono::seconds kPatience{3};  // with ranks that should say goodbye, beyond four of the longest works
 constexpr std::chrono::minutes kSilence{10};  // after which a rank takes rank 0 for dead
 
-// The next message from rank 0; none when it has been silent for so long that it must have died. Whoever waited long may
-// be found a sixteenth of that late.
+// The next message from rank 0; none when it has been silent for so long that it must have died. Whoever waited long
+// may be found a sixteenth of that late.
 std::optional<Message> wait(Ranks& ranks) {
   const Clock::time_point begun = Clock::now();
   for (Clock::duration waited{}; waited < kSilence; waited = Clock::now() - begun) {
@@ -87,8 +87,10 @@ int follow(Ranks& ranks, const std::function<void(const Message&)>& serve) {
       if (message->last == 0) ranks.leave();
       return static_cast<int>(message->first);
     }
-    if (message->kind == kStop) ranks.send(0, {.kind = kGoodbye});
-    else serve(*message);
+    if (message->kind == kStop)
+      ranks.send(0, {.kind = kGoodbye});
+    else
+      serve(*message);
   }
   ranks.leave();
   return kRunFailed;

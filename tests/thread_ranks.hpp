@@ -22,7 +22,8 @@ class Room {
     sent_[static_cast<std::size_t>(rank)] = &sent;
     meet();
     for (std::size_t from = 0; from < sent_.size(); ++from) {
-      std::memcpy(received.data + received.first[from], sent_[from]->data + sent_[from]->first[static_cast<std::size_t>(rank)],
+      std::memcpy(received.data + received.first[from],
+                  sent_[from]->data + sent_[from]->first[static_cast<std::size_t>(rank)],
                   static_cast<std::size_t>(received.bytes[from]));
     }
     meet();

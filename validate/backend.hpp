@@ -89,7 +89,7 @@ class Peers {
 class Part {
  public:
   virtual ~Part() = default;
-  virtual Check check(Peers& peers) = 0;  // of what this rank received
+  virtual Check check(Peers& peers) = 0;                   // of what this rank received
   virtual Sample sample(Peers& peers, Caches caches) = 0;  // from the barrier to the end of this rank's exchange
   virtual std::map<std::string, double> filled_in() const { return {}; }
 };

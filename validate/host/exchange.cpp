@@ -159,6 +159,8 @@ class ProcessPart : public Part {
 }  // namespace
 
 std::unique_ptr<Run> exchange_run(const Case& wanted, Team& team) { return std::make_unique<Exchange>(wanted, team); }
-std::unique_ptr<Part> exchange_part(const Case& wanted, int rank) { return std::make_unique<ProcessPart>(wanted, rank); }
+std::unique_ptr<Part> exchange_part(const Case& wanted, int rank) {
+  return std::make_unique<ProcessPart>(wanted, rank);
+}
 
 }  // namespace moeline

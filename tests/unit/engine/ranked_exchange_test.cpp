@@ -14,8 +14,8 @@ using Catch::Matchers::WithinRel;
 
 namespace {
 
-// Every rank sends its number to all; rank r takes r + 1 ms. What goes wrong is written in the case: on rank 1 in its check,
-// or before its part is made.
+// Every rank sends its number to all; rank r takes r + 1 ms. What goes wrong is written in the case: on rank 1 in its
+// check, or before its part is made.
 class Numbers : public Part {
  public:
   Numbers(const Case& wanted, int rank) : wanted_(wanted), rank_(rank) {
@@ -73,9 +73,10 @@ std::vector<Record> measured_among(int size, const std::string& cases, std::vect
   LoadedBackend loaded{std::make_unique<Pretended>(), "host", Pretended().machine()};
   exchange_among(ranks, loaded);
   const Suite suite = read_suite(
-      parse_json(R"({"effort": {"warm_up": "1 us", "least": "1 us", "most": "1 ms", "samples": 1, "hot": true}, "cases": )" +
-                     cases + "}",
-                 "suite"),
+      parse_json(
+          R"({"effort": {"warm_up": "1 us", "least": "1 us", "most": "1 ms", "samples": 1, "hot": true}, "cases": )" +
+              cases + "}",
+          "suite"),
       "suite");
   std::vector<Record> records;
   {
@@ -97,8 +98,8 @@ std::vector<Record> measured_among(int size, const std::string& cases, std::vect
 TEST_CASE("ranks exchange together, the time of the one that kept others waiting counts, and all end with one code",
           "[unit]") {
   std::vector<int> codes;
-  const std::vector<Record> records =
-      measured_among(4, R"([{"op": "all_to_all", "dtype": "int8", "shape": {"ranks": [2, 3, 4, 8], "bytes": 64}}])", &codes);
+  const std::vector<Record> records = measured_among(
+      4, R"([{"op": "all_to_all", "dtype": "int8", "shape": {"ranks": [2, 3, 4, 8], "bytes": 64}}])", &codes);
   REQUIRE(records.size() == 4);
   for (std::size_t i = 0; i < 3; ++i) {
     CHECK(records[i].backend == "mpi");
@@ -114,8 +115,8 @@ TEST_CASE("ranks exchange together, the time of the one that kept others waiting
 }
 
 TEST_CASE("what goes wrong on one rank is what the record says, and the next case is measured", "[unit]") {
-  const std::vector<Record> records = measured_among(
-      3, R"([{"op": "all_to_all", "dtype": "int8", "shape": {"ranks": 3, "bytes": 64, "wrong": 1}},
+  const std::vector<Record> records =
+      measured_among(3, R"([{"op": "all_to_all", "dtype": "int8", "shape": {"ranks": 3, "bytes": 64, "wrong": 1}},
              {"op": "all_to_all", "dtype": "int8", "shape": {"ranks": 3, "bytes": 64, "large": 1}},
              {"op": "all_to_all", "dtype": "int8", "shape": {"ranks": 3, "bytes": 64}}])");
   REQUIRE(records.size() == 3);
