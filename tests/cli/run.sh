@@ -1227,6 +1227,11 @@ case_calibrating_the_host_closes_the_loop() {
   says '^  gemm +eigen +fp32 +50 '
   says '^  memory_pass +host-copy +fp64 +12 '
   says 'mean error on fresh shapes'
+  # Multiply-adds in registers of four or more lanes: 8 FLOPs a cycle and core at least. What spills reaches 2.
+  local a_cycle
+  a_cycle=$(awk -F'"' '/"cores"/ {getline; split($3, c, /[:,]/); cores = c[2]} /"clock"/ {getline; split($4, h, " ")} /"peak"/ {getline; split($4, p, " ")}
+    END {print int(p[1] / h[1] / cores)}' mine/hardware.json)
+  ((a_cycle >= 4)) || problem "a peak of $a_cycle FLOPs a cycle and core"
   local page
   page=$(ls mine/cpu-*.json)
   answers check mine/fresh.jsonl --calibration "$page" -o json
