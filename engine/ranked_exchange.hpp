@@ -1,8 +1,7 @@
 // How do the ranks of a run measure an exchange together?
 //
-//   rank 0      case ─────▶ its ranks | own part | answers? | check ─▶ | checks | answers? | sample ─▶ | exchanges |
-//   answers? ... the others  part, answer          |                     | check, answer     |          | sample,
-//   answer
+//   rank 0      tells the case | own part | hears all | tells check  | checks | hears | tells sample | exchanges | hears
+//   the others  sleep          | part, answer         | check, answer                 | sample, answer
 // The loop of cases and its stopping rule are rank 0's alone, as in a run of one process: all it does is to say what
 // comes next, one sample at a time. A sample takes the slowest rank's time, from the barrier to the end of its
 // exchange; where another process held a core, the processor time of the rank that lost it. What is no exchange rank 0
