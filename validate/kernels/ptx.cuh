@@ -92,6 +92,7 @@ __device__ __forceinline__ void copy_box(std::uint32_t to, const CUtensorMap* ma
       "l"(map), "r"(barrier), "r"(at.inner), "r"(at.outer), "h"(blocks)
       : "memory");
 }
+// To shared::cta: of shared::cluster ptxas 13.0 makes a call with a stack on sm_120.
 __device__ __forceinline__ void copy_box(std::uint32_t to, const CUtensorMap* map, std::uint32_t barrier,
                                          Coordinates at) {
   asm volatile(

@@ -118,7 +118,7 @@ TEST_CASE("what goes wrong on one rank is what the record says, and the next cas
   const std::vector<Record> records =
       measured_among(3, R"([{"op": "all_to_all", "dtype": "int8", "shape": {"ranks": 3, "bytes": 64, "wrong": 1}},
              {"op": "all_to_all", "dtype": "int8", "shape": {"ranks": 3, "bytes": 64, "large": 1}},
-             {"op": "all_to_all", "dtype": "int8", "shape": {"ranks": 3, "bytes": 64}}])");
+             {"op": "all_to_all", "dtype": "int8", "shape": {"ranks": 3, "bytes": 128}}])");
   REQUIRE(records.size() == 3);
   CHECK(records[0].failed == "byte 3 of rank 1 is wrong");
   CHECK(records[1].failed == "rank 1 is out of memory");

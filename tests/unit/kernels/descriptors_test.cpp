@@ -83,8 +83,9 @@ TEST_CASE("a warp's registers hold what mma.m16n8k32 takes from them", "[unit]")
       // ldmatrix: register r gets the four bytes in_group of the row that lane 8 r + group names
       const sm120::Place a = sm120::place_in_a(8 * r + group), b = sm120::place_in_b(8 * r + group);
       CHECK(a.row == group + (r % 2 == 1 ? 8 : 0));  // a0 .. a3, a8 .. a11: row = group, the others + 8
-      CHECK(a.chunk * 16 + in_group * 4 == in_group * 4 + (r >= 2 ? 16 : 0));  // k = 4 in_group + i % 4, from a8 on + 16
-      CHECK(b.row == group + (r >= 2 ? 8 : 0));                                // two products, column = group in each
+      CHECK(a.chunk * 16 + in_group * 4 ==
+            in_group * 4 + (r >= 2 ? 16 : 0));   // k = 4 in_group + i % 4, from a8 on + 16
+      CHECK(b.row == group + (r >= 2 ? 8 : 0));  // two products, column = group in each
       CHECK(b.chunk * 16 + in_group * 4 == in_group * 4 + (r % 2 == 1 ? 16 : 0));  // b4 .. b7: + 16
     }
   }
