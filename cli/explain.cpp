@@ -45,6 +45,7 @@ void add_explain(CLI::App& app, Action& action) {
                  "Example: moeline explain examples/deepseek-v3-256-gb200.json --ops 5");
   request->flags.add_to(*command, {"table", "json"});
   request->flags.add_workload_to(*command);
+  request->flags.add_serving_to(*command);
   command->add_option("--ops", request->ops, "how many ops to take apart, longest first; 8 if left out")
       ->check(CLI::Range(0, 1000));
 }

@@ -395,6 +395,22 @@ case_solve_gives_whole_numbers_with_their_neighbours() {
   answers solve "${small[@]}" --vary /workload/tokens --tokens 4096 --want 'layer_time=20 ms'
 }
 
+case_solve_finds_what_serve_confirms() {
+  local deployment=(--model llama-3.1-70b --hardware h100-sxm --parallel tp=4 --recipe fp8_tensor --stack vllm) wanted set
+  answers serve "${deployment[@]}" --concurrency 32 -o json --quiet
+  wanted=$(awk -v ms="$(number value 2)" 'BEGIN { printf "%.12g", 0.9 * ms }')
+  answers solve "${deployment[@]}" --concurrency 32 --vary /hardware/device/hbm_bandwidth --want "tpot=$wanted s" -o json
+  set=$(sed -n 's/^  "set": "\(.*\)",\{0,1\}$/\1/p' out)
+  answers serve "${deployment[@]}" --concurrency 32 --set "$set" -o json --quiet
+  holds "($(number value 2) / $wanted - 1) ^ 2 < 1e-12" "$set"
+  answers solve "${deployment[@]}" --request-rate 1 --vary /workload/request_rate --want 'ttft=100 ms'
+  says '^  /workload/request_rate   1 -> '
+  answers solve "${deployment[@]}" --concurrency 32 --vary /workload/concurrency --want 'tpot=25 ms'
+  says "^  --set /workload/concurrency='[0-9]+'$"
+  refuses 3 'no solution: tpot stays within' solve "${deployment[@]}" --request-rate 1 --vary /workload/request_rate --want 'tpot=10 s'
+  refuses 2 'unknown key "tpto", did you mean "tpot"\?' solve "${deployment[@]}" --concurrency 32 --vary /devices --want 'tpto=1 s'
+}
+
 case_solve_says_when_there_is_none() {
   refuses 3 'no solution: step_time stays within .* is out of reach$' solve "${small[@]}" --vary /hardware/device/hbm_bandwidth --want 'step_time=1 us'
   refuses 3 'from 4.8 TB/s to 6 TB/s' solve "${small[@]}" --vary /hardware/device/hbm_bandwidth --want 'step_time=1 us' --to '6 TB/s'
@@ -428,6 +444,21 @@ case_compare_of_a_scenario_with_itself_is_zero() {
   answers compare s.json s.json -o json
   [[ $(number difference_seconds) =~ ^-?0(\.0)?$ ]] || problem "difference $(number difference_seconds)"
   answers compare saved.json s.json
+}
+
+case_compare_takes_a_token_and_the_first_one_apart() {
+  local example=$root/examples/serve-deepseek-v3-8-h200.json sum
+  answers serve "$example" -o json --quiet
+  mv out saved.json
+  answers compare saved.json "$example" --set /workload/concurrency=128 -o json
+  sum=$(awk '/^  "ttft"/ { exit } /^      "difference_seconds"/ { sum += $2 } END { printf "%.15g", sum }' out)
+  holds "($sum - $(number difference_seconds)) ^ 2 < 1e-24" "parts of a token add up to $sum"
+  answers compare saved.json "$example" --set /workload/concurrency=128
+  says '^  time per output token '
+  says '^  of the time to first token'
+  says '^  experts +'
+  answers compare "$example" --set /workload/kv_cache=fp8
+  refuses 2 'answers "train"' compare saved.json "$root/examples/deepseek-v3-256-gb200.json"
 }
 
 case_compare_refuses_what_it_cannot_compare() {
