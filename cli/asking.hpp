@@ -15,7 +15,7 @@ void print_folded(const std::string& text);
 struct ScenarioFlags;
 // Reads the scenario, evaluates it, shows the answer; returns the exit code.
 int answer(const ScenarioFlags& flags, const std::string& kind, bool memory = false);
-// "layer" when the scenario asks about one, else "train".
+// "layer" or "serve" when the scenario asks about one, else "train".
 std::string kind_asked(const Json& scenario);
 
 }  // namespace moeline

@@ -41,8 +41,7 @@ std::vector<Checked> checked_families(const std::string& path, const std::vector
   return checked;
 }
 
-int calibrate(const Request& request) {
-  LoadedBackend loaded = loaded_backend(request.flags);
+int calibrate_with(LoadedBackend& loaded, const Request& request) {
   const Suite suite = find_suite(request.flags.suite, loaded.name);
   std::filesystem::create_directories(request.folder);
   const std::string folder = request.folder + "/", fitted = folder + "measurements.jsonl",
@@ -75,6 +74,10 @@ int calibrate(const Request& request) {
   });
   fmt::print("{}", calibration_text(report));
   return kAnswered;
+}
+
+int calibrate(const Request& request) {
+  return answer_measured(request.flags, [&](LoadedBackend& loaded) { return calibrate_with(loaded, request); });
 }
 
 }  // namespace

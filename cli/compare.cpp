@@ -72,6 +72,7 @@ void add_compare(CLI::App& app, Action& action) {
       "second.");
   request->flags.add_to(*command, {"table", "json"});
   request->flags.add_workload_to(*command);
+  request->flags.add_serving_to(*command);
   command->add_option("other", request->other, "the second scenario, or a result of -o json");
 }
 

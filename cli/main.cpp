@@ -15,7 +15,7 @@ namespace {
 const std::vector<std::string> kCommands{"train", "layer", "serve", "load", "explain", "solve", "compare", "sweep",
                                          "search", "route", "report", "measure", "calibrate", "fit", "check", "list", "show"};
 
-// Of the ranks of a sweep only the first speaks and fails: a launcher ends all at the first failure it sees, which must
+// Of the ranks of a run only the first speaks and fails: a launcher ends all at the first failure it sees, which must
 // not be that of a silent one.
 bool silent = false;
 
@@ -122,6 +122,8 @@ int answer_of(const Action& action) {
 }  // namespace moeline
 
 int main(int argc, char** argv) {
-  moeline::silent = argc > 1 && std::string_view(argv[1]) == "sweep" && moeline::launched().rank > 0;
+  const std::string_view command = argc > 1 ? argv[1] : "";
+  const bool of_many_ranks = command == "sweep" || command == "measure" || command == "calibrate";
+  moeline::silent = of_many_ranks && moeline::launched().rank > 0;
   return moeline::answer_of([&] { return moeline::run(argc, argv); });
 }

@@ -1,6 +1,7 @@
 // What `measure` and `calibrate` share: their flags, and cases measured with progress on a terminal.
 #pragma once
 
+#include <functional>
 #include <string>
 
 #include "validate/session.hpp"
@@ -17,8 +18,9 @@ struct MeasureFlags {
   void add_to(CLI::App& command);
 };
 
-// Says on stderr which backend was taken when none was asked for.
-LoadedBackend loaded_backend(const MeasureFlags& flags);
+// `answer` with the backend that is asked for; stderr says which one was taken when none was. Under mpirun on rank 0,
+// and the others take part in exchanges until all end with its exit code.
+int answer_measured(const MeasureFlags& flags, const std::function<int(LoadedBackend&)>& answer);
 // Shows progress, and says on stderr what could not be measured.
 Counts measured(LoadedBackend& loaded, const Suite& suite, const std::vector<Task>& tasks, const MeasureFlags& flags);
 

@@ -34,7 +34,8 @@ int say_infeasible(const Infeasible& why, Format format, const std::string& orig
 
 std::string kind_asked(const Json& scenario) {
   const Json::json_pointer kind("/workload/kind");
-  return scenario.is_object() && scenario.contains(kind) && scenario[kind] == "layer" ? "layer" : "train";
+  if (!scenario.is_object() || !scenario.contains(kind)) return "train";
+  return scenario[kind] == "layer" ? "layer" : scenario[kind] == "serve" ? "serve" : "train";
 }
 
 namespace {

@@ -39,7 +39,7 @@ Asked asked_about(const Request& r) {
   double of_device = static_cast<double>(r.flags.tokens.value_or(0));
   asked.tokens = of_device * static_cast<double>(asked.ranks);
   if (r.flags.file.empty() && r.flags.model.empty()) return asked;
-  asked.scenario = r.flags.scenario(r.flags.kind());
+  asked.scenario = r.flags.scenario(r.flags.kind() == "layer" ? "layer" : "train");
   const Scenario scenario = read_scenario(*asked.scenario, r.flags.origin());
   for (const LayerKind& kind : scenario.model.kinds) {
     if (const MoeFfn* moe = std::get_if<MoeFfn>(&kind.ffn)) asked.moe = *moe;

@@ -107,7 +107,9 @@ void ScenarioFlags::add_workload_to(CLI::App& command) {
 
 std::string ScenarioFlags::kind() const {
   if (tokens) return "layer";
-  return file.empty() ? "train" : kind_asked(parse_json(read_file(file), file));
+  if (!file.empty()) return kind_asked(parse_json(read_file(file), file));
+  const bool serves = input_tokens || output_tokens || concurrency || request_rate || !stack.empty() || !kv_cache.empty() || attention_dp;
+  return serves ? "serve" : "train";
 }
 
 void ScenarioFlags::lay_over(Json& workload) const {

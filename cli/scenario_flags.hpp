@@ -26,14 +26,14 @@ struct ScenarioFlags {
   bool quiet = false;
 
   void add_to(CLI::App& command, const std::vector<std::string>& formats = {"table", "json", "csv", "md"});
-  // Flags of a training step; of either workload, for commands that take both.
+  // Flags of a training step; of it or of a layer, for commands that take both.
   void add_training_to(CLI::App& command);
   void add_trace_to(CLI::App& command);
   void add_serving_to(CLI::App& command);
   void add_workload_to(CLI::App& command);
   // Flags of one layer.
   void add_layer_to(CLI::App& command);
-  // The workload that file and flags ask about: "layer", or "train" if they do not say.
+  // The workload that file and flags ask about: "layer", "serve", or "train" if they do not say.
   std::string kind() const;
   // The scenario file with flags over it; `kind` is the workload the command asks about.
   Json scenario(const std::string& kind) const;

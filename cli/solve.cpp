@@ -1,7 +1,6 @@
 // `moeline solve`: which input gives a wanted answer?
 #include <fmt/format.h>
 
-#include "cli/asking.hpp"
 #include "cli/reporting.hpp"
 #include "cli/scenario_flags.hpp"
 #include "cli/subcommand.hpp"
@@ -18,10 +17,11 @@ struct Request {
 
 int solve(const Request& request) {
   const ScenarioFlags& flags = request.flags;
-  const Json json = flags.scenario(flags.kind());
-  const Wanted wanted = read_wanted(request.want, kind_asked(json) == "layer");
+  const std::string kind = flags.kind();
+  const Json json = flags.scenario(kind);
+  const Wanted wanted = read_wanted(request.want, kind);
   const Scenario scenario = read_scenario(json, flags.origin());
-  const Calibration calibration = calibration_named(scenario.calibration, scenario.cluster);
+  const Calibration calibration = calibration_named(scenario.calibration, scenario.cluster, kind == "serve");
   const VariedInput input = varied_input(json, flags.origin(), request.vary);
   RootProblem problem = root_problem(json, flags.origin(), calibration, input, wanted);
   if (!request.from.empty()) problem.from = input.read(request.from);
@@ -50,15 +50,18 @@ void add_solve(CLI::App& app, Action& action) {
       "step_time='13.5 s'");
   request->flags.add_to(*command, {"table", "json"});
   request->flags.add_workload_to(*command);
+  request->flags.add_serving_to(*command);
   command
       ->add_option("--vary", request->vary,
-                   "pointer to a number of the scenario, e.g. /hardware/fabric/1/bandwidth or /workload/sequence")
+                   "pointer to a number of the scenario, e.g. /hardware/fabric/1/bandwidth, /workload/sequence or "
+                   "/workload/concurrency")
       ->required();
   command
       ->add_option("--want", request->want,
                    "KEY=VALUE: step_time='12 s', mfu=0.4, tokens_per_second, tokens_per_second_per_device, memory='100 GB', "
                    "memory_headroom='10 GB', cost_per_million_tokens, kilowatt_hours_per_million_tokens; "
-                   "of a layer: layer_time, forward_time, backward_time")
+                   "of a layer: layer_time, forward_time, backward_time; of serving: tpot='20 ms', ttft, the same but mfu and "
+                   "energy, tokens_per_second_per_user, requests_per_second, max_concurrency")
       ->required();
   command->add_option("--from", request->from,
                       "search from this value, e.g. '2 TB/s'; else by factors of two around the present one");

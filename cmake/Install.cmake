@@ -17,7 +17,7 @@ foreach(part model engine reports)
 endforeach()
 install(DIRECTORY model/ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/moeline FILES_MATCHING PATTERN *.hpp)
 install(DIRECTORY engine reports DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/moeline
-  FILES_MATCHING PATTERN *.hpp PATTERN studies EXCLUDE)
+  FILES_MATCHING PATTERN *.hpp PATTERN studies EXCLUDE PATTERN ranked_exchange.hpp EXCLUDE)  # of the measuring program
 
 install(EXPORT moeline NAMESPACE moeline:: FILE moeline-targets.cmake DESTINATION ${package_dir})
 configure_package_config_file(cmake/moeline-config.cmake.in ${PROJECT_BINARY_DIR}/moeline-config.cmake

@@ -29,7 +29,7 @@ void say_when_stopped(const std::string& line) {
   next = line + "\n";
   current.store(&next);
   if (before != nullptr) return;
-  for (const int signal : {SIGINT, SIGTERM}) std::signal(signal, speak);
+  for (const int signal : {SIGINT, SIGTERM, SIGALRM}) std::signal(signal, speak);
 }
 
 }  // namespace moeline

@@ -1,5 +1,6 @@
-// What does a run say when Ctrl-C, a launcher or a batch system (SIGTERM) ends it? It then exits with kRunFailed. Said from the
-// signal handler: Open MPI leaves a rank some ten milliseconds.
+// What does a run say when Ctrl-C, a launcher or a batch system (SIGTERM) ends it, or an alarm
+// that it set itself? It then exits with kRunFailed. Said from the signal handler: Open MPI leaves a rank some ten
+// milliseconds.
 #pragma once
 
 #include <string>

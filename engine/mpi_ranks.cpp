@@ -1,13 +1,17 @@
-// libmoeline_mpi.so: messages between ranks over MPI. Nothing here blocks, so that a rank that died holds up nobody.
+// libmoeline_mpi.so: messages between ranks over MPI. They never block, so that a rank that died holds up nobody; what
+// ranks exchange to be timed does.
 #include <mpi.h>
 
 #include <algorithm>
 #include <cstring>
 #include <list>
+#include <map>
+#include <numeric>
 #include <vector>
 
 #include "engine/ranks.hpp"
 #include "engine/run_failed.hpp"
+#include "validate/backend.hpp"
 
 namespace moeline {
 namespace {
@@ -38,6 +42,38 @@ Message unpacked(const std::vector<char>& bytes, int from) {
   return message;
 }
 
+class MpiPeers final : public Peers {
+ public:
+  explicit MpiPeers(int count) {
+    std::vector<int> ranks(static_cast<std::size_t>(count));
+    std::iota(ranks.begin(), ranks.end(), 0);
+    MPI_Group all = MPI_GROUP_NULL, first = MPI_GROUP_NULL;
+    MPI_Comm_group(MPI_COMM_WORLD, &all);
+    MPI_Group_incl(all, count, ranks.data(), &first);
+    check(MPI_Comm_create_group(MPI_COMM_WORLD, first, 0, &ranks_), "MPI_Comm_create_group");
+    MPI_Group_free(&first);
+    MPI_Group_free(&all);
+  }
+  void meet() override { check(MPI_Barrier(ranks_), "MPI_Barrier"); }
+  void all_to_all(const Blocks& sent, const Blocks& received) override {
+    check(MPI_Alltoallv(sent.data, sent.bytes.data(), sent.first.data(), MPI_BYTE, received.data, received.bytes.data(),
+                        received.first.data(), MPI_BYTE, ranks_),
+          "MPI_Alltoallv");
+  }
+
+ private:
+  MPI_Comm ranks_ = MPI_COMM_NULL;  // until MPI_Finalize
+};
+
+// "Open MPI v4.1.4, package: ..." up to the comma; MPICH's goes over many lines.
+std::string library_version() {
+  char text[MPI_MAX_LIBRARY_VERSION_STRING] = "";
+  int length = 0;
+  MPI_Get_library_version(text, &length);
+  const std::string version = text;
+  return version.substr(0, version.find_first_of(",\n"));
+}
+
 class MpiRanks final : public Ranks {
  public:
   MpiRanks() {
@@ -50,6 +86,7 @@ class MpiRanks final : public Ranks {
     check(MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &machine), "MPI_Comm_split_type");
     MPI_Comm_size(machine, &here);
     MPI_Comm_free(&machine);
+    library = library_version();
   }
 
   ~MpiRanks() override {
@@ -80,6 +117,8 @@ class MpiRanks final : public Ranks {
 
   void leave() override { left_ = true; }
 
+  Peers& first(int count) override { return peers_.try_emplace(count, count).first->second; }
+
  private:
   struct Transfer {
     Transfer(std::vector<char> content, int other) : bytes(std::move(content)), rank(other) {}
@@ -109,6 +148,7 @@ class MpiRanks final : public Ranks {
   }
 
   std::list<Transfer> sending_, receiving_;
+  std::map<int, MpiPeers> peers_;
   bool left_ = false;
 };
 

@@ -3,9 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <thread>
 
-#include "engine/run_failed.hpp"
 #include "error.hpp"
 
 namespace moeline {
@@ -14,45 +12,22 @@ namespace {
 // A turn takes milliseconds and its messages tens of microseconds; rank 0 looks for messages sixteen times a turn.
 constexpr std::uint64_t kTurn = 256, kLittle = 16;  // points a thread
 constexpr std::size_t kOpen = 4;                    // turns a rank, so that memory is bounded
-constexpr std::chrono::microseconds kBetweenLooks{50};
-constexpr std::chrono::seconds kPatience{3};  // with ranks that should say goodbye, beyond four of the longest turns
-constexpr std::chrono::minutes kSilence{10};  // after which a rank takes rank 0 for dead
 
 namespace from_0 {
-constexpr char kTurn = 't', kStop = 's', kEnd = 'e';  // end: `first` is the exit code, `last` 1 when all are there
+constexpr char kTurn = 't';
 }
 namespace to_0 {
-constexpr char kReady = 'r', kDone = 'd', kGaveUp = 'g', kProblem = 'p', kGoodbye = 'b';
+constexpr char kReady = 'r', kDone = 'd', kGaveUp = 'g', kProblem = 'p';
 }
 
-// The next message from rank 0; none when it has been silent for so long that it must have died.
-std::optional<Message> wait(Ranks& ranks) {
-  const auto deadline = std::chrono::steady_clock::now() + kSilence;
-  while (std::chrono::steady_clock::now() < deadline) {
-    if (std::optional<Message> message = ranks.poll()) return message;
-    std::this_thread::sleep_for(kBetweenLooks);
-  }
-  return std::nullopt;
-}
-
-int follow(Ranks& ranks, const TurnWork& work) {
-  while (const std::optional<Message> message = wait(ranks)) {
-    if (message->kind == from_0::kEnd) {
-      if (message->last == 0) ranks.leave();
-      return static_cast<int>(message->first);
-    }
-    if (message->kind == from_0::kStop) {
-      ranks.send(0, {.kind = to_0::kGoodbye});
-      continue;
-    }
+int serve_turns(Ranks& ranks, const TurnWork& work) {
+  return follow(ranks, [&](const Message& message) {
     try {
-      ranks.send(0, {to_0::kDone, message->first, message->last, work(message->first, message->last)});
+      ranks.send(0, {to_0::kDone, message.first, message.last, work(message.first, message.last)});
     } catch (const std::exception&) {
       ranks.send(0, {.kind = to_0::kGaveUp});  // rank 0 will meet the same, and say it
     }
-  }
-  ranks.leave();
-  return kRunFailed;
+  });
 }
 
 }  // namespace
@@ -123,31 +98,16 @@ void Turns::finish(std::uint64_t first, std::string result) {
   turn->second.result = std::move(result);
 }
 
-int Turns::dismiss(int code) {
-  int missing = ranks_.size - 1;
-  for (int rank = 1; rank < ranks_.size; ++rank) ranks_.send(rank, {.kind = from_0::kStop});
-  const Clock::time_point deadline = Clock::now() + kPatience + 4 * longest_;
-  while (missing > 0 && Clock::now() < deadline) {
-    const std::optional<Message> message = ranks_.poll();
-    if (!message) std::this_thread::sleep_for(kBetweenLooks);
-    if (message && message->kind == to_0::kGoodbye) --missing;
-  }
-  for (int rank = 1; rank < ranks_.size; ++rank) {
-    ranks_.send(rank,
-                {.kind = from_0::kEnd, .first = static_cast<std::uint64_t>(code), .last = missing == 0 ? 1U : 0U});
-  }
-  if (missing > 0) ranks_.leave();
-  return missing;
-}
+int Turns::dismiss(int code) { return moeline::dismiss(ranks_, code, longest_); }
 
 int take_turns(Ranks& ranks, int threads, const TurnWork& work) {
   ranks.send(0, {.kind = to_0::kReady, .first = kTurn * static_cast<std::uint64_t>(threads)});
-  return follow(ranks, work);
+  return serve_turns(ranks, work);
 }
 
 int take_no_turns(Ranks& ranks, const std::string& problem) {
   ranks.send(0, {.kind = to_0::kProblem, .text = problem});
-  return follow(ranks, nullptr);
+  return serve_turns(ranks, nullptr);
 }
 
 }  // namespace moeline

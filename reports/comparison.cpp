@@ -15,14 +15,21 @@ double number_at(const Json& json, const std::string& pointer, const std::string
   return json[at].get<double>();
 }
 
-double seconds_of(const Json& result, const std::string& where) {
-  if (result["kind"] == "layer")
-    return number_at(result, "/forward_seconds", where) + number_at(result, "/backward_seconds", where);
-  return number_at(result, "/step_time_seconds/value", where);
+// What an answer is asked for: its name, the numbers that add up to it, and the phase whose rows do; all rows if empty.
+struct AskedTime {
+  std::string name;
+  std::vector<const char*> pointers;
+  std::string phase{};
+};
+std::vector<AskedTime> asked_times(const Json& kind) {
+  if (kind == "layer") return {{"layer, forward and backward", {"/forward_seconds", "/backward_seconds"}}};
+  if (kind == "serve") return {{"time per output token", {"/tpot_seconds/value"}, "decode"}, {"time to first token", {"/ttft_seconds/value"}, "prefill"}};
+  return {{"step", {"/step_time_seconds/value"}}};
 }
 
-void add_parts(std::vector<ComparedPart>& parts, const Json& result, double ComparedPart::*side,
-               const std::string& where) {
+void add_side(ComparedTime& time, const AskedTime& asked, const Json& result, double ComparedTime::*total,
+              double ComparedPart::*side, const std::string& where) {
+  for (const char* pointer : asked.pointers) time.*total += number_at(result, pointer, where);
   for (std::size_t i = 0; i < result["breakdown"].size(); ++i) {
     const Json& row = result["breakdown"][i];
     const std::string at = fmt::format("/breakdown/{}/exposed_seconds", i);
@@ -30,9 +37,10 @@ void add_parts(std::vector<ComparedPart>& parts, const Json& result, double Comp
     if (!row.contains("name") || !row["name"].is_string() || !row.contains("phase") || !row["phase"].is_string())
       throw SpecError(where + "#/breakdown", "every row needs name and phase");
     const std::string name = row["name"].get<std::string>(), phase = row["phase"].get<std::string>();
-    auto found = std::find_if(parts.begin(), parts.end(),
+    if (!asked.phase.empty() && phase != asked.phase) continue;
+    auto found = std::find_if(time.parts.begin(), time.parts.end(),
                               [&](const ComparedPart& p) { return p.name == name && p.phase == phase; });
-    if (found == parts.end()) found = parts.insert(parts.end(), ComparedPart{name, phase});
+    if (found == time.parts.end()) found = time.parts.insert(time.parts.end(), ComparedPart{name, phase});
     (*found).*side += exposed;
   }
 }
@@ -57,7 +65,7 @@ std::vector<ComparedField> changed_fields(const Json& before, const Json& after)
 }
 
 void check(const Json& result, const std::string& where) {
-  if (!is_result(result)) throw SpecError(where, "is no result of `moeline train -o json` or `moeline layer -o json`");
+  if (!is_result(result)) throw SpecError(where, "is no result of `moeline train -o json`, `layer -o json` or `serve -o json`");
 }
 
 struct Figure {
@@ -66,14 +74,18 @@ struct Figure {
   const char* unit;
 };
 constexpr Figure kFigures[]{{"tokens/s per device", "/tokens_per_second_per_device", 1, ""},
+                            {"tokens/s per user", "/tokens_per_second_per_user", 1, ""},
+                            {"requests/s", "/requests_per_second", 1, ""},
+                            {"requests that memory holds", "/max_concurrency", 1, ""},
                             {"MFU", "/mfu", 100, " %"},
                             {"memory", "/memory/required_bytes", 1e-9, " GB"}};
 
 }  // namespace
 
 bool is_result(const Json& json) {
-  return json.is_object() && json.contains("kind") && (json["kind"] == "train" || json["kind"] == "layer") &&
-         json.contains("breakdown") && json["breakdown"].is_array();
+  if (!json.is_object() || !json.contains("kind") || !json.contains("breakdown")) return false;
+  const Json& kind = json["kind"];
+  return (kind == "train" || kind == "layer" || kind == "serve") && json["breakdown"].is_array();
 }
 
 Comparison compared(Json before, Json after, const std::string& a, const std::string& b) {
@@ -83,16 +95,58 @@ Comparison compared(Json before, Json after, const std::string& a, const std::st
     throw SpecError(b,
                     fmt::format("answers \"{}\", {} answers \"{}\"", plain(after["kind"]), a, plain(before["kind"])));
   Comparison c{.first = std::move(before), .second = std::move(after)};
-  c.first_seconds = seconds_of(c.first, a);
-  c.second_seconds = seconds_of(c.second, b);
-  add_parts(c.parts, c.first, &ComparedPart::first, a);
-  add_parts(c.parts, c.second, &ComparedPart::second, b);
-  std::stable_sort(c.parts.begin(), c.parts.end(), [](const ComparedPart& x, const ComparedPart& y) {
-    return std::abs(x.difference()) > std::abs(y.difference());
-  });
+  for (const AskedTime& asked : asked_times(c.first["kind"])) {
+    ComparedTime& time = c.times.emplace_back(ComparedTime{.name = asked.name, .parts = {}});
+    add_side(time, asked, c.first, &ComparedTime::first, &ComparedPart::first, a);
+    add_side(time, asked, c.second, &ComparedTime::second, &ComparedPart::second, b);
+    std::stable_sort(time.parts.begin(), time.parts.end(), [](const ComparedPart& x, const ComparedPart& y) {
+      return std::abs(x.difference()) > std::abs(y.difference());
+    });
+  }
   c.fields = changed_fields(c.first, c.second);
   return c;
 }
+
+namespace {
+
+std::string signed_seconds(double value) { return fmt::format("{}{}", value < 0 ? "-" : "", format(std::abs(value) * second)); }
+
+std::string line_text(const std::string& name, double x, double y, double of) {
+  const double difference = y - x;
+  return fmt::format("  {:<32}{:>12}{:>12}{:>12}{:>10}\n", name, signed_seconds(x), signed_seconds(y),
+                     fmt::format("{}{}", difference > 0 ? "+" : "", signed_seconds(difference)),
+                     fmt::format("{:+.2f} %", 100 * difference / of));
+}
+
+// The parts that make the difference, and all others in one line.
+std::string parts_text(const ComparedTime& time, bool of_one_phase) {
+  std::string out;
+  ComparedPart rest;
+  for (const ComparedPart& part : time.parts) {
+    if (std::abs(part.difference()) > 5e-4 * time.first) {
+      const bool plain = part.name == part.phase || of_one_phase;
+      out += line_text(plain ? part.name : part.name + " " + part.phase, part.first, part.second, time.first);
+    } else {
+      rest.first += part.first;
+      rest.second += part.second;
+    }
+  }
+  return out + line_text("what changes less", rest.first, rest.second, time.first);
+}
+
+Json time_json(const ComparedTime& time) {
+  Json out{{"first_seconds", time.first}, {"second_seconds", time.second}, {"difference_seconds", time.difference()}, {"parts", Json::array()}};
+  for (const ComparedPart& part : time.parts) {
+    out["parts"].push_back(Json{{"name", part.name},
+                                {"phase", part.phase},
+                                {"first_seconds", part.first},
+                                {"second_seconds", part.second},
+                                {"difference_seconds", part.difference()}});
+  }
+  return out;
+}
+
+}  // namespace
 
 std::string comparison_text(const Comparison& c, const std::string& a, const std::string& b) {
   std::string out = fmt::format("A  {}\nB  {}\n", a, b);
@@ -100,17 +154,8 @@ std::string comparison_text(const Comparison& c, const std::string& a, const std
     if (field.first.size() + field.second.size() < 160)
       out += fmt::format("  {}: {} -> {}\n", field.pointer, field.first, field.second);
   }
-  const auto seconds = [](double value) {
-    return fmt::format("{}{}", value < 0 ? "-" : "", format(std::abs(value) * moeline::second));
-  };
-  const auto line = [&](const std::string& name, double x, double y) {
-    const double difference = y - x;
-    return fmt::format("  {:<32}{:>12}{:>12}{:>12}{:>10}\n", name, seconds(x), seconds(y),
-                       fmt::format("{}{}", difference > 0 ? "+" : "", seconds(difference)),
-                       fmt::format("{:+.2f} %", 100 * difference / c.first_seconds));
-  };
   out += fmt::format("\n  {:<32}{:>12}{:>12}{:>12}{:>10}\n", "", "A", "B", "B - A", "of A");
-  out += line(c.first["kind"] == "layer" ? "layer, forward and backward" : "step", c.first_seconds, c.second_seconds);
+  for (const ComparedTime& time : c.times) out += line_text(time.name, time.first, time.second, time.first);
   for (const Figure& f : kFigures) {
     const Json::json_pointer at(f.pointer);
     if (!c.first.contains(at) || !c.second.contains(at)) continue;
@@ -118,32 +163,18 @@ std::string comparison_text(const Comparison& c, const std::string& a, const std
     out += fmt::format("  {:<32}{:>12}{:>12}{:>12}\n", f.name, fmt::format("{:.4g}{}", x, f.unit),
                        fmt::format("{:.4g}{}", y, f.unit), fmt::format("{:+.4g}{}", y - x, f.unit));
   }
-  out += "\n";
-  double rest_first = 0, rest_second = 0;
-  for (const ComparedPart& part : c.parts) {
-    if (std::abs(part.difference()) > 5e-4 * c.first_seconds) {
-      out += line(part.name == part.phase ? part.name : part.name + " " + part.phase, part.first, part.second);
-    } else {
-      rest_first += part.first;
-      rest_second += part.second;
-    }
+  const bool several = c.times.size() > 1;
+  for (const ComparedTime& time : c.times) {
+    out += several ? fmt::format("\n  of the {}\n", time.name) : "\n";
+    out += parts_text(time, several);
   }
-  return out + line("what changes less", rest_first, rest_second);
+  return out;
 }
 
 Json comparison_json(const Comparison& c) {
-  Json out{{"kind", "compare"},
-           {"first_seconds", c.first_seconds},
-           {"second_seconds", c.second_seconds},
-           {"difference_seconds", c.second_seconds - c.first_seconds}};
-  out["parts"] = Json::array();
-  for (const ComparedPart& part : c.parts) {
-    out["parts"].push_back(Json{{"name", part.name},
-                                {"phase", part.phase},
-                                {"first_seconds", part.first},
-                                {"second_seconds", part.second},
-                                {"difference_seconds", part.difference()}});
-  }
+  Json out{{"kind", "compare"}};
+  out.update(time_json(c.times.front()));
+  if (c.times.size() > 1) out["ttft"] = time_json(c.times[1]);
   out["changes"] = Json::array();
   for (const ComparedField& field : c.fields)
     out["changes"].push_back(Json{{"pointer", field.pointer}, {"first", field.first}, {"second", field.second}});

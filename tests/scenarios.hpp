@@ -27,7 +27,9 @@ class Trial {
     return Trial(std::move(json));
   }
 
+  const Json& json() const { return json_; }
   const Scenario& scenario() const { return *scenario_; }
+  const Outcome& outcome() const { return outcome_; }
   bool runs() const { return std::holds_alternative<Evaluation>(outcome_); }
   std::string why_not() const { return runs() ? "it runs" : std::get<Infeasible>(outcome_).reason; }
   const Infeasible& infeasible() const {
@@ -40,6 +42,7 @@ class Trial {
     return std::get<Evaluation>(outcome_);
   }
   const TrainEvaluation& train() const { return std::get<TrainEvaluation>(evaluation().answer); }
+  const ServeEvaluation& serve() const { return std::get<ServeEvaluation>(evaluation().answer); }
   const LayerEvaluation& layer() const { return std::get<LayerEvaluation>(evaluation().answer); }
 
   double seconds() const { return train().step.value.in(second); }
@@ -87,6 +90,18 @@ inline Trial fine_grained() {
       "recipe": "bf16", "parallelism": {"tp": 1, "pp": 1, "ep": 64},
       "workload": {"kind": "train", "sequence": 4096, "global_batch": 256, "micro_batch": 1, "overlap": [],
                    "transport": "hybridep"}})");
+}
+
+// Llama 70B on four H100, 32 requests at a time.
+inline Trial served() {
+  return Trial(R"({"model": "llama-3.1-70b", "hardware": "h100-sxm", "parallelism": {"tp": 4}, "recipe": "fp8_tensor",
+      "workload": {"kind": "serve", "input": 1024, "output": 1024, "concurrency": 32, "stack": "vllm"}})");
+}
+
+// Qwen3 30B, experts over four H100, ten requests a second.
+inline Trial served_at_a_rate() {
+  return Trial(R"({"model": "qwen3-30b-a3b", "hardware": "h100-sxm", "parallelism": {"tp": 4, "ep": 4}, "recipe": "bf16",
+      "workload": {"kind": "serve", "input": 1024, "output": 512, "request_rate": 10, "stack": "sglang"}})");
 }
 
 }  // namespace moeline

@@ -4,6 +4,7 @@
 //   libmoeline_host.so, libmoeline_cuda.so       loaded when asked for, so that the tool links none of their libraries
 //     extern "C" moeline::Backend* moeline_backend(int version);      owned by the caller; nullptr: another version
 //   Backend -> Machine;  Case -> Run -> check(), then sample() as often as the stopping rule of bench.hpp wants
+//   under mpirun an all-to-all may go between processes: Case, rank -> Part, and the core carries bytes (Peers)
 // Both sides are built together: C++ types and exceptions cross the border. Standard library only, so that nvcc reads
 // it. A failure of the hardware or its software (no device, out of memory, a kernel that does not end) throws
 // HardwareError.
@@ -18,7 +19,7 @@
 
 namespace moeline {
 
-inline constexpr int kBackendVersion = 1;
+inline constexpr int kBackendVersion = 2;
 
 class HardwareError : public std::runtime_error {
  public:
@@ -72,6 +73,27 @@ class Run {
   virtual std::map<std::string, double> filled_in() const { return {}; }
 };
 
+// The ranks of an exchange between processes. All of them call the same at once.
+class Peers {
+ public:
+  struct Blocks {  // one for each rank, in order
+    std::uint8_t* data;
+    std::vector<int> bytes, first;
+  };
+  virtual ~Peers() = default;
+  virtual void meet() = 0;  // returns when all have come
+  virtual void all_to_all(const Blocks& sent, const Blocks& received) = 0;
+};
+
+// What one rank does of an all_to_all between processes; as a Run, but all ranks together.
+class Part {
+ public:
+  virtual ~Part() = default;
+  virtual Check check(Peers& peers) = 0;                   // of what this rank received
+  virtual Sample sample(Peers& peers, Caches caches) = 0;  // from the barrier to the end of this rank's exchange
+  virtual std::map<std::string, double> filled_in() const { return {}; }
+};
+
 struct Machine {
   std::string device;                           // name of its hardware profile, "h200-sxm"
   std::string title;                            // for people
@@ -88,6 +110,10 @@ class Backend {
   virtual std::vector<std::string> libraries(const Case& wanted) const = 0;
   // `wanted.library` is one of libraries(wanted).
   virtual std::unique_ptr<Run> prepare(const Case& wanted) = 0;
+  // Of an all_to_all that libraries() knows.
+  virtual std::unique_ptr<Part> part(const Case& wanted, int rank) {
+    throw HardwareError("rank " + std::to_string(rank) + ": no " + wanted.op + " between processes");
+  }
 };
 
 }  // namespace moeline

@@ -17,24 +17,8 @@ std::string folder_of_program() {
   return program.substr(0, program.rfind('/') + 1);
 }
 
-// Beside the program.
-std::unique_ptr<Backend> backend_of(const std::string& name) {
-  const std::string file = "libmoeline_" + name + ".so", path = folder_of_program() + file;
-  if (::access(path.c_str(), R_OK) != 0) {
-    throw HardwareError(
-        "the " + name + " backend is not built: no " + file + " beside the program" +
-        (name == "cuda" ? "; install a CUDA compiler (nvcc) and build again, or measure with --backend host" : ""));
-  }
-  void* module = ::dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);  // stays until the end: its code made the backend
-  if (module == nullptr) throw HardwareError("the " + name + " backend cannot be loaded: " + ::dlerror());
-  const auto make = reinterpret_cast<decltype(&moeline_backend)>(::dlsym(module, "moeline_backend"));
-  std::unique_ptr<Backend> backend(make == nullptr ? nullptr : make(kBackendVersion));
-  if (!backend) throw HardwareError(path + " belongs to another version of moeline: build again");
-  return backend;
-}
-
 LoadedBackend loaded(const std::string& name) {
-  LoadedBackend result{backend_of(name), name, {}};
+  LoadedBackend result{backend_module(name), name, {}};
   result.machine = result.backend->machine();
   result.machine.device = device_name(result.machine.device);
   return result;
@@ -91,6 +75,21 @@ std::vector<Task> with_libraries(const Backend& backend, const std::vector<Task>
 }
 
 }  // namespace
+
+std::unique_ptr<Backend> backend_module(const std::string& name) {
+  const std::string file = "libmoeline_" + name + ".so", path = folder_of_program() + file;
+  if (::access(path.c_str(), R_OK) != 0) {
+    throw HardwareError(
+        "the " + name + " backend is not built: no " + file + " beside the program" +
+        (name == "cuda" ? "; install a CUDA compiler (nvcc) and build again, or measure with --backend host" : ""));
+  }
+  void* module = ::dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);  // stays until the end: its code made the backend
+  if (module == nullptr) throw HardwareError("the " + name + " backend cannot be loaded: " + ::dlerror());
+  const auto make = reinterpret_cast<decltype(&moeline_backend)>(::dlsym(module, "moeline_backend"));
+  std::unique_ptr<Backend> backend(make == nullptr ? nullptr : make(kBackendVersion));
+  if (!backend) throw HardwareError(path + " belongs to another version of moeline: build again");
+  return backend;
+}
 
 LoadedBackend load_backend(const std::string& name, std::string& note) {
   if (name != "auto") return loaded(name);

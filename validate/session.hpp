@@ -20,6 +20,8 @@ struct LoadedBackend {
   Machine machine;
 };
 LoadedBackend load_backend(const std::string& name, std::string& note);
+// Without a look at its hardware.
+std::unique_ptr<Backend> backend_module(const std::string& name);
 
 // A case and where its record goes.
 struct Task {

@@ -45,31 +45,83 @@ PromptWork prompt_work(const ServingSteps& steps, const RequestShape& r, const F
 }
 
 constexpr double kEndless = std::numeric_limits<double>::infinity();  // a rate at which every feeding is full
+constexpr double kExact = 1e-12;       // of what is solved for
 constexpr double kMostWaiting = 0.98;  // of rho: beyond it a queue is as long as the loop allows
 
 double mean_context(const RequestShape& r) { return r.input + r.output / 2; }
 
-// All of the state for n sequences that decode; X from the cycle, the rest by Little. `others`: share of the prompts
-// that are not a sequence's own, and so delay it.
-SteadyState state_at(const ServingSteps& steps, const RequestShape& r, double n, double arriving, double others) {
-  SteadyState s;
-  s.decoding = n;
-  const Iteration decoding = steps.decoding(std::max(1.0, n), mean_context(r));
-  const Seconds iteration = steps.time(decoding);
-  s.decode = steps.decode(std::max(1.0, n), mean_context(r));
-  const Feeding f = feeding(steps, r, n, arriving);
-  const PromptWork work = prompt_work(steps, r, f, decoding, iteration);
-  s.prompts_at_once = f.at_once;
-  s.chunks = f.chunks;
+// n sequences decode, no prompts beside them.
+struct Decoding {
+  double n = 0;
+  Iteration iteration;
+  Seconds time, token;
+};
+
+Decoding decoding_of(const ServingSteps& steps, const RequestShape& r, double n) {
+  Decoding d{.n = n, .iteration = steps.decoding(std::max(1.0, n), mean_context(r))};
+  d.time = steps.time(d.iteration);
+  d.token = steps.rounds() != nullptr ? steps.decode(std::max(1.0, n), mean_context(r)) : d.time;
+  return d;
+}
+
+// All of the state around them; X from the cycle, the rest by Little. `others`: share of the prompts that are not a
+// sequence's own, and so delay it.
+SteadyState state_at(const ServingSteps& steps, const RequestShape& r, const Decoding& d, const Feeding& f, double others) {
+  SteadyState s{.decoding = d.n, .prompts_at_once = f.at_once, .chunks = f.chunks, .decode = d.token};
+  const PromptWork work = prompt_work(steps, r, f, d.iteration, d.time);
   s.prompt_work = work.each;
   const double tokens = std::max(1.0, r.output - 1);
-  s.requests_per_second = 1 / (others * work.each + tokens / n * s.decode).in(second);
-  s.tpot = n / (s.requests_per_second * tokens) * second;
+  s.requests_per_second = 1 / (others * work.each + tokens / d.n * s.decode).in(second);
+  s.tpot = d.n / (s.requests_per_second * tokens) * second;
   s.utilisation = s.requests_per_second * others * work.each.in(second);
   const double rho = std::min(s.utilisation, kMostWaiting);
   s.queue = work.each * (rho / (2 * (1 - rho)));
   s.ttft = steps.conduct().request + 0.5 * s.decode + s.queue + work.span;
   return s;
+}
+
+// Prompts come one at a time.
+SteadyState state_at(const ServingSteps& steps, const RequestShape& r, double n) {
+  return state_at(steps, r, decoding_of(steps, r, n), feeding(steps, r, n, 1), 1);
+}
+
+// Prompts go together that came while the iteration before ran, and how many those are depends on how many go together.
+SteadyState settled_at(const ServingSteps& steps, const RequestShape& r, double n, double others) {
+  const Decoding d = decoding_of(steps, r, n);
+  Feeding f = feeding(steps, r, n, 1);
+  SteadyState s = state_at(steps, r, d, f, others);
+  for (int i = 0; i < 60; ++i) {
+    const Feeding next = feeding(steps, r, n, s.requests_per_second * (s.decode + s.chunks * s.prompt_work).in(second));
+    if (std::abs(next.at_once - f.at_once) <= kExact * f.at_once) break;
+    f = next;
+    s = state_at(steps, r, d, f, others);
+  }
+  return s;
+}
+
+// Where `excess`, which rises with x, is zero: the secant of a bracket, and its middle every third time, so that neither a
+// jump nor a flat side holds it up. To the last digits: an answer that steps with its inputs has no slope.
+template <class Excess>
+double balance(double low, double high, const Excess& excess) {
+  double below = excess(low), above = excess(high);
+  if (below >= 0) return low;
+  if (above <= 0) return high;
+  for (int i = 0; i < 200 && high - low > kExact * high; ++i) {
+    double x = i % 3 == 2 ? low + (high - low) / 2 : (low * above - high * below) / (above - below);
+    if (!(x > low && x < high)) x = low + (high - low) / 2;
+    const double here = excess(x);
+    if (std::abs(here) <= kExact) return x;
+    if (here < 0) {
+      low = x;
+      below = here;
+      above /= 2;
+    } else {
+      high = x;
+      above = here;
+      below /= 2;
+    }
+  }
+  return low;
 }
 
 }  // namespace
@@ -90,17 +142,13 @@ SteadyState static_batch(const ServingSteps& steps, const RequestShape& r, doubl
 
 SteadyState closed_loop(const ServingSteps& steps, const RequestShape& r, double requests, double most) {
   const double running = std::max(1.0, std::min(requests, most));
-  // More in decode means fewer in prefill: the excess falls with n, so halving finds its zero.
-  double low = std::min(0.05, running / 2), high = running;
   const double others = 1 - 1 / running;
-  SteadyState s = state_at(steps, r, high, 1, others);
-  for (int i = 0; i < 12 && high - low > 0.01 * high; ++i) {
-    const double prompts = s.requests_per_second * (s.decode + s.chunks * s.prompt_work).in(second);
-    const double n = i == 0 ? std::clamp(running - s.requests_per_second * (s.ttft - steps.conduct().request).in(second), low, high) : (low + high) / 2;
-    s = state_at(steps, r, n, prompts, others);
-    const double in_flight = n + s.requests_per_second * s.ttft.in(second);
-    (in_flight > running ? high : low) = n;
-  }
+  // More in decode means fewer in prefill: what is in flight rises with n.
+  const double n = balance(std::min(0.05, running / 2), running, [&](double decoding) {
+    const SteadyState s = settled_at(steps, r, decoding, others);
+    return (s.decoding + s.requests_per_second * s.ttft.in(second)) / running - 1;
+  });
+  SteadyState s = settled_at(steps, r, n, others);
   if (requests > most) s.ttft += (requests - most) / s.requests_per_second * second;
   return s;
 }
@@ -175,13 +223,11 @@ SteadyState state_at(const Apart& a, const RequestShape& r, const PromptTimes& e
 SteadyState closed_loop(const Apart& a, const RequestShape& r, double requests, double most) {
   const double running = std::max(1.0, std::min(requests, most)), others = 1 - 1 / requests;
   const PromptTimes each = prompt_times(a, r);
-  double low = 0, high = running;
-  SteadyState s;
-  for (int i = 0; i < 20 && high - low > 0.002 * high; ++i) {
-    s = state_at(a, r, each, (low + high) / 2, others);
-    const double here = s.utilisation > kMostWaiting ? requests : s.decoding + s.requests_per_second * s.ttft.in(second);
-    (here >= requests ? high : low) = s.decoding;
-  }
+  const double n = balance(0, running, [&](double decoding) {
+    const SteadyState s = state_at(a, r, each, decoding, others);
+    return s.utilisation > kMostWaiting ? 1 : (s.decoding + s.requests_per_second * s.ttft.in(second)) / requests - 1;
+  });
+  SteadyState s = state_at(a, r, each, n, others);
   // Those who do not decode wait for a prompt worker, or for room.
   const Seconds waiting = (requests - s.decoding) / s.requests_per_second * second;
   s.queue += max(Seconds{}, waiting - s.ttft);
@@ -193,26 +239,14 @@ std::optional<SteadyState> open_loop(const Apart& a, const RequestShape& r, doub
   const PromptTimes each = prompt_times(a, r);
   limit = std::min(state_at(a, r, each, most, 1).requests_per_second, a.prefill_workers / each.least.in(second));
   if (rate >= limit) return std::nullopt;
-  double low = 0, high = most;
-  SteadyState s;
-  for (int i = 0; i < 24 && high - low > 0.002 * high; ++i) {
-    s = state_at(a, r, each, (low + high) / 2, 1);
-    (s.requests_per_second > rate ? high : low) = s.decoding;
-  }
-  return s;
+  const double n = balance(0, most, [&](double decoding) { return state_at(a, r, each, decoding, 1).requests_per_second / rate - 1; });
+  return state_at(a, r, each, n, 1);
 }
 
 std::optional<SteadyState> open_loop(const ServingSteps& steps, const RequestShape& r, double rate, double most, double& limit) {
-  limit = state_at(steps, r, most, 1, 1).requests_per_second;
+  limit = state_at(steps, r, most).requests_per_second;
   if (rate >= limit) return std::nullopt;
-  double low = 0, high = most;
-  SteadyState s;
-  for (int i = 0; i < 20 && high - low > 0.005 * high; ++i) {
-    const double n = (low + high) / 2;
-    s = state_at(steps, r, n, 1, 1);
-    (s.requests_per_second > rate ? high : low) = n;
-  }
-  return s;
+  return state_at(steps, r, balance(0, most, [&](double n) { return state_at(steps, r, n).requests_per_second / rate - 1; }));
 }
 
 }  // namespace moeline

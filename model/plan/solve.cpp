@@ -60,9 +60,21 @@ class RootSearch {
     int up_failed = 0, down_failed = 0;
     for (int k = 1; k <= kDoublings && !nearest_crossing(); ++k) {
       const double factor = std::pow(2.0, k);
-      if (up_failed < kMostFailures) up_failed = ask(p_.start * factor) ? 0 : up_failed + 1;
+      if (up_failed < kMostFailures) step(p_.start * factor / 2, p_.start * factor, up_failed);
       if (p_.integer && p_.start < factor) continue;
-      if (down_failed < kMostFailures) down_failed = ask(p_.start / factor) ? 0 : down_failed + 1;
+      if (down_failed < kMostFailures) step(2 * p_.start / factor, p_.start / factor, down_failed);
+    }
+  }
+
+  // What cannot run ends somewhere behind what can, and the answer may lie before that end.
+  void step(double from, double to, int& failed) {
+    if (ask(to)) {
+      failed = 0;
+    } else if (++failed == 1) {
+      for (int i = 0; i < kInner && !nearest_crossing(); ++i) {
+        const double middle = 0.5 * (from + to);
+        (ask(middle) ? from : to) = middle;
+      }
     }
   }
 

@@ -1,9 +1,9 @@
 // Which input gives a wanted answer?
 //
-// Outwards from the present value by factors of two until the answer crosses what is wanted, then inwards: secant steps
-// kept inside the bracket (Illinois) for what is continuous, halving over whole numbers for the rest. Samples between
-// show whether the answer is monotone; of several crossings the one nearest to the present value is taken. Where the
-// answer never crosses, there is none, and the range that it reached says so.
+// Outwards from the present value by factors of two, and up to where nothing runs, until the answer crosses what is
+// wanted, then inwards: secant steps kept inside the bracket (Illinois) for what is continuous, halving over whole numbers
+// for the rest. Samples between show whether the answer is monotone; of several crossings the one nearest to the present
+// value is taken. Where the answer never crosses, there is none, and the range that it reached says so.
 #pragma once
 
 #include <functional>

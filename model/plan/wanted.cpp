@@ -13,32 +13,48 @@ namespace {
 
 enum class Dimensioned { seconds, bytes, share, rate, amount };
 
-using OfStep = std::optional<double> (*)(const Scenario&, const TrainEvaluation&);
-using OfLayer = double (*)(const LayerEvaluation&);
+using Answer = std::optional<double>;
 struct Figure {
   Dimensioned unit;
-  OfStep step = nullptr;  // one of the two
-  OfLayer layer = nullptr;
+  Answer (*step)(const Scenario&, const TrainEvaluation&) = nullptr;
+  Answer (*layer)(const LayerEvaluation&) = nullptr;
+  Answer (*served)(const ServeEvaluation&) = nullptr;
+
+  bool of(const std::string& kind) const { return kind == "layer" ? layer != nullptr : kind == "serve" ? served != nullptr : step != nullptr; }
 };
 
 const std::map<std::string, Figure>& figures() {
   using S = const Scenario&;
   using T = const TrainEvaluation&;
   using L = const LayerEvaluation&;
-  using Answer = std::optional<double>;
+  using V = const ServeEvaluation&;
+  using enum Dimensioned;
   static const std::map<std::string, Figure> all{
-      {"step_time", {Dimensioned::seconds, [](S, T t) -> Answer { return t.step.value.in(second); }}},
-      {"mfu", {Dimensioned::share, [](S, T t) -> Answer { return t.mfu; }}},
-      {"tokens_per_second", {Dimensioned::rate, [](S, T t) -> Answer { return t.tokens_per_second; }}},
-      {"tokens_per_second_per_device", {Dimensioned::rate, [](S, T t) -> Answer { return t.tokens_per_second_per_device; }}},
-      {"memory", {Dimensioned::bytes, [](S, T t) -> Answer { return t.memory.total().in(byte); }}},
-      {"memory_headroom", {Dimensioned::bytes, [](S, T t) -> Answer { return (t.memory_available - t.memory.total()).in(byte); }}},
-      {"cost_per_million_tokens", {Dimensioned::amount, [](S s, T t) -> Answer { return bill(s, t).money_per_million_tokens(); }}},
+      {"step_time", {seconds, [](S, T t) -> Answer { return t.step.value.in(second); }}},
+      {"mfu", {share, [](S, T t) -> Answer { return t.mfu; }}},
+      {"tokens_per_second",
+       {rate, [](S, T t) -> Answer { return t.tokens_per_second; }, nullptr, [](V v) -> Answer { return v.tokens_per_second; }}},
+      {"tokens_per_second_per_device",
+       {rate, [](S, T t) -> Answer { return t.tokens_per_second_per_device; }, nullptr,
+        [](V v) -> Answer { return v.tokens_per_second_per_device; }}},
+      {"memory",
+       {bytes, [](S, T t) -> Answer { return t.memory.total().in(byte); }, nullptr, [](V v) -> Answer { return v.memory.total().in(byte); }}},
+      {"memory_headroom",
+       {bytes, [](S, T t) -> Answer { return (t.memory_available - t.memory.total()).in(byte); }, nullptr,
+        [](V v) -> Answer { return (v.memory_available - v.memory.total()).in(byte); }}},
+      {"cost_per_million_tokens",
+       {amount, [](S s, T t) -> Answer { return bill(s, t).money_per_million_tokens(); }, nullptr,
+        [](V v) -> Answer { return v.money_per_million_tokens; }}},
       {"kilowatt_hours_per_million_tokens",
-       {Dimensioned::amount, [](S s, T t) -> Answer { return bill(s, t).kilowatt_hours_per_million_tokens(); }}},
-      {"layer_time", {Dimensioned::seconds, nullptr, [](L l) { return (l.forward + l.backward).in(second); }}},
-      {"forward_time", {Dimensioned::seconds, nullptr, [](L l) { return l.forward.in(second); }}},
-      {"backward_time", {Dimensioned::seconds, nullptr, [](L l) { return l.backward.in(second); }}}};
+       {amount, [](S s, T t) -> Answer { return bill(s, t).kilowatt_hours_per_million_tokens(); }}},
+      {"layer_time", {seconds, nullptr, [](L l) -> Answer { return (l.forward + l.backward).in(second); }}},
+      {"forward_time", {seconds, nullptr, [](L l) -> Answer { return l.forward.in(second); }}},
+      {"backward_time", {seconds, nullptr, [](L l) -> Answer { return l.backward.in(second); }}},
+      {"ttft", {seconds, nullptr, nullptr, [](V v) -> Answer { return v.ttft.value.in(second); }}},
+      {"tpot", {seconds, nullptr, nullptr, [](V v) -> Answer { return v.tpot.value.in(second); }}},
+      {"tokens_per_second_per_user", {rate, nullptr, nullptr, [](V v) -> Answer { return v.tokens_per_second_per_user; }}},
+      {"requests_per_second", {amount, nullptr, nullptr, [](V v) -> Answer { return v.requests_per_second; }}},
+      {"max_concurrency", {amount, nullptr, nullptr, [](V v) -> Answer { return v.max_concurrency; }}}};
   return all;
 }
 
@@ -59,13 +75,13 @@ std::optional<double> plain_number(const std::string& text) {
   return number;
 }
 
-Wanted read_wanted(const std::string& text, bool layer) {
+Wanted read_wanted(const std::string& text, const std::string& kind) {
   const std::string where = "--want " + text;
   const std::size_t equals = text.find('=');
   const std::string key = text.substr(0, equals);
   std::vector<std::string> names;
   for (const auto& [name, figure] : figures()) {
-    if ((figure.layer != nullptr) == layer) names.push_back(name);
+    if (figure.of(kind)) names.push_back(name);
   }
   if (equals == std::string::npos || equals + 1 == text.size())
     throw SpecError(where, fmt::format("expected KEY=VALUE; keys: {}", fmt::join(names, ", ")));
@@ -90,7 +106,7 @@ std::string wanted_text(const std::string& key, double value) {
     case Dimensioned::seconds: return format(value * second);
     case Dimensioned::bytes: return fmt::format("{}{}", value < 0 ? "-" : "", format(std::abs(value) * byte));
     case Dimensioned::share: return fmt::format("{:.4g} %", 100 * value);
-    case Dimensioned::rate: return fmt::format("{} tok/s", format_count(std::llround(value)));
+    case Dimensioned::rate: return fmt::format("{} tok/s", value < 1000 ? fmt::format("{:.4g}", value) : format_count(std::llround(value)));
     case Dimensioned::amount: return fmt::format("{:.6g}", value);
   }
   return "";
@@ -106,6 +122,7 @@ std::optional<double> figure(const Scenario& scenario, const Outcome& outcome, c
   const Figure& wanted = figures().at(key);
   const auto& answer = std::get<Evaluation>(outcome).answer;
   if (const LayerEvaluation* layer = std::get_if<LayerEvaluation>(&answer)) return wanted.layer(*layer);
+  if (const ServeEvaluation* served = std::get_if<ServeEvaluation>(&answer)) return wanted.served(*served);
   return wanted.step(scenario, std::get<TrainEvaluation>(answer));
 }
 

@@ -162,6 +162,8 @@ void echo_serve(const Scenario& s, const ServeWorkload& serve, Json& out) {
   workload["input"] = serve.input;
   workload["output"] = serve.output;
   if (serve.concurrency > 0) workload["concurrency"] = serve.concurrency;
+  if (serve.request_rate) workload["request_rate"] = *serve.request_rate;
+  workload["length_ratio"] = serve.length_ratio;
   workload["mode"] = name(serve.mode);
   workload["stack"] = name(serve.stack);
   workload["attention_dp"] = serve.decode.layout.dp > 1;

@@ -79,3 +79,59 @@ case_ranks_that_cannot_talk_write_nothing() {
   PMI_SIZE=2 PMI_RANK=0 refuses 4 'started as 2 processes, but MPI sees 1' sweep s.json --out copied/rows.csv
   [[ ! -e copied/rows.csv ]] || problem "a file was written"
 }
+
+exchanges_suite() {  # file, sizes: one exchange of each, two routed ones, and a pass over memory, of 2 ranks
+  cat >"$1" <<END
+{"effort": {"warm_up": "1 us", "least": "1 us", "most": "5 ms", "noise": 0.1, "samples": 3},
+ "cases": [{"op": "all_to_all", "dtype": "int8", "shape": {"ranks": 2, "bytes": [$2]}},
+           {"op": "all_to_all", "kind": "moe", "dtype": "int8", "shape": {"ranks": 2, "tokens": 16, "experts": 8, "top_k": 2, "row_bytes": 100, "exponent": [0, 1.2]}},
+           {"op": "memory_pass", "kind": "copy", "dtype": "fp64", "shape": {"bytes": 65536}}]}
+END
+}
+
+case_processes_exchange_on_the_machine_that_a_plain_run_measures() {
+  (($(nproc) > 1)) || return 0
+  exchanges_suite s.json '1024, 65536, 1000001'
+  rm -f r.jsonl
+  launches 0 2 "$moeline" measure --backend host --suite s.json --out r.jsonl
+  says '^r\.jsonl: 6 measured, 0 there before, 0 failed, on cpu-'
+  silent err
+  [[ $(grep -c '"backend":"mpi".*"mpi":"Open MPI' r.jsonl) == 5 ]] || problem "not 3 + 2 exchanges by MPI: $(head -c 500 r.jsonl)"
+  # 16 tokens x top 2 x 2 ranks over 2 ranks of 4 experts: 32 rows of 100 bytes arrive, of which half are a rank's own
+  grep -q '"bytes":3200' r.jsonl || problem "the even routing's bytes are not 3200"
+  answers measure --backend host --suite s.json --out r.jsonl
+  says '^r\.jsonl: 5 measured, 1 there before, 0 failed'
+  asked="mpirun --bind-to core"
+  mpirun --oversubscribe --bind-to core:overload-allowed -n 2 "$moeline" measure --suite s.json --out r.jsonl >out 2>err </dev/null ||
+    problem "$asked: $(head -c 300 err)"
+  says '^r\.jsonl: 0 measured, 6 there before'  # bound to one core, rank 0 still names the same machine
+}
+
+case_measuring_that_loses_a_rank_keeps_its_records_and_goes_on() {
+  (($(nproc) > 1)) || return 0
+  exchanges_suite s.json "$(seq -s, 1000 1000 60000)"
+  rm -f r.jsonl
+  mpirun --oversubscribe --bind-to none -n 2 "$moeline" measure --backend host --suite s.json --out r.jsonl >out 2>err </dev/null &
+  local launcher=$! pid
+  while [[ ! -s r.jsonl || $(wc -l <r.jsonl) -lt 9 ]] && kill -0 $launcher 2>/dev/null; do sleep 0.02; done
+  for pid in $(pgrep -P $launcher); do
+    if tr '\0' '\n' <"/proc/$pid/environ" | grep -qx OMPI_COMM_WORLD_RANK=1; then kill -9 "$pid"; fi
+  done
+  wait $launcher
+  code=$? asked="mpirun, rank 1 killed"
+  ((code == 137)) || problem "$asked: exit $code, expected that of the killed rank, 137"
+  said_once 'stopped; the records on the disk are kept, and the same command goes on$'
+  cp r.jsonl before
+  launches 0 2 "$moeline" measure --backend host --suite s.json --out r.jsonl --quiet
+  says "^r\.jsonl: $((63 - $(grep -c '"seconds"' before))) measured, $(grep -c '"seconds"' before) there before, 0 failed"
+  cmp -s before <(head -c "$(stat -c %s before)" r.jsonl) || problem "records of the stopped run were touched"
+}
+
+case_mistakes_in_measuring_are_said_by_one_rank() {
+  launches 2 2 "$moeline" measure --backend cuda
+  said_once '--backend cuda: one process measures every GPU; start it without mpirun'
+  launches 2 2 "$moeline" measure --backend host --suite absent.json
+  said_once 'absent\.json: cannot be read'
+  launches 2 2 "$moeline" calibrate --wite mine
+  said_once 'unknown flag --wite, did you mean --write\?'
+}

@@ -331,7 +331,7 @@ case_explain_ranks_inputs_parts_layouts_and_ops() {
   answers explain "${small[@]}"
   says '^  what would help   '
   says '^  \+10 % bf16 tensor peak +989.4 TFLOP/s +-[0-9.]+ %'
-  says '^  expert GEMM +[0-9.]+ m?s +-[0-9.]+ %$'
+  says '^  expert GEMM +[0-9.]+ m?s +-[0-9.]+ %   tensor [0-9]+ %'
   says '^  ep 8 -> 4 +[0-9.]+ GB'
   says '^  .*cannot run: '
   says 'launch \+ max\(tensor, memory\)'
@@ -360,11 +360,27 @@ case_explain_says_how_much_of_the_step_is_imbalance() {
 
 case_explained_rates_of_bounds_add_up_to_minus_one() {
   command -v python3 >/dev/null || return 0
-  answers explain "${small[@]}" --calibration none -o json
-  holds "$(python3 -c '
+  local asked
+  for asked in "" "--concurrency 8"; do
+    answers explain "${small[@]}" $asked --calibration none -o json
+    holds "($(python3 -c '
 import json
 sign = {"rate": 1, "latency": -1}
-print(sum(sign.get(e["kind"], 0) * e["elasticity"] for e in json.load(open("out"))["elasticities"]))') + 1 < 1e-3" "elasticities add up"
+print(sum(sign.get(e["kind"], 0) * e["elasticity"] for e in json.load(open("out"))["elasticities"]))') + 1)^2 < 1e-6" "elasticities add up"
+  done
+}
+
+case_explain_takes_a_token_apart() {
+  answers explain "$root/examples/serve-deepseek-v3-8-h200.json" --ops 3
+  says '^  token    [0-9.]+ ms   [0-9.]+ tok/s a user   the first after [0-9.]+ ms$'
+  says '^  held by  HBM [0-9]+ %'
+  says '^  \+10 % HBM bandwidth .* -[0-9.]+ % +-0\.[0-9]+ +-[0-9.]+ %$'
+  says '^  concurrency 64 -> 128 '
+  says '^  HBM \(free\) .* tensor [0-9]+ %'
+  says 'experts_hit [0-9.]+ .* waves'
+  answers explain --model llama-3.1-70b --hardware h100-sxm --parallel tp=4 --concurrency 32 --calibration none -o json
+  says '"ttft_elasticity"'
+  refuses 3 'do not fit' explain --model deepseek-v3 --hardware h200-sxm --devices 1 --parallel tp=1 --concurrency 1
 }
 
 case_explain_of_what_does_not_fit_is_infeasible() {
@@ -393,6 +409,22 @@ case_solve_gives_whole_numbers_with_their_neighbours() {
   says '^    at [0-9]+ +[0-9.]+ GB$'
   says "^  --set /workload/sequence='[0-9]+'$"
   answers solve "${small[@]}" --vary /workload/tokens --tokens 4096 --want 'layer_time=20 ms'
+}
+
+case_solve_finds_what_serve_confirms() {
+  local deployment=(--model llama-3.1-70b --hardware h100-sxm --parallel tp=4 --recipe fp8_tensor --stack vllm) wanted set
+  answers serve "${deployment[@]}" --concurrency 32 -o json --quiet
+  wanted=$(awk -v ms="$(number value 2)" 'BEGIN { printf "%.12g", 0.9 * ms }')
+  answers solve "${deployment[@]}" --concurrency 32 --vary /hardware/device/hbm_bandwidth --want "tpot=$wanted s" -o json
+  set=$(sed -n 's/^  "set": "\(.*\)",\{0,1\}$/\1/p' out)
+  answers serve "${deployment[@]}" --concurrency 32 --set "$set" -o json --quiet
+  holds "($(number value 2) / $wanted - 1) ^ 2 < 1e-12" "$set"
+  answers solve "${deployment[@]}" --request-rate 1 --vary /workload/request_rate --want 'ttft=100 ms'
+  says '^  /workload/request_rate   1 -> '
+  answers solve "${deployment[@]}" --concurrency 32 --vary /workload/concurrency --want 'tpot=25 ms'
+  says "^  --set /workload/concurrency='[0-9]+'$"
+  refuses 3 'no solution: tpot stays within' solve "${deployment[@]}" --request-rate 1 --vary /workload/request_rate --want 'tpot=10 s'
+  refuses 2 'unknown key "tpto", did you mean "tpot"\?' solve "${deployment[@]}" --concurrency 32 --vary /devices --want 'tpto=1 s'
 }
 
 case_solve_says_when_there_is_none() {
@@ -428,6 +460,21 @@ case_compare_of_a_scenario_with_itself_is_zero() {
   answers compare s.json s.json -o json
   [[ $(number difference_seconds) =~ ^-?0(\.0)?$ ]] || problem "difference $(number difference_seconds)"
   answers compare saved.json s.json
+}
+
+case_compare_takes_a_token_and_the_first_one_apart() {
+  local example=$root/examples/serve-deepseek-v3-8-h200.json sum
+  answers serve "$example" -o json --quiet
+  mv out saved.json
+  answers compare saved.json "$example" --set /workload/concurrency=128 -o json
+  sum=$(awk '/^  "ttft"/ { exit } /^      "difference_seconds"/ { sum += $2 } END { printf "%.15g", sum }' out)
+  holds "($sum - $(number difference_seconds)) ^ 2 < 1e-24" "parts of a token add up to $sum"
+  answers compare saved.json "$example" --set /workload/concurrency=128
+  says '^  time per output token '
+  says '^  of the time to first token'
+  says '^  experts +'
+  answers compare "$example" --set /workload/kv_cache=fp8
+  refuses 2 'answers "train"' compare saved.json "$root/examples/deepseek-v3-256-gb200.json"
 }
 
 case_compare_refuses_what_it_cannot_compare() {

@@ -1,45 +1,13 @@
 #include <catch2/catch.hpp>
-#include <deque>
 #include <future>
-#include <mutex>
 #include <thread>
 
 #include "engine/turns.hpp"
 #include "error_of.hpp"
+#include "thread_ranks.hpp"
 
 namespace moeline {
 namespace {
-
-// Ranks that are threads of this process: a letter box each.
-struct Boxes {
-  std::mutex mutex;
-  std::vector<std::deque<Message>> of_rank;
-};
-
-class ThreadRanks final : public Ranks {
- public:
-  ThreadRanks(Boxes& boxes, int number) : boxes_(boxes) {
-    rank = number;
-    size = static_cast<int>(boxes.of_rank.size());
-  }
-  void send(int to, Message message) override {
-    const std::lock_guard lock(boxes_.mutex);
-    message.from = rank;
-    boxes_.of_rank[static_cast<std::size_t>(to)].push_back(std::move(message));
-  }
-  std::optional<Message> poll() override {
-    const std::lock_guard lock(boxes_.mutex);
-    std::deque<Message>& box = boxes_.of_rank[static_cast<std::size_t>(rank)];
-    if (box.empty()) return std::nullopt;
-    Message message = std::move(box.front());
-    box.pop_front();
-    return message;
-  }
-  void leave() override {}
-
- private:
-  Boxes& boxes_;
-};
 
 constexpr std::uint64_t kFirst = 17, kLast = 9000;
 

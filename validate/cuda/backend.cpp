@@ -63,7 +63,7 @@ class Cuda : public Backend {
   Device& first() const { return *devices_.front(); }
   void open() {
     if (!devices_.empty()) return;
-    problem_ = problem_of_tensor_memory();
+    problem_ = problem_of_own_products();
     int count = 0;
     const cudaError_t error = cudaGetDeviceCount(&count);
     if (error != cudaSuccess || count == 0)

@@ -19,8 +19,11 @@ namespace moeline {
 int size_of(const Case& wanted, const char* key);  // HardwareError if the case lacks it
 double bytes_of(const Case& wanted);
 
+// 100 and 103 have tensor memory; 120 multiplies in registers, and has products of MXFP8 alone.
+inline bool is_blackwell(int generation) { return generation == 100 || generation == 103 || generation == 120; }
+
 // Which implementations `prepare` below would find; the default first.
-std::vector<std::string> product_libraries(const Case& wanted, const Device& device, bool tensor_memory_works);
+std::vector<std::string> product_libraries(const Case& wanted, const Device& device, bool own_products_work);
 std::vector<std::string> pass_libraries(const Case& wanted, const Device& device);
 
 std::unique_ptr<Run> product_run(const Case& wanted, Device& device, CublasLt& baseline);

@@ -165,6 +165,16 @@ class EngineRun : public CudaRun {
   void* host_ = nullptr;
 };
 
+struct TensorPeak {
+  decltype(&kernels::tensor_peak_sm90) run;
+  decltype(&kernels::tensor_peak_flops_sm90) flops;
+};
+TensorPeak tensor_peak_of(int generation) {
+  if (generation == 90) return {kernels::tensor_peak_sm90, kernels::tensor_peak_flops_sm90};
+  if (generation == 120) return {kernels::tensor_peak_sm120, kernels::tensor_peak_flops_sm120};
+  return {kernels::tensor_peak_sm100, kernels::tensor_peak_flops_sm100};
+}
+
 // Nothing, alone or as the nodes of a graph; multiply-adds; products of tiles that stay in shared memory.
 class CeilingRun : public CudaRun {
  public:
@@ -188,8 +198,7 @@ class CeilingRun : public CudaRun {
   std::map<std::string, double> filled_in() const override {
     if (kind_ == "fma") return {{"flops", 2.0 * kernels::kFmaPerThread * 256 * blocks()}};
     if (kind_ == "tensor") {
-      const auto flops = pairs_of_blocks() ? kernels::tensor_peak_flops_sm100 : kernels::tensor_peak_flops_sm90;
-      return {{"flops", flops(tensor_kind(), multiprocessors())}};
+      return {{"flops", tensor_peak_of(generation_).flops(tensor_kind(), multiprocessors())}};
     }
     return {};
   }
@@ -202,7 +211,6 @@ class CeilingRun : public CudaRun {
            : dtype_ == "mxfp8" ? kernels::TensorKind::mxfp8
                                : kernels::TensorKind::fp8;
   }
-  bool pairs_of_blocks() const { return generation_ >= 100; }
   void capture() {
     cudaGraph_t graph = nullptr;
     MOELINE_CUDA(cudaStreamBeginCapture(device().stream(), cudaStreamCaptureModeThreadLocal));
@@ -217,8 +225,7 @@ class CeilingRun : public CudaRun {
     } else if (kind_ == "fma") {
       MOELINE_CUDA(kernels::fma_pass(blocks(), sink_.as<float>(), stream));
     } else if (kind_ == "tensor") {
-      const auto peak = pairs_of_blocks() ? kernels::tensor_peak_sm100 : kernels::tensor_peak_sm90;
-      MOELINE_CUDA(peak(tensor_kind(), multiprocessors(), sink_.as<float>(), stream));
+      MOELINE_CUDA(tensor_peak_of(generation_).run(tensor_kind(), multiprocessors(), sink_.as<float>(), stream));
     } else {
       MOELINE_CUDA(kernels::empty_pass(stream));
     }
@@ -252,7 +259,7 @@ std::vector<std::string> pass_libraries(const Case& wanted, const Device& device
     if (kind == "fma") return ours;
     const int generation = device.generation();
     const bool hopper = generation == 90 && (wanted.dtype == "bf16" || wanted.dtype == "fp8");
-    const bool blackwell = (generation == 100 || generation == 103) && (wanted.dtype == "bf16" || wanted.dtype == "mxfp8");
+    const bool blackwell = is_blackwell(generation) && (wanted.dtype == "bf16" || wanted.dtype == "mxfp8");
     if (kind == "tensor" && (hopper || blackwell)) return ours;
   }
   return {};

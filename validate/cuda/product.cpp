@@ -347,14 +347,14 @@ class GroupedLibraryProduct : public ProductRun {
 
 }  // namespace
 
-std::vector<std::string> product_libraries(const Case& wanted, const Device& device, bool tensor_memory_works) {
+std::vector<std::string> product_libraries(const Case& wanted, const Device& device, bool own_products_work) {
   const int generation = device.generation();
-  const bool hopper = generation == 90, blackwell = generation == 100 || generation == 103;
+  const bool hopper = generation == 90, blackwell = is_blackwell(generation);
   const Shape shape(wanted);
   const bool whole_tiles = shape.n % 128 == 0 && (shape.sums_rows() ? shape.m : shape.k) % 128 == 0;
   std::vector<std::string> own, library{"cublaslt"};
-  if (whole_tiles && (hopper || (blackwell && tensor_memory_works))) {
-    if (wanted.dtype == "bf16") own = {"moeline"};
+  if (whole_tiles && (hopper || (blackwell && own_products_work))) {
+    if (wanted.dtype == "bf16" && generation != 120) own = {"moeline"};
     if (wanted.dtype == "mxfp8" && hopper) own = {"moeline", "moeline_exact"};
     if (wanted.dtype == "mxfp8" && hopper && !shape.sums_rows()) own.push_back("moeline_bf16");
     if (wanted.dtype == "mxfp8" && blackwell) own = {"moeline"};

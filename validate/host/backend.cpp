@@ -16,12 +16,15 @@ Slice slice(std::size_t count, int member, int members, std::size_t grain) {
   return {std::min(count, grains * part / parts * grain), std::min(count, grains * (part + 1) / parts * grain)};
 }
 
+std::size_t cache_filling_words() {
+  return static_cast<std::size_t>(1.5 * processor().last_level_cache) / sizeof(std::uint64_t);
+}
+
 namespace {
 
-// Writes one and a half times the last-level cache: nothing else stays in it. One for all runs.
+// One memory for all runs.
 void empty_caches(Team& team) {
-  static std::vector<std::uint64_t> memory(static_cast<std::size_t>(1.5 * processor().last_level_cache) /
-                                           sizeof(std::uint64_t));
+  static std::vector<std::uint64_t> memory(cache_filling_words());
   static std::uint64_t value = 0;
   ++value;
   team.run([&](int member) {
@@ -59,6 +62,14 @@ const Offer* offer_for(const Case& wanted, int cores) {
   return &*found;
 }
 
+auto in_memory(const Case& wanted, const auto& made) {
+  try {
+    return made();
+  } catch (const std::bad_alloc&) {
+    throw HardwareError("out of memory for " + wanted.op);
+  }
+}
+
 class Host : public Backend {
  public:
   Machine machine() override {
@@ -82,11 +93,11 @@ class Host : public Backend {
     const Offer* offer = offer_for(wanted, cores_);
     if (offer == nullptr)
       throw HardwareError("this processor cannot run " + wanted.op + " " + wanted.kind + " " + wanted.dtype);
-    try {
-      return offer->prepare(wanted, team());
-    } catch (const std::bad_alloc&) {
-      throw HardwareError("out of memory for " + wanted.op);
-    }
+    return in_memory(wanted, [&] { return offer->prepare(wanted, team()); });
+  }
+
+  std::unique_ptr<Part> part(const Case& wanted, int rank) override {
+    return in_memory(wanted, [&] { return exchange_part(wanted, rank); });
   }
 
  private:

@@ -5,7 +5,7 @@
 //                        widened in the timed call: a processor without their products has no other way (emulated)
 //   memory_pass          copy, read, write, triad over slices of the members
 //   quantise             bf16 -> MXFP8, byte for byte the codec's
-//   all_to_all           every member copies what the others hold for it
+//   all_to_all           every member copies what the others hold for it; among processes, one rank's part
 #pragma once
 
 #include <memory>
@@ -43,5 +43,9 @@ std::unique_ptr<Run> product_run(const Case& wanted, Team& team);
 std::unique_ptr<Run> pass_run(const Case& wanted, Team& team);
 std::unique_ptr<Run> quantise_run(const Case& wanted, Team& team);
 std::unique_ptr<Run> exchange_run(const Case& wanted, Team& team);
+std::unique_ptr<Part> exchange_part(const Case& wanted, int rank);
+
+// Words that fill one and a half times the last-level cache: when they are written, nothing else stays in it.
+std::size_t cache_filling_words();
 
 }  // namespace moeline

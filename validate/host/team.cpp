@@ -14,8 +14,6 @@ double seconds_of(clockid_t clock) {
   return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
 }
 
-double processor_seconds() { return seconds_of(CLOCK_THREAD_CPUTIME_ID); }
-
 // A short wait burns its core; a long one leaves it to others.
 template <class Condition>
 void spin_until(const Condition& condition) {
@@ -27,12 +25,11 @@ void spin_until(const Condition& condition) {
   }
 }
 
-// Whether so much of a time is missing that another process must have had it.
-bool lost(double missing, double time) { return missing > 0.02 * time + 1e-6; }
-
 }  // namespace
 
 double now() { return seconds_of(CLOCK_MONOTONIC); }
+double processor_seconds() { return seconds_of(CLOCK_THREAD_CPUTIME_ID); }
+bool lost(double missing, double time) { return missing > 0.02 * time + 1e-6; }
 
 Team::Team(int size) : members_(static_cast<std::size_t>(size)) {
   for (int member = 0; member < size; ++member) threads_.emplace_back([this, member] { serve(member); });

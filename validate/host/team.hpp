@@ -48,5 +48,9 @@ class Team {
 
 // Seconds of a clock that only goes forward.
 double now();
+// Of the processor, that this thread has had.
+double processor_seconds();
+// Whether so much of a time is missing that another process must have had it.
+bool lost(double missing, double time);
 
 }  // namespace moeline

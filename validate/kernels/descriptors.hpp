@@ -69,4 +69,24 @@ constexpr std::uint32_t bf16_instruction(std::uint32_t m, std::uint32_t n, Major
 }
 }  // namespace sm100
 
+// sm_120 has no descriptors: a warp brings 16 x 32 bytes of A and twice 8 x 32 of B into its registers with one ldmatrix
+// each, and multiplies them by mma.sync.m16n8k32. Matrices of 8 rows x 16 bytes go into registers 0 .. 3; lane l names
+// the row l % 8 of matrix l / 8, and gets of every matrix the four bytes l % 4 of row l / 4:
+//
+//   of A   register   0  2   k 0-15 | 16-31        of B   registers  0  1   k 0-15 | 16-31 of columns 0-7
+//                     1  3   rows 8-15                               2  3   columns 8-15
+// A scale register holds the four E8M0 of one row and 128 of k, one a multiplication of 32. Rows of A are read from lanes
+// 4 (row % 8) + row / 8, columns of B from lanes 4 column (thread selector 0); what other lanes hold is not looked at.
+// Source: PTX ISA 9.0, "Warp-level matrix fragments for mma.m16n8k32" and "Block scaling for mma.sync".
+namespace sm120 {
+struct Place {
+  std::uint32_t row, chunk;  // chunk: 16 bytes of k
+};
+constexpr Place place_in_a(std::uint32_t lane) { return {lane % 16, lane / 16}; }
+constexpr Place place_in_b(std::uint32_t lane) { return {lane % 8 + lane / 16 * 8, lane / 8 % 2}; }
+
+constexpr std::uint32_t scaled_row_of_a(std::uint32_t lane) { return lane / 4 + lane % 2 * 8; }
+constexpr std::uint32_t scaled_column_of_b(std::uint32_t lane) { return lane / 4; }
+}  // namespace sm120
+
 }  // namespace moeline::kernels

@@ -22,6 +22,7 @@ cudaError_t grouped_gemm(const GroupedGemm& gemm, cudaStream_t stream) {
   if (device == 90 && bf16) return grouped_gemm_sm90_bf16(gemm, stream);
   if (device == 90 && !block_scaled) return grouped_gemm_sm90_fp8(gemm, stream);
   if ((device == 100 || device == 103) && (bf16 || block_scaled)) return grouped_gemm_sm100(gemm, stream);
+  if (device == 120 && block_scaled) return grouped_gemm_sm120(gemm, stream);
   return cudaErrorNoKernelImageForDevice;
 }
 

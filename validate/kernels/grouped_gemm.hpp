@@ -11,7 +11,7 @@
 //   mxfp8_folded    float [k / 128][rows]      fprop, dgrad: float [experts n], fold_rows     sm_90a
 //                                              wgrad: float [rows / 128][n]
 //   mxfp8_exact     float [k / 32][rows]       float [experts][k / 32][n], [rows / 32][n]     sm_90a
-//   mxfp8           tiled E8M0                 tiled E8M0                                     sm_100a, sm_103a
+//   mxfp8           tiled E8M0                 tiled E8M0                                     sm_100a, sm_103a, sm_120a
 // m, n, k are multiples of 128, segments too (routing.hpp).
 #pragma once
 
@@ -45,5 +45,6 @@ cudaError_t grouped_gemm(const GroupedGemm& gemm, cudaStream_t stream);
 cudaError_t grouped_gemm_sm90_bf16(const GroupedGemm& gemm, cudaStream_t stream);
 cudaError_t grouped_gemm_sm90_fp8(const GroupedGemm& gemm, cudaStream_t stream);
 cudaError_t grouped_gemm_sm100(const GroupedGemm& gemm, cudaStream_t stream);
+cudaError_t grouped_gemm_sm120(const GroupedGemm& gemm, cudaStream_t stream);
 
 }  // namespace moeline::kernels

@@ -231,28 +231,6 @@ __device__ __forceinline__ void multiply_tile(float (&sum)[128], Shared<C>& shar
   if (before >= 0) release(shared.empty[before]);
 }
 
-// Four blocks of 8 columns, `first` their first accumulator (of row r: 0, of row r + 8: 2), as one 16-byte store per
-// lane.
-template <int kCount>
-__device__ __forceinline__ void store_blocks(const float (&sum)[kCount], int first, __nv_bfloat16* row) {
-  std::uint32_t words[4];
-#pragma unroll
-  for (int block = 0; block < 4; ++block) {
-    const __nv_bfloat162 pair = __floats2bfloat162_rn(sum[first + 4 * block], sum[first + 4 * block + 1]);
-    words[block] = reinterpret_cast<const std::uint32_t&>(pair);
-  }
-  transpose_quad(words);
-  *reinterpret_cast<uint4*>(row + threadIdx.x % 4 * 8) = {words[0], words[1], words[2], words[3]};
-}
-template <int kCount>
-__device__ __forceinline__ void store_blocks(const float (&sum)[kCount], int first, float* row) {
-#pragma unroll
-  for (int block = 0; block < 4; ++block) {
-    *reinterpret_cast<float2*>(row + 8 * block + threadIdx.x % 4 * 2) = {sum[first + 4 * block],
-                                                                         sum[first + 4 * block + 1]};
-  }
-}
-
 template <class C, int kCount>
 __device__ __forceinline__ void store_tile(float (&sum)[kCount], const Arguments& arguments, const Tile& tile) {
   const int row = threadIdx.x / 32 * 16 + threadIdx.x % 32 / 4;

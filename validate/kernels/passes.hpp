@@ -52,11 +52,13 @@ cudaError_t fill_from_pool(const FillFromPool& fill, cudaStream_t stream);
 cudaError_t count_poison(const void* words, std::size_t count, unsigned long long* found, cudaStream_t stream);
 
 // Products alone, on random bytes that stay in shared memory: what tensor cores reach under the power limit. FLOPs of
-// one call. sm_90a: bf16 and fp8; sm_100a, sm_103a: bf16 and mxfp8.
+// one call. sm_90a: bf16 and fp8; sm_100a, sm_103a, sm_120a: bf16 and mxfp8.
 enum class TensorKind { bf16, fp8, mxfp8 };
 double tensor_peak_flops_sm90(TensorKind kind, int multiprocessors);
 double tensor_peak_flops_sm100(TensorKind kind, int multiprocessors);
+double tensor_peak_flops_sm120(TensorKind kind, int multiprocessors);
 cudaError_t tensor_peak_sm90(TensorKind kind, int multiprocessors, float* to, cudaStream_t stream);
 cudaError_t tensor_peak_sm100(TensorKind kind, int multiprocessors, float* to, cudaStream_t stream);
+cudaError_t tensor_peak_sm120(TensorKind kind, int multiprocessors, float* to, cudaStream_t stream);
 
 }  // namespace moeline::kernels

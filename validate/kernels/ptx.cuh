@@ -92,11 +92,11 @@ __device__ __forceinline__ void copy_box(std::uint32_t to, const CUtensorMap* ma
       "l"(map), "r"(barrier), "r"(at.inner), "r"(at.outer), "h"(blocks)
       : "memory");
 }
+// To shared::cta: of shared::cluster ptxas 13.0 makes a call with a stack on sm_120.
 __device__ __forceinline__ void copy_box(std::uint32_t to, const CUtensorMap* map, std::uint32_t barrier,
                                          Coordinates at) {
   asm volatile(
-      "cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1, {%3, %4}], [%2];" ::"r"(
-          to),
+      "cp.async.bulk.tensor.2d.shared::cta.global.mbarrier::complete_tx::bytes [%0], [%1, {%3, %4}], [%2];" ::"r"(to),
       "l"(map), "r"(barrier), "r"(at.inner), "r"(at.outer)
       : "memory");
 }

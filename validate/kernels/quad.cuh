@@ -5,6 +5,8 @@
 // So that accumulators, which tensor cores scatter by pairs, leave in 16-byte stores without passing shared memory.
 #pragma once
 
+#include <cuda_bf16.h>
+
 #include <cstdint>
 
 namespace moeline::kernels {
@@ -27,6 +29,28 @@ __device__ __forceinline__ void transpose_quad(std::uint32_t (&words)[4]) {
   swap_across(words[3], words[2], 1);
   swap_across(words[2], words[0], 2);
   swap_across(words[3], words[1], 2);
+}
+
+// Four blocks of 8 columns, `first` their first accumulator (of row r: 0, of row r + 8: 2), as one 16-byte store per
+// lane.
+template <int kCount>
+__device__ __forceinline__ void store_blocks(const float (&sum)[kCount], int first, __nv_bfloat16* row) {
+  std::uint32_t words[4];
+#pragma unroll
+  for (int block = 0; block < 4; ++block) {
+    const __nv_bfloat162 pair = __floats2bfloat162_rn(sum[first + 4 * block], sum[first + 4 * block + 1]);
+    words[block] = reinterpret_cast<const std::uint32_t&>(pair);
+  }
+  transpose_quad(words);
+  *reinterpret_cast<uint4*>(row + threadIdx.x % 4 * 8) = {words[0], words[1], words[2], words[3]};
+}
+template <int kCount>
+__device__ __forceinline__ void store_blocks(const float (&sum)[kCount], int first, float* row) {
+#pragma unroll
+  for (int block = 0; block < 4; ++block) {
+    *reinterpret_cast<float2*>(row + 8 * block + threadIdx.x % 4 * 2) = {sum[first + 4 * block],
+                                                                         sum[first + 4 * block + 1]};
+  }
 }
 
 }  // namespace moeline::kernels

@@ -6,7 +6,7 @@ import { again } from '../parts/provenance.js';
 import { question_of } from './train.js';
 
 export function render(answer, context) {
-  const samples = (answer.samples ?? []).filter(s => s.value > 0).sort((a, b) => a.value - b.value), key = answer.want === 'step_time' || /_time$/.test(answer.want) ? `${answer.want}_seconds` : /memory/.test(answer.want) ? `${answer.want}_bytes` : answer.want, text = v => by_key(key, v);
+  const samples = (answer.samples ?? []).filter(s => s.value > 0).sort((a, b) => a.value - b.value), key = /_time$|^t[tp][fo]t$/.test(answer.want) ? `${answer.want}_seconds` : /memory/.test(answer.want) ? `${answer.want}_bytes` : answer.want, text = v => by_key(key, v);
   const unit = answer.found?.input.replace(/^[-+.\deE]+\s*/, '') ?? '', name = answer.vary.replace(/^.*\//, '').replaceAll('_', ' ').replace(/\bhbm\b/, 'HBM'), wide = samples.length > 1 && samples.at(-1).value > 20 * samples[0].value;
   const sections = [];
   if (samples.length > 1) sections.push({ id: 'curve', title: 'The answer against the input', lead: 'Values that the search tried; the line is what was asked for.', content: [figure(`${title_of(key)} against ${name}: ${samples.map(s => `${s.input} ${text(s.answer)}`).join(', ')}`, narrow() ? 320 : 400, c => ({

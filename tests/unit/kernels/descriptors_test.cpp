@@ -76,6 +76,35 @@ TEST_CASE("instruction descriptors hold m / 16, n / 8 and the scale byte of the 
   CHECK(bits(plain, 4, 9) == (1u | 1u << 3 | 1u << 6));
 }
 
+TEST_CASE("a warp's registers hold what mma.m16n8k32 takes from them", "[unit]") {
+  for (std::uint32_t lane = 0; lane < 32; ++lane) {
+    const std::uint32_t group = lane / 4, in_group = lane % 4;  // as PTX calls them
+    for (std::uint32_t r = 0; r < 4; ++r) {
+      // ldmatrix: register r gets the four bytes in_group of the row that lane 8 r + group names
+      const sm120::Place a = sm120::place_in_a(8 * r + group), b = sm120::place_in_b(8 * r + group);
+      CHECK(a.row == group + (r % 2 == 1 ? 8 : 0));  // a0 .. a3, a8 .. a11: row = group, the others + 8
+      CHECK(a.chunk * 16 + in_group * 4 ==
+            in_group * 4 + (r >= 2 ? 16 : 0));   // k = 4 in_group + i % 4, from a8 on + 16
+      CHECK(b.row == group + (r >= 2 ? 8 : 0));  // two products, column = group in each
+      CHECK(b.chunk * 16 + in_group * 4 == in_group * 4 + (r % 2 == 1 ? 16 : 0));  // b4 .. b7: + 16
+    }
+  }
+  for (std::uint32_t row = 0; row < 16; ++row) CHECK(sm120::scaled_row_of_a(row % 8 * 4 + row / 8) == row);
+  for (std::uint32_t column = 0; column < 8; ++column) CHECK(sm120::scaled_column_of_b(column * 4) == column);
+}
+
+TEST_CASE("eight lanes of ldmatrix read eight different chunks of the swizzled rows", "[unit]") {
+  for (std::uint32_t matrix = 0; matrix < 4; ++matrix)
+    for (std::uint32_t q = 0; q < 4; ++q) {
+      std::uint32_t chunks = 0;  // of 128 bytes, the width of shared memory
+      for (std::uint32_t lane = 8 * matrix; lane < 8 * matrix + 8; ++lane) {
+        const sm120::Place place = sm120::place_in_a(lane);
+        chunks |= 1u << swizzled(place.row, (2 * q + place.chunk) * 16) / 16 % 8;
+      }
+      CHECK(chunks == 0xFF);
+    }
+}
+
 TEST_CASE("the four scales of a row are one word of its tile", "[unit]") {
   for (int row = 0; row < kTile; ++row)
     for (std::size_t block = 0; block < kTileBlocks; ++block) {

@@ -44,14 +44,15 @@ struct Block {
   Block(unsigned threads, std::size_t shared)
       : all(threads),
         lanes((threads + 31) / 32),
-        exchanged{std::vector<std::uint64_t>(threads), std::vector<std::uint64_t>(threads)},
+        exchanged{std::vector<Exchanged>(threads), std::vector<Exchanged>(threads)},
         dynamic(shared / sizeof(uint4) + 64) {
     for (std::size_t warp = 0; warp < lanes.size(); ++warp)
       lanes[warp] = std::make_unique<std::barrier<>>(std::min(32u, threads - 32 * static_cast<unsigned>(warp)));
   }
   std::barrier<> all;
   std::vector<std::unique_ptr<std::barrier<>>> lanes;
-  std::array<std::vector<std::uint64_t>, 2> exchanged;
+  using Exchanged = std::array<std::uint64_t, 4>;
+  std::array<std::vector<Exchanged>, 2> exchanged;
   std::uint8_t* shared_memory() {
     void* at = dynamic.data();
     std::size_t room = dynamic.size() * sizeof(uint4);
@@ -75,13 +76,17 @@ inline void warp_barrier() { block->lanes[threadIdx.x / 32]->arrive_and_wait(); 
 
 inline thread_local unsigned shuffles = 0;
 
-// Value of lane `from` of this warp. Two places take turns, so that one barrier is enough: nobody is two calls ahead.
+// What all lanes of this warp hand in. Two places take turns, so that one barrier is enough: nobody is two calls ahead.
+inline const Block::Exchanged* of_warp(const void* value, std::size_t bytes) {
+  std::vector<Block::Exchanged>& exchanged = block->exchanged[shuffles++ % 2];
+  std::memcpy(&exchanged[threadIdx.x], value, bytes);
+  warp_barrier();
+  return &exchanged[threadIdx.x / 32 * 32];
+}
+// Value of lane `from` of this warp.
 template <class T>
 T shuffled(T value, unsigned from) {
-  std::vector<std::uint64_t>& exchanged = block->exchanged[shuffles++ % 2];
-  std::memcpy(&exchanged[threadIdx.x], &value, sizeof(T));
-  warp_barrier();
-  std::memcpy(&value, &exchanged[threadIdx.x / 32 * 32 + from], sizeof(T));
+  std::memcpy(&value, of_warp(&value, sizeof(T)) + from, sizeof(T));
   return value;
 }
 

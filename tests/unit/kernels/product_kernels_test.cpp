@@ -1,10 +1,12 @@
-// The grouped products of both generations, run on the CPU from their own source with all their threads, against fp64:
+// The grouped products of all generations, run on the CPU from their own source with all their threads, against fp64:
 // experts without rows, with one tile and with several; columns that leave half a tile empty.
 #include "unit/kernels/tensor_cores_on_cpu.hpp"
 
 #define __CUDA_ARCH_FEAT_SM90_ALL
 #define __CUDA_ARCH_FEAT_SM100_ALL
+#define __CUDA_ARCH_FEAT_SM120_ALL
 #include "validate/kernels/grouped_gemm_sm100.cu"
+#include "validate/kernels/grouped_gemm_sm120.cu"
 #include "validate/kernels/grouped_gemm_sm90_bf16.cu"
 #include "validate/kernels/grouped_gemm_sm90_fp8.cu"
 // after the kernels
@@ -96,7 +98,7 @@ GroupedGemm gemm_of(Product product, Operands format, const Operand& a, const Op
 
 // fprop, and dgrad of MXFP8, which lies alike: D [rows][n], both operands [line][k].
 void check_rows(Kernel kernel, Product product, Operands format) {
-  const on_cpu::InClustersOf pairs(2);
+  const on_cpu::InClustersOf blocks(kernel == grouped_gemm_sm120 ? 1 : 2);
   const Operand x = operand(random_values(kRows * kDeep, 1), kDeep, format);
   const Values weights = random_values(static_cast<std::size_t>(kExperts) * kWide * kDeep, 2);  // [expert][n][k]
   Operand w = operand(weights, kDeep, format, true, kExperts);
@@ -125,7 +127,7 @@ void check_rows(Kernel kernel, Product product, Operands format) {
 
 // wgrad: D [expert][m][n] over the expert's rows. bf16 lies as [rows][m], FP8 as [m][rows].
 void check_sums(Kernel kernel, Operands format) {
-  const on_cpu::InClustersOf pairs(2);
+  const on_cpu::InClustersOf blocks(kernel == grouped_gemm_sm120 ? 1 : 2);
   constexpr int kM = 256, kN = 384;
   const Values dy = random_values(kM * kRows, 3), x = random_values(kN * kRows, 4);  // [line][rows]
   Operand a = operand(dy, kRows, format), b = operand(x, kRows, format);
@@ -173,6 +175,11 @@ TEST_CASE("Blackwell's bf16 products are right in all three orientations", "[uni
 TEST_CASE("Blackwell's block-scaled products are right", "[unit]") {
   check_rows(grouped_gemm_sm100, Product::fprop, Operands::mxfp8);
   check_sums(grouped_gemm_sm100, Operands::mxfp8);
+}
+
+TEST_CASE("block-scaled products without tensor memory are right", "[unit]") {
+  check_rows(grouped_gemm_sm120, Product::fprop, Operands::mxfp8);
+  check_sums(grouped_gemm_sm120, Operands::mxfp8);
 }
 
 }  // namespace moeline::kernels

@@ -1,5 +1,5 @@
-// Tensor copies, byte-counting barriers, clusters and tensor cores for the CPU, in place of ptx.cuh, ptx_sm90.cuh and
-// ptx_sm100.cuh: the very kernels run, with all their threads, and move real bytes through swizzled shared memory that
+// Tensor copies, byte-counting barriers, clusters and tensor cores for the CPU, in place of ptx.cuh, ptx_sm90.cuh,
+// ptx_sm100.cuh and ptx_sm120.cuh: the very kernels run, with all their threads, and move real bytes through swizzled shared memory that
 // is read again through descriptors. What is issued here is done at once, so it finds wrong indices, layouts, parities,
 // missing arrivals and deadlocks, but no missing fences.
 #pragma once
@@ -287,5 +287,53 @@ inline void load_columns(std::uint32_t (&r)[32], std::uint32_t address) {
 }
 inline void store_sector(void* to, const std::uint32_t* words) { std::memcpy(to, words, 32); }
 }  // namespace sm100
+
+namespace sm120 {
+// Matrix i has its eight rows of 16 bytes where lanes 8 i .. 8 i + 7 say; lane l gets the word l % 4 of row l / 4 of each.
+inline void load_matrices(std::uint32_t (&r)[4], std::uint32_t address) {
+  const on_cpu::Block::Exchanged* rows = on_cpu::of_warp(&address, sizeof address);
+  const unsigned lane = threadIdx.x % 32;
+  for (unsigned matrix = 0; matrix < 4; ++matrix) {
+    std::uint32_t row;
+    std::memcpy(&row, &rows[8 * matrix + lane / 4], sizeof row);
+    std::memcpy(&r[matrix], shared_byte(row + lane % 4 * 4), sizeof r[matrix]);
+  }
+}
+
+// What a lane brings to a product: registers of A and of B, and the chosen byte of its scale words.
+struct Brought {
+  std::uint32_t a[4], b[2];
+  std::uint8_t scale_a, scale_b;
+  // As the tables of PTX have it: byte k % 4 of register, rows 8 .. 15 in the odd ones of A, k 16 .. 31 in the later ones.
+  static unsigned lane_of(unsigned line, unsigned k) { return line % 8 * 4 + k % 16 / 4; }
+  float of_a(unsigned row, unsigned k) const { return value(a[k / 16 * 2 + row / 8], k); }
+  float of_b(unsigned k) const { return value(b[k / 16], k); }
+  static float value(std::uint32_t word, unsigned k) { return e4m3_values()[word >> k % 4 * 8 & 0xFF]; }
+};
+
+template <int kByte>
+void multiply_mxfp8(float* d, const std::uint32_t (&a)[4], std::uint32_t b0, std::uint32_t b1, std::uint32_t scale_a,
+                    std::uint32_t scale_b) {
+  const Brought mine{{a[0], a[1], a[2], a[3]},
+                     {b0, b1},
+                     static_cast<std::uint8_t>(scale_a >> 8 * kByte),
+                     static_cast<std::uint8_t>(scale_b >> 8 * kByte)};
+  const on_cpu::Block::Exchanged* handed_in = on_cpu::of_warp(&mine, sizeof mine);
+  const auto brought = [&](unsigned lane) {
+    Brought of;
+    std::memcpy(&of, &handed_in[lane], sizeof of);
+    return of;
+  };
+  const unsigned lane = threadIdx.x % 32;
+  for (unsigned i = 0; i < 4; ++i) {
+    const unsigned row = i / 2 * 8 + lane / 4, column = lane % 4 * 2 + i % 2;
+    const float scale = decode_e8m0(brought(row % 8 * 4 + row / 8).scale_a) * decode_e8m0(brought(column * 4).scale_b);
+    float sum = 0;
+    for (unsigned k = 0; k < 32; ++k)
+      sum += brought(Brought::lane_of(row, k)).of_a(row, k) * brought(Brought::lane_of(column, k)).of_b(k);
+    d[i] += scale * sum;
+  }
+}
+}  // namespace sm120
 
 }  // namespace moeline::kernels

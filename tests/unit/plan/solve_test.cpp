@@ -22,7 +22,7 @@ Json trial_json() {
 
 Root solved(const std::string& pointer, const std::string& want, VariedInput& input) {
   input = varied_input(trial_json(), "trial.json", pointer);
-  return root_of(root_problem(trial_json(), "trial.json", Calibration{}, input, read_wanted(want, false)));
+  return root_of(root_problem(trial_json(), "trial.json", Calibration{}, input, read_wanted(want, "train")));
 }
 
 }  // namespace
@@ -40,6 +40,13 @@ TEST_CASE("an answer that never gets there has no root and tells how far it got"
   CHECK_FALSE(root.found);
   CHECK(root.samples.back().input == 4096);  // 2^12
   CHECK(root.samples.back().answer > 3);
+}
+
+TEST_CASE("an answer is found before inputs that cannot run") {
+  // 1 / (3 - x) reaches 10 at 2.9; beyond 3 a queue grows without end. From 1: 2 runs, 4 does not.
+  const Root root = root_of({.answer = [](double x) { return x < 3 ? std::optional(1 / (3 - x)) : std::nullopt; }, .start = 1, .wanted = 10});
+  REQUIRE(root.found);
+  CHECK_THAT(root.found->input, WithinRel(2.9, 1e-9));
 }
 
 TEST_CASE("a jump over what is wanted is no root") {
@@ -92,6 +99,51 @@ TEST_CASE("the value that solve finds gives the wanted step when it is set") {
   }
 }
 
+TEST_CASE("the value that solve finds gives the wanted token or request when it is served") {
+  struct Wish {
+    Trial base;
+    std::string pointer, key;
+    double wanted;
+  };
+  const auto tpot = [](const Trial& t) { return t.serve().tpot.value.in(second); };
+  const Trial closed = served(), open = served_at_a_rate();
+  for (const Wish& wish : {Wish{closed, "/hardware/device/hbm_bandwidth", "tpot", 0.9 * tpot(closed)},
+                           Wish{closed, "/hardware/fabric/0/bandwidth", "tpot", 0.995 * tpot(closed)},
+                           Wish{closed, "/hardware/device/dense_peak/fp8", "tokens_per_second", 0.99 * closed.serve().tokens_per_second},
+                           Wish{open, "/workload/request_rate", "tpot", 1.2 * tpot(open)},
+                           Wish{open, "/hardware/device/hbm_bandwidth", "ttft", 0.9 * open.serve().ttft.value.in(second)},
+                           Wish{open, "/workload/memory_fraction", "memory_headroom", 20e9}}) {
+    INFO(wish.pointer << " for " << wish.key);
+    const char* unit = wish.key.starts_with("t") && wish.key.size() == 4 ? " s" : wish.key == "memory_headroom" ? " B" : "";
+    const VariedInput input = varied_input(wish.base.json(), "trial.json", wish.pointer);
+    const Wanted wanted = read_wanted(fmt::format("{}={:.17g}{}", wish.key, wish.wanted, unit), "serve");
+    const Root root = root_of(root_problem(wish.base.json(), "trial.json", Calibration{}, input, wanted));
+    REQUIRE(root.found);
+    const Trial then = wish.base.with({fmt::format("{}={}", wish.pointer, input.text(root.found->input))});
+    CHECK_THAT(*figure(then.scenario(), then.outcome(), wish.key), WithinRel(wish.wanted, 1e-6));
+  }
+}
+
+TEST_CASE("users are solved for, and what saturates or does not fit cannot be the answer") {
+  const auto solve = [](const Trial& base, const char* pointer, const std::string& want) {
+    const VariedInput input = varied_input(base.json(), "trial.json", pointer);
+    return root_of(root_problem(base.json(), "trial.json", Calibration{}, input, read_wanted(want, "serve")));
+  };
+  const Root users = solve(served(), "/workload/concurrency", "tokens_per_second_per_user=50");
+  REQUIRE(users.found);
+  REQUIRE(users.below);
+  CHECK(users.above->input == users.below->input + 1);
+  CHECK(users.below->answer >= 50);
+  CHECK(users.above->answer <= 50);
+  // A token of a worker that is asked for more than it sustains takes no time that could be wanted.
+  const Root rate = solve(served_at_a_rate(), "/workload/request_rate", "tpot=10 s");
+  CHECK_FALSE(rate.found);
+  CHECK(rate.samples.back().input < 1000);
+  const Root fits = solve(served(), "/hardware/device/hbm_capacity", "max_concurrency=100");
+  REQUIRE(fits.found);
+  CHECK(fits.found->answer == 100);
+}
+
 TEST_CASE("memory is solved for across what does not fit") {
   VariedInput input;
   const Root root = solved("/workload/sequence", "memory_headroom=0 GB", input);
@@ -104,7 +156,7 @@ TEST_CASE("memory is solved for across what does not fit") {
 TEST_CASE("money and energy are solved for where the machine states its price and power") {
   const auto solve = [](Json json, const char* pointer, const std::string& want) {
     const VariedInput input = varied_input(json, "trial.json", pointer);
-    return root_of(root_problem(json, "trial.json", Calibration{}, input, read_wanted(want, false)));
+    return root_of(root_problem(json, "trial.json", Calibration{}, input, read_wanted(want, "train")));
   };
   // Money is the rate times the time: a third less of one is a third less of the other.
   Json priced = trial_json();
@@ -130,14 +182,16 @@ TEST_CASE("a whole batch gives the nearest throughput") {
 }
 
 TEST_CASE("a wish or a pointer that means nothing is refused in a line") {
-  CHECK_THAT(error_of([] { read_wanted("mfuu=0.4", false); }), Contains("did you mean \"mfu\"?"));
-  CHECK_THAT(error_of([] { read_wanted("mfu", false); }), Contains("expected KEY=VALUE"));
-  CHECK_THAT(error_of([] { read_wanted("step_time=12", false); }), Contains("unit"));
-  CHECK_THAT(error_of([] { read_wanted("step_time=12 GB", false); }), Contains("wrong kind of unit"));
-  CHECK_THAT(error_of([] { read_wanted("mfu=fast", false); }), Contains("not a number"));
+  CHECK_THAT(error_of([] { read_wanted("mfuu=0.4", "train"); }), Contains("did you mean \"mfu\"?"));
+  CHECK_THAT(error_of([] { read_wanted("mfu", "train"); }), Contains("expected KEY=VALUE"));
+  CHECK_THAT(error_of([] { read_wanted("step_time=12", "train"); }), Contains("unit"));
+  CHECK_THAT(error_of([] { read_wanted("step_time=12 ms", "serve"); }), Contains("keys: cost_per_million_tokens, max_concurrency"));
+  CHECK_THAT(error_of([] { read_wanted("tpott=12 ms", "serve"); }), Contains("did you mean \"tpot\"?"));
+  CHECK_THAT(error_of([] { read_wanted("step_time=12 GB", "train"); }), Contains("wrong kind of unit"));
+  CHECK_THAT(error_of([] { read_wanted("mfu=fast", "train"); }), Contains("not a number"));
   CHECK_THAT(error_of([] { varied_input(trial_json(), "trial.json", "/hardware/device/hbm"); }),
              Contains("no such field"));
   CHECK_THAT(error_of([] { varied_input(trial_json(), "trial.json", "/hardware/device/name"); }),
              Contains("is not a number"));
-  CHECK(read_wanted("mfu=40 %", false).value == read_wanted("mfu=0.4", false).value);
+  CHECK(read_wanted("mfu=40 %", "train").value == read_wanted("mfu=0.4", "train").value);
 }
