@@ -184,12 +184,6 @@ Json search_json(const SearchResult& result) {
               {"lost", result.lost}};
 }
 
-bool serves(const ScenarioFlags& flags) {
-  const Json::json_pointer kind("/workload/kind");
-  const Json json = flags.file.empty() ? Json::object() : parse_json(read_file(flags.file), flags.file);
-  return flags.concurrency || (json.is_object() && json.contains(kind) && json[kind] == "serve");
-}
-
 // What chooses among layouts has nothing to choose among rounds.
 void refuse_flags_of_layouts(const SearchFlags& flags) {
   const auto refuse = [](bool given, const char* flag) {
@@ -223,7 +217,7 @@ int answer_with_rounds(const SearchFlags& flags) {
 }
 
 int answer(const SearchFlags& flags) {
-  if (serves(flags.scenario)) return answer_with_rounds(flags);
+  if (flags.scenario.kind() == "serve") return answer_with_rounds(flags);
   const std::string origin = flags.scenario.origin();
   const SearchSettings settings = settings_of(flags);
   const auto outcome = searched(flags, settings);

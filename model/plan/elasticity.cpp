@@ -356,7 +356,7 @@ std::vector<Holder> held_by(const Evaluation& evaluation) {
     for (const BreakdownRow& row : train->breakdown.rows()) add(row.bound_by, row.exposed);
   } else if (const ServeEvaluation* serve = std::get_if<ServeEvaluation>(&evaluation.answer)) {
     for (const BreakdownRow& row : serve->breakdown.rows()) {
-      if (row.phase == name(Phase::decode)) add(row.bound_by, row.exposed);
+      if (row.phase == name(Phase::decode)) add(row.bound_by == "queue" ? row.name : row.bound_by, row.exposed);
     }
   } else {
     for (const LayerRow& row : std::get<LayerEvaluation>(evaluation.answer).rows) add(row.cost.bound_by, row.exposed);
