@@ -225,7 +225,11 @@ case_search_finds_draft_length_slots_and_backup_for_a_batch() {
   answers search "$example" --concurrency 32 --top 1000 -o csv
   [[ $(grep -c . out) -gt 50 ]] || problem "$asked: few rounds"
   answers search "$example" --set /speculation/kind=sd --top 2 -o md
-  refuses 2 '--fix: chooses among layouts' search "$example" --fix pp=2
+  answers search "$example" --fix draft_tokens=3 --fix backup=random --top 1000 -o csv
+  [[ $(tail -n +2 out | cut -d, -f 1 | sort -u) == 3 ]] || problem "$asked: other drafts than those of 3 tokens"
+  ! grep -q ',draft,' out || problem "$asked: another backup"
+  refuses 2 '--fix pp=2: of a deployment.s draft: backup=VALUE, cache_slots=VALUE, draft_tokens=VALUE$' search "$example" --fix pp=2
+  refuses 2 '--objective: chooses among layouts' search "$example" --objective memory
   refuses 2 'speculation: nothing to search without a draft' search "$example" --set /speculation/kind=none
 }
 
