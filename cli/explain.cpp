@@ -23,7 +23,12 @@ int explain(const Request& request) {
   const ScenarioFlags& flags = request.flags;
   const Json json = flags.scenario(flags.kind());
   const Answer answer = answer_to(json, flags.origin());
-  write_report(flags.report, [&] { return page_answer(answer, json, flags.origin()); });
+  write_report(flags.report, [&] {
+    Json page = page_answer(answer, json, flags.origin());
+    const Evaluation* evaluation = std::get_if<Evaluation>(&answer.outcome);
+    if (evaluation != nullptr && std::holds_alternative<ServeEvaluation>(evaluation->answer)) add_explanation(page["page"], answer, json, flags.origin());
+    return page;
+  });
   if (const Infeasible* why = std::get_if<Infeasible>(&answer.outcome))
     return say_infeasible(*why, flags.output(), flags.origin());
   const Question question = varied_question(*answer.scenario, answer.calibration, std::get<Evaluation>(answer.outcome));

@@ -15,38 +15,53 @@ constexpr double kVisible = 5e-5;
 std::string percent(double change) { return fmt::format("{:+.2f} %", 100 * change); }
 
 std::string inputs_text(const Explanation& e) {
-  std::string out = fmt::format("  {:<38}{:>16}{:>12}{:>12}\n", "change of an input", "now", "time", "elasticity");
+  const bool served = std::holds_alternative<ServeEvaluation>(e.evaluation.answer);
+  std::string out = fmt::format("  {:<38}{:>16}{:>12}{:>12}{}\n", "change of an input", "now", served ? "a token" : "time", "elasticity",
+                                served ? fmt::format("{:>14}", "first token") : "");
   std::size_t still = 0;
   for (const Elasticity& i : e.elasticities) {
     if (i.input.kind == InputKind::workload) continue;
-    if (std::abs(i.effect) < kVisible && std::abs(i.elasticity) < kVisible) {
+    const double first = i.first ? std::max(std::abs(i.first->effect), std::abs(i.first->elasticity)) : 0;
+    if (std::max({std::abs(i.effect), std::abs(i.elasticity), first}) < kVisible) {
       ++still;
       continue;
     }
-    out += fmt::format("  {:<38}{:>16}{:>12}{:>+12.3f}\n", fmt::format("+10 % {}", i.input.name), i.input.value,
-                       percent(i.effect), i.elasticity);
+    out += fmt::format("  {:<38}{:>16}{:>12}{:>+12.3f}{}\n", fmt::format("+10 % {}", i.input.name), i.input.value,
+                       percent(i.effect), i.elasticity, i.first ? fmt::format("{:>14}", percent(i.first->effect)) : "");
   }
   if (still > 0) out += fmt::format("  {} other inputs of the machine do not move it\n", still);
-  out += fmt::format("\n  {:<38}{:>16}{:>12}{:>12}\n", "another question", "", "time", "tokens/s");
+  out += fmt::format("\n  {:<38}{:>16}{:>12}{:>12}{}\n", "another question", "", served ? "a token" : "time", "tokens/s",
+                     served ? fmt::format("{:>14}", "first token") : "");
   for (const Elasticity& i : e.elasticities) {
     if (i.input.kind != InputKind::workload) continue;
     for (const Neighbour& n : i.neighbours) {
-      out += fmt::format("  {:<38}{:>16}{:>12}{:>12}\n",
-                         fmt::format("{} {} -> {}", i.input.name, i.input.value, format_count(n.value)), "",
-                         percent(n.time_change), percent(n.throughput_change));
+      const bool whole = n.value == std::floor(n.value);
+      const std::string there = whole ? format_count(std::llround(n.value)) : fmt::format("{:.4g}", n.value);
+      out += fmt::format("  {:<38}{:>16}{:>12}{:>12}{}\n", fmt::format("{} {} -> {}", i.input.name, i.input.value, there), "",
+                         percent(n.time_change), percent(n.throughput_change),
+                         n.ttft_change ? fmt::format("{:>14}", percent(*n.ttft_change)) : "");
     }
   }
   return out;
 }
 
+// "HBM 61 %, launch 12 %"
+std::string holders_text(const std::vector<Holder>& holders, std::size_t most) {
+  std::vector<std::string> list;
+  for (const Holder& h : holders) {
+    if (list.size() < most && h.share > 0.005) list.push_back(fmt::format("{} {:.0f} %", h.bound_by.substr(0, h.bound_by.find(',')), 100 * h.share));
+  }
+  return fmt::format("{}", fmt::join(list, ", "));
+}
+
 std::string without_text(const Explanation& e) {
-  std::string out = fmt::format("\n  {:<38}{:>16}{:>12}\n", "if it took no time", "time left", "change");
+  std::string out = fmt::format("\n  {:<38}{:>16}{:>12}   {}\n", "if it took no time", "time left", "change", "held by then");
   for (const Free& f : e.without) {
     if (std::abs(f.change) < 10 * kVisible) continue;
     out += fmt::format(
-        "  {:<38}{:>16}{:>12}\n",
+        "  {:<38}{:>16}{:>12}   {}\n",
         f.kind == "group" ? f.name : fmt::format("{} ({})", f.name, f.kind == "tier" ? "infinitely fast" : "free"),
-        format(f.time), percent(f.change));
+        format(f.time), percent(f.change), holders_text(f.held_by, 2));
   }
   return out;
 }
@@ -103,8 +118,8 @@ std::string ops_text(const Explanation& e) {
   if (e.ops.empty()) return "";
   std::string out = "\n  the longest ops and what they are made of\n";
   for (const OpExplanation& op : e.ops) {
-    out += fmt::format("  {}: {}, {} of {}   {} x {:.0f} = {}   {}, {}\n", op.group, op.name, op.phase, op.where,
-                       format(op.cost.time), op.times, format(op.total()), op.cost.bound_by, name(op.cost.source));
+    out += fmt::format("  {}: {}, {} of {}   {} x {} = {}   {}, {}\n", op.group, op.name, op.phase, op.where,
+                       format(op.cost.time), op.times < 1000 ? fmt::format("{:.4g}", op.times) : fmt::format("{:.0f}", op.times), format(op.total()), op.cost.bound_by, name(op.cost.source));
     out += terms_text(op.formula, op.terms);
   }
   return out;
@@ -156,9 +171,15 @@ std::string explanation_text(const Explanation& e) {
     out += fmt::format("  memory   {} left of {} ({:.0f} %){}\n", format(left),
                        format(train->memory_available), 100 * (left / train->memory_available),
                        train->wafer ? "" : fmt::format(", stage {} binds", train->memory_stage));
+  } else if (const ServeEvaluation* serve = std::get_if<ServeEvaluation>(&e.evaluation.answer)) {
+    out += fmt::format("  token    {}   {:.4g} tok/s a user   the first after {}\n", format(serve->tpot.value), serve->tokens_per_second_per_user,
+                       format(serve->ttft.value));
+    out += fmt::format("  memory   room for {} requests, {:.4g} decode at a time; prompts take {:.0f} % of the time\n",
+                       format_count(std::llround(serve->max_concurrency)), serve->decoding, 100 * serve->utilisation);
   } else {
     out += fmt::format("  layer    {} forward and backward\n", format(answer_time(e.evaluation)));
   }
+  out += fmt::format("  held by  {}\n", holders_text(held_by(e.evaluation), 5));
   out += imbalance_text(e.neighbours);
   const std::vector<std::string> best = best_changes(e.elasticities, e.neighbours);
   out += fmt::format("  what would help   {}\n\n", best.empty() ? "no input alone" : fmt::format("{}", fmt::join(best, "   ")));

@@ -1,4 +1,5 @@
 // The contract of `explain -o json`.
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "reports/explanation.hpp"
@@ -15,13 +16,27 @@ Json elasticities_json(const std::vector<Elasticity>& elasticities) {
               {"value", e.input.value},
               {"elasticity", e.elasticity}};
     if (e.input.kind != InputKind::workload) json["effect_of_10_percent"] = e.effect;
+    if (e.first) json["ttft_elasticity"] = e.first->elasticity;
+    if (e.first && e.input.kind != InputKind::workload) json["ttft_effect_of_10_percent"] = e.first->effect;
     if (e.input.set) {
       json["neighbours"] = Json::array();
-      for (const Neighbour& n : e.neighbours)
-        json["neighbours"].push_back(
-            Json{{"value", n.value}, {"time_change", n.time_change}, {"throughput_change", n.throughput_change}});
+      for (const Neighbour& n : e.neighbours) {
+        const bool whole = n.value == std::floor(n.value);
+        Json& next = json["neighbours"].emplace_back(Json{{"value", whole ? Json(std::llround(n.value)) : Json(n.value)},
+                                                          {"time_change", n.time_change},
+                                                          {"throughput_change", n.throughput_change}});
+        if (n.ttft_change) next["ttft_change"] = *n.ttft_change;
+      }
     }
     list.push_back(json);
+  }
+  return list;
+}
+
+Json holders_json(const std::vector<Holder>& holders) {
+  Json list = Json::array();
+  for (const Holder& h : holders) {
+    if (h.share > 0) list.push_back(Json{{"bound_by", h.bound_by}, {"share", h.share}});
   }
   return list;
 }
@@ -97,11 +112,21 @@ Json explanation_json(const Explanation& e) {
                          {"headroom_bytes", (train->memory_available - train->memory.total()).in(byte)},
                          {"stage", train->memory_stage}};
   }
+  if (const ServeEvaluation* serve = std::get_if<ServeEvaluation>(&e.evaluation.answer)) {
+    out["ttft_seconds"] = serve->ttft.value.in(second);
+    out["memory"] = Json{{"required_bytes", serve->memory.total().in(byte)},
+                         {"available_bytes", serve->memory_available.in(byte)},
+                         {"headroom_bytes", (serve->memory_available - serve->memory.total()).in(byte)}};
+    out["max_concurrency"] = serve->max_concurrency;
+  }
+  out["held_by"] = holders_json(held_by(e.evaluation));
   out["elasticities"] = elasticities_json(e.elasticities);
   out["without"] = Json::array();
-  for (const Free& f : e.without)
-    out["without"].push_back(
-        Json{{"name", f.name}, {"kind", f.kind}, {"time_seconds", f.time.in(second)}, {"time_change", f.change}});
+  for (const Free& f : e.without) {
+    Json& next = out["without"].emplace_back(Json{{"name", f.name}, {"kind", f.kind}, {"time_seconds", f.time.in(second)}, {"time_change", f.change}});
+    if (f.ttft_change) next["ttft_change"] = *f.ttft_change;
+    next["held_by"] = holders_json(f.held_by);
+  }
   out["neighbours"] = neighbours_json(e.neighbours);
   const std::vector<PassExplanation> passes = explained_passes(e.evaluation);
   if (!passes.empty()) out["passes"] = passes_json(passes);

@@ -108,15 +108,6 @@ Json speedups_json(Scenario scenario, const Calibration& calibration, const Deco
   return Json{{"sequences", std::move(batches)}, {"speedup", std::move(rows)}, {"now", {{"draft_tokens", now.drafted}, {"sequences", now.iteration.decoding}}}};
 }
 
-void add_explanation(Json& page, const Answer& answer, const Evaluation& evaluation, const Json& json, const std::string& origin) {
-  constexpr std::size_t kOps = 1000;  // all of them
-  const Question question = varied_question(*answer.scenario, answer.calibration, evaluation);
-  const Json explanation = explanation_json(explained(question, answer, json, origin, kOps));
-  for (const char* key : {"elasticities", "without", "neighbours", "passes", "ops"}) {
-    if (explanation.contains(key)) page[key] = explanation[key];
-  }
-}
-
 // A wafer runs one stream, which the ops tell as well.
 void add_timeline(Json& page, const Answer& answer) {
   const auto traced = trace_of(*answer.scenario, answer.calibration);
@@ -129,7 +120,7 @@ Json page_of(const Answer& answer, const Evaluation& evaluation, const Json& jso
     if (!std::get<ServeWorkload>(answer.scenario->workload).request_rate) page["concurrencies"] = concurrencies_json(json, origin);
     if (serve->round) page["speedups"] = speedups_json(*answer.scenario, answer.calibration, *serve->round);
   } else {
-    add_explanation(page, answer, evaluation, json, origin);
+    add_explanation(page, answer, json, origin);
     add_timeline(page, answer);
   }
   const TrainEvaluation* train = std::get_if<TrainEvaluation>(&evaluation.answer);
@@ -154,6 +145,15 @@ Explanation explained(const Question& question, const Answer& answer, const Json
   if (const TrainEvaluation* train = std::get_if<TrainEvaluation>(&evaluation.answer))
     e.neighbours = layout_neighbours(json, origin, *answer.scenario, answer.calibration, *train);
   return e;
+}
+
+void add_explanation(Json& page, const Answer& answer, const Json& json, const std::string& origin) {
+  constexpr std::size_t kOps = 1000;  // all of them
+  const Question question = varied_question(*answer.scenario, answer.calibration, std::get<Evaluation>(answer.outcome));
+  const Json explanation = explanation_json(explained(question, answer, json, origin, kOps));
+  for (const char* key : {"elasticities", "without", "neighbours", "passes", "ops"}) {
+    if (explanation.contains(key)) page[key] = explanation[key];
+  }
 }
 
 namespace {

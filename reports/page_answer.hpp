@@ -16,6 +16,10 @@ namespace moeline {
 // `json` is the scenario that `answer` answers; `origin` names it in messages.
 Json page_answer(const Answer& answer, const Json& json, const std::string& origin);
 
+// Puts elasticities, without, neighbours, passes and ops into `page`. Of a deployment a page has them only where they are
+// asked for: behind sliders they would take a second.
+void add_explanation(Json& page, const Answer& answer, const Json& json, const std::string& origin);
+
 // What `explain` says of an answer that runs: `ops` at most, the longest first. Names are views of `question`, the
 // varied one.
 Explanation explained(const Question& question, const Answer& answer, const Json& json, const std::string& origin,

@@ -7,8 +7,6 @@
 #include "gpu/attention.hpp"
 #include "gpu/moe_op.hpp"
 #include "net/collectives.hpp"
-#include "net/deepep.hpp"
-#include "net/framework_all_reduce.hpp"
 
 namespace moeline {
 namespace {
@@ -80,10 +78,14 @@ ChosenKernel chosen_kernel(const ServedExperts& e, const Machine& machine) {
 
 OpCost cost(const ServedExperts& e, const Machine& machine) { return chosen_kernel(e, machine).cost; }
 
-OpCost cost(const DecodeAttention& a, const Machine& machine) {
+const DecodeFit& decode_fit(const DecodeAttention& a, const Machine& machine) {
   const ServingFits& fits = fits_of(machine);
   const DecodeFits& family = a.shape.latent ? fits.latent_decode : fits.decode;
-  const DecodeFit& fit = a.shape.cache == DType::bf16 ? family.bf16 : family.fp8;
+  return a.shape.cache == DType::bf16 ? family.bf16 : family.fp8;
+}
+
+OpCost cost(const DecodeAttention& a, const Machine& machine) {
+  const DecodeFit& fit = decode_fit(a, machine);
   OpCost c = decode_cost(a.shape, machine.gpu, fit);
   if (a.queries > 1) {  // the cache is read once; products are those of every query
     const Flops more = (a.queries - 1) * c.flops;
@@ -93,7 +95,7 @@ OpCost cost(const DecodeAttention& a, const Machine& machine) {
   return c;
 }
 
-OpCost cost(const ServedReduce& r, const Machine& machine) {
+std::optional<OwnReduce> own_reduce(const ServedReduce& r, const Machine& machine) {
   const auto at = static_cast<std::size_t>(r.stack);
   const FrameworkAllReduceFit& fit = fits_of(machine).all_reduce[at];
   constexpr std::array kLibraries{AllReduceLibrary::trtllm, AllReduceLibrary::vllm, AllReduceLibrary::sglang};
@@ -101,15 +103,19 @@ OpCost cost(const ServedReduce& r, const Machine& machine) {
                                 .link = device_bandwidth(machine.fabric[0]),
                                 .blackwell = machine.gpu.architecture.starts_with("sm_10")};
   const bool near = tier_of(r.group, machine.fabric) == 0 && machine.fabric[0].kind == TierKind::switched;
-  if (near && fit.source != Source::bound && r.bytes <= largest(call)) {
-    OpCost c = cost(call, fit);
-    if (c.bound_by == "NVLink") c.bound_by = machine.fabric[0].name;
-    return c;
-  }
-  return cost(Collective{CollectiveKind::all_reduce, r.bytes, r.group}, machine.fabric, machine.calibration);
+  if (!near || fit.source == Source::bound || r.bytes > largest(call)) return std::nullopt;
+  return OwnReduce{call, fit};
 }
 
-OpCost cost(const LowLatencyExchange& e, const Machine& machine) {
+OpCost cost(const ServedReduce& r, const Machine& machine) {
+  const std::optional<OwnReduce> own = own_reduce(r, machine);
+  if (!own) return cost(Collective{CollectiveKind::all_reduce, r.bytes, r.group}, machine.fabric, machine.calibration);
+  OpCost c = cost(own->call, own->fit);
+  if (c.bound_by == "NVLink") c.bound_by = machine.fabric[0].name;
+  return c;
+}
+
+LowLatencyCall low_latency_call(const LowLatencyExchange& e, const Machine& machine) {
   const double ranks = real(e.group.size), per_node = real(members_within(e.group, machine.fabric, 0));
   const DeepEpDirection direction = e.combine ? DeepEpDirection::combine : DeepEpDirection::dispatch;
   const DeepEpLowLatency call{.tokens = e.tokens * e.overload, .row = deepep_low_latency_row(e.hidden, direction),
@@ -117,8 +123,13 @@ OpCost cost(const LowLatencyExchange& e, const Machine& machine) {
                               .nodes = ranks / per_node, .multiprocessors = real(machine.gpu.multiprocessors.value),
                               .link = device_bandwidth(machine.fabric[0]), .nic = device_bandwidth(machine.fabric.back())};
   const LowLatencyFits& fits = fits_of(machine).low_latency;
-  if (call.nodes > 1) return cost(call, e.combine ? fits.nodes_combine : fits.nodes_dispatch);
-  return cost(call, e.combine ? fits.combine : fits.dispatch);
+  if (call.nodes > 1) return {call, e.combine ? fits.nodes_combine : fits.nodes_dispatch};
+  return {call, e.combine ? fits.combine : fits.dispatch};
+}
+
+OpCost cost(const LowLatencyExchange& e, const Machine& machine) {
+  const LowLatencyCall own = low_latency_call(e, machine);
+  return cost(own.call, own.fit);
 }
 
 }  // namespace moeline

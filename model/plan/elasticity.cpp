@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "cost/serving_fit.hpp"
+#include "plan/serve.hpp"
 #include "plan/wafer_inputs.hpp"
 
 namespace moeline {
@@ -13,9 +15,20 @@ namespace {
 constexpr double kTenth = 1.1;    // what the effect is quoted for
 constexpr double kNothing = 1e9;  // a rate times this takes no time
 
+double real(std::int64_t value) { return static_cast<double>(value); }
 Gpu& gpu_of(Question& question) { return std::get<Gpu>(question.scenario.cluster.device); }
 
-void scale_launches(Calibration& c, double factor) {
+// Kernels of serving stacks, on a copy: pages are shared.
+template <class Scale>
+void change_serving(Calibration& c, const Scale& scale) {
+  if (c.serving == nullptr) return;
+  auto fits = std::make_shared<ServingFits>(*c.serving);
+  scale(*fits);
+  c.serving = std::move(fits);
+}
+
+void scale_launches(Question& q, double factor) {
+  Calibration& c = q.calibration;
   for (GemmFit* fit : {&c.gemm_bf16, &c.gemm_fp8, &c.gemm_fp8_block, &c.gemm_fp4, &c.gemm_mxfp8, &c.grouped_bf16, &c.grouped_fp8_block, &c.grouped_mxfp8}) {
     for (Seconds* time : {&fit->launch, &fit->split, &fit->expert}) *time *= factor;
   }
@@ -25,6 +38,11 @@ void scale_launches(Calibration& c, double factor) {
   }
   c.memory.launch *= factor;
   c.scan.launch *= factor;
+  change_serving(c, [&](ServingFits& fits) {
+    for (DecodeFit* fit : {&fits.decode.bf16, &fits.decode.fp8, &fits.latent_decode.bf16, &fits.latent_decode.fp8}) fit->launch *= factor;
+    for (ExpertKernel& kernel : fits.experts) kernel.fit.launch *= factor;
+  });
+  q.conduct.launch *= factor;
 }
 
 void scale_exchange_overheads(Calibration& c, double factor) {
@@ -41,6 +59,15 @@ void scale_exchange_overheads(Calibration& c, double factor) {
     fit->launch *= factor;
     fit->doubling *= factor;
   }
+  change_serving(c, [&](ServingFits& fits) {
+    for (FrameworkAllReduceFit& fit : fits.all_reduce) {
+      for (Seconds* time : {&fit.one_launch, &fit.two_launch, &fit.switch_launch, &fit.hop}) *time *= factor;
+    }
+    LowLatencyFits& low = fits.low_latency;
+    for (DeepEpLowLatencyFit* fit : {&low.dispatch, &low.combine, &low.nodes_dispatch, &low.nodes_combine}) {
+      for (Seconds* time : {&fit->launch, &fit->doubling, &fit->expert}) *time *= factor;
+    }
+  });
 }
 
 void add_device_inputs(std::vector<Input>& list, const Gpu& gpu) {
@@ -71,9 +98,9 @@ void add_device_inputs(std::vector<Input>& list, const Gpu& gpu) {
                     .pointer = device + "multiprocessors",
                     .value = std::to_string(n),
                     .kind = InputKind::count,
-                    .integer = n,
-                    .neighbours = {n - 1, n + 1, tenth},
-                    .set = [](Question& q, std::int64_t value) { gpu_of(q).multiprocessors.value = value; }});
+                    .now = real(n),
+                    .neighbours = {real(n - 1), real(n + 1), real(tenth)},
+                    .set = [](Question& q, double value) { gpu_of(q).multiprocessors.value = std::llround(value); }});
   }
 }
 
@@ -81,7 +108,7 @@ void add_overhead_inputs(std::vector<Input>& list) {
   list.push_back({.name = "kernel launches",
                   .value = "calibration",
                   .kind = InputKind::latency,
-                  .scale = [](Question& q, double f) { scale_launches(q.calibration, f); }});
+                  .scale = scale_launches});
   list.push_back({.name = "exchange overheads",
                   .value = "calibration",
                   .kind = InputKind::latency,
@@ -104,9 +131,35 @@ void add_fabric_inputs(std::vector<Input>& list, const Fabric& fabric) {
   }
 }
 
+// The software around a served model, which its calibration does not hold.
+void add_conduct_inputs(std::vector<Input>& list, const StackConduct& conduct) {
+  list.push_back({.name = "host work of an iteration",
+                  .pointer = "/workload/host_overhead",
+                  .value = format(conduct.host),
+                  .kind = InputKind::latency,
+                  .scale = [](Question& q, double f) {
+                    q.conduct.host *= f;
+                    q.conduct.host_sequence *= f;
+                  }});
+  list.push_back({.name = "handling of a request",
+                  .value = format(conduct.request),
+                  .kind = InputKind::latency,
+                  .scale = [](Question& q, double f) { q.conduct.request *= f; }});
+}
+
 // Twice and half of a whole number.
-std::vector<std::int64_t> halved_and_doubled(std::int64_t value) {
-  return value % 2 == 0 ? std::vector{value / 2, 2 * value} : std::vector{2 * value};
+std::vector<double> halved_and_doubled(std::int64_t value) {
+  return value % 2 == 0 ? std::vector{real(value / 2), real(2 * value)} : std::vector{real(2 * value)};
+}
+
+Input request_rate_input(double rate) {
+  return {.name = "request_rate",
+          .pointer = "/workload/request_rate",
+          .value = fmt::format("{:.4g}", rate),
+          .kind = InputKind::workload,
+          .now = rate,
+          .neighbours = {rate / kTenth, kTenth * rate},
+          .set = [](Question& q, double to) { std::get<ServeWorkload>(q.scenario.workload).request_rate = to; }};
 }
 
 void add_workload_inputs(std::vector<Input>& list, const Scenario& s) {
@@ -115,10 +168,10 @@ void add_workload_inputs(std::vector<Input>& list, const Scenario& s) {
                     .pointer = fmt::format("/workload/{}", name),
                     .value = format_count(value),
                     .kind = InputKind::workload,
-                    .integer = value,
+                    .now = real(value),
                     .neighbours = halved_and_doubled(value),
-                    .set = [assign](Question& q, std::int64_t to) {
-                      assign(q.scenario.workload, to);
+                    .set = [assign](Question& q, double to) {
+                      assign(q.scenario.workload, std::llround(to));
                       choose_cut_anew(q);
                     }});
   };
@@ -129,6 +182,11 @@ void add_workload_inputs(std::vector<Input>& list, const Scenario& s) {
     if (std::holds_alternative<Gpu>(s.cluster.device))  // a wafer knows no micro-batch but its tiles
       add("micro_batch", train->micro_batch,
           [](Workload& w, std::int64_t to) { std::get<TrainWorkload>(w).micro_batch = to; });
+  } else if (const ServeWorkload* serve = std::get_if<ServeWorkload>(&s.workload)) {
+    if (serve->request_rate) list.push_back(request_rate_input(*serve->request_rate));
+    else add("concurrency", serve->concurrency, [](Workload& w, std::int64_t to) { std::get<ServeWorkload>(w).concurrency = to; });
+    add("input", serve->input, [](Workload& w, std::int64_t to) { std::get<ServeWorkload>(w).input = to; });
+    add("output", serve->output, [](Workload& w, std::int64_t to) { std::get<ServeWorkload>(w).output = to; });
   } else {
     add("tokens", std::get<LayerWorkload>(s.workload).tokens,
         [](Workload& w, std::int64_t to) { std::get<LayerWorkload>(w).tokens = to; });
@@ -139,22 +197,16 @@ void add_workload_inputs(std::vector<Input>& list, const Scenario& s) {
     list.push_back({.name = "experts per token",
                     .value = std::to_string(moe->top_k),
                     .kind = InputKind::workload,
-                    .integer = moe->top_k,
-                    .neighbours = {moe->top_k - 1, moe->top_k + 1},
-                    .set = [](Question& q, std::int64_t to) {
+                    .now = real(moe->top_k),
+                    .neighbours = {real(moe->top_k - 1), real(moe->top_k + 1)},
+                    .set = [](Question& q, double to) {
                       for (LayerKind& k : q.scenario.model.kinds) {
-                        if (MoeFfn* ffn = std::get_if<MoeFfn>(&k.ffn)) ffn->top_k = to;
+                        if (MoeFfn* ffn = std::get_if<MoeFfn>(&k.ffn)) ffn->top_k = std::llround(to);
                       }
                       choose_cut_anew(q);
                     }});
     return;
   }
-}
-
-double tokens_of(const Scenario& s) {
-  if (const TrainWorkload* train = std::get_if<TrainWorkload>(&s.workload))
-    return static_cast<double>(train->global_batch) * static_cast<double>(train->sequence);
-  return static_cast<double>(std::get<LayerWorkload>(s.workload).tokens);
 }
 
 std::vector<WithoutPart> without_gpu_parts(const Question& question) {
@@ -165,43 +217,84 @@ std::vector<WithoutPart> without_gpu_parts(const Question& question) {
   for (auto peak : {&TensorPeaks::bf16, &TensorPeaks::fp8, &TensorPeaks::fp4}) {
     if (peaks.*peak) (peaks.*peak)->value *= kNothing;
   }
-  scale_launches(list[2].question.calibration, 0);
+  scale_launches(list[2].question, 0);
   scale_exchange_overheads(list[2].question.calibration, 0);
   return list;
 }
 
-Elasticity continuous(const Input& input, const Question& question, Seconds base) {
+Outcome outcome_of(const Question& q, std::vector<std::string_view> free = {}) {
+  if (std::holds_alternative<ServeWorkload>(q.scenario.workload)) return evaluate_serve(q.scenario, q.calibration, std::move(free), q.conduct);
+  return evaluate(q.scenario, q.calibration, std::move(free));
+}
+
+// What inputs move.
+struct Moved {
+  Seconds time;
+  double tokens_per_second = 0;
+  std::optional<Seconds> ttft{};  // of serving
+};
+
+std::optional<Moved> moved(const Question& question) {
+  const Outcome outcome = outcome_of(question);
+  const Evaluation* evaluation = std::get_if<Evaluation>(&outcome);
+  if (evaluation == nullptr) return std::nullopt;
+  const Seconds time = answer_time(*evaluation);
+  if (const TrainEvaluation* train = std::get_if<TrainEvaluation>(&evaluation->answer)) return Moved{time, train->tokens_per_second};
+  if (const ServeEvaluation* serve = std::get_if<ServeEvaluation>(&evaluation->answer)) return Moved{time, serve->tokens_per_second, serve->ttft.value};
+  return Moved{time, real(std::get<LayerWorkload>(question.scenario.workload).tokens) / time.in(second)};
+}
+
+Elasticity continuous(const Input& input, const Question& question, const Moved& base) {
   const auto at = [&](double factor) {
-    Question moved = question;
-    input.scale(moved, factor);
-    return answer_time(moved).value_or(base);
+    Question other = question;
+    input.scale(other, factor);
+    return moved(other).value_or(base);
   };
-  return {.input = input,
-          .elasticity = std::log(at(std::exp(input.step)) / at(std::exp(-input.step))) / (2 * input.step),
-          .effect = at(kTenth) / base - 1};
+  const Moved more = at(std::exp(input.step)), less = at(std::exp(-input.step)), tenth = at(kTenth);
+  const auto slope = [&](Seconds up, Seconds down) { return std::log(up / down) / (2 * input.step); };
+  Elasticity result{.input = input, .elasticity = slope(more.time, less.time), .effect = tenth.time / base.time - 1};
+  if (base.ttft) result.first = {slope(*more.ttft, *less.ttft), *tenth.ttft / *base.ttft - 1};
+  return result;
 }
 
 // Neighbours that cannot run are left out.
-Elasticity stepwise(const Input& input, const Question& question, Seconds base) {
+Elasticity stepwise(const Input& input, const Question& question, const Moved& base) {
   Elasticity result{.input = input};
-  const double tokens = tokens_of(question.scenario);
-  for (const std::int64_t value : input.neighbours) {
-    Question moved = question;
-    input.set(moved, value);
-    const std::optional<Seconds> time = answer_time(moved);
-    if (!time) continue;
-    const double ratio = *time / base;
-    result.neighbours.push_back({value, ratio - 1, tokens_of(moved.scenario) / tokens / ratio - 1});
+  for (const double value : input.neighbours) {
+    Question other = question;
+    input.set(other, value);
+    const std::optional<Moved> there = moved(other);
+    if (!there) continue;
+    result.neighbours.push_back({value, there->time / base.time - 1, there->tokens_per_second / base.tokens_per_second - 1});
+    if (base.ttft) result.neighbours.back().ttft_change = *there->ttft / *base.ttft - 1;
   }
   if (result.neighbours.empty()) return result;
   const Neighbour &first = result.neighbours.front(), &second = result.neighbours[result.neighbours.size() > 1 ? 1 : 0];
   const bool alone = result.neighbours.size() == 1;
-  const auto x = [&](std::int64_t value) { return std::log(static_cast<double>(value)); };
-  const double below = alone ? 0 : std::log1p(first.time_change);
-  result.elasticity =
-      (std::log1p(second.time_change) - below) / (x(second.value) - x(alone ? input.integer : first.value));
+  const double apart = std::log(second.value / (alone ? input.now : first.value));
+  const auto slope = [&](double below, double above) { return (std::log1p(above) - (alone ? 0 : std::log1p(below))) / apart; };
+  result.elasticity = slope(first.time_change, second.time_change);
   result.effect = result.neighbours.back().time_change;
+  if (base.ttft) result.first = {slope(*first.ttft_change, *second.ttft_change), *result.neighbours.back().ttft_change};
   return result;
+}
+
+// What a breakdown can do without: not the waits for others, which no op makes.
+std::vector<std::string_view> groups_of(const Evaluation& evaluation) {
+  std::vector<std::string_view> groups;
+  const auto add = [&](std::string_view group) {
+    if (std::find(groups.begin(), groups.end(), group) == groups.end()) groups.push_back(group);
+  };
+  if (const TrainEvaluation* train = std::get_if<TrainEvaluation>(&evaluation.answer)) {
+    for (const BreakdownRow& row : train->breakdown.rows()) add(row.name);
+  } else if (const ServeEvaluation* serve = std::get_if<ServeEvaluation>(&evaluation.answer)) {
+    for (const BreakdownRow& row : serve->breakdown.rows()) {
+      if (row.bound_by != "queue" && row.bound_by != "draft") add(row.name);
+    }
+  } else {
+    for (const LayerRow& row : std::get<LayerEvaluation>(evaluation.answer).rows) add(row.group);
+  }
+  return groups;
 }
 
 }  // namespace
@@ -235,6 +328,7 @@ Question varied_question(const Scenario& scenario, const Calibration& calibratio
     }
   };
   std::visit(fix, evaluation.answer);
+  if (const ServeWorkload* serve = std::get_if<ServeWorkload>(&scenario.workload)) question.conduct = stack_conduct(*serve);
   return question;
 }
 
@@ -246,9 +340,29 @@ Seconds answer_time(const Evaluation& evaluation) {
 }
 
 std::optional<Seconds> answer_time(const Question& question, std::vector<std::string_view> free) {
-  const Outcome outcome = evaluate(question.scenario, question.calibration, std::move(free));
+  const Outcome outcome = outcome_of(question, std::move(free));
   if (const Evaluation* evaluation = std::get_if<Evaluation>(&outcome)) return answer_time(*evaluation);
   return std::nullopt;
+}
+
+std::vector<Holder> held_by(const Evaluation& evaluation) {
+  std::vector<Holder> list;
+  const auto add = [&](std::string_view bound_by, Seconds exposed) {
+    auto found = std::find_if(list.begin(), list.end(), [&](const Holder& h) { return h.bound_by == bound_by; });
+    if (found == list.end()) found = list.insert(list.end(), {std::string(bound_by)});
+    found->share += exposed / answer_time(evaluation);
+  };
+  if (const TrainEvaluation* train = std::get_if<TrainEvaluation>(&evaluation.answer)) {
+    for (const BreakdownRow& row : train->breakdown.rows()) add(row.bound_by, row.exposed);
+  } else if (const ServeEvaluation* serve = std::get_if<ServeEvaluation>(&evaluation.answer)) {
+    for (const BreakdownRow& row : serve->breakdown.rows()) {
+      if (row.phase == name(Phase::decode)) add(row.bound_by, row.exposed);
+    }
+  } else {
+    for (const LayerRow& row : std::get<LayerEvaluation>(evaluation.answer).rows) add(row.cost.bound_by, row.exposed);
+  }
+  std::stable_sort(list.begin(), list.end(), [](const Holder& a, const Holder& b) { return a.share > b.share; });
+  return list;
 }
 
 std::vector<Input> inputs_of(const Question& question) {
@@ -261,13 +375,14 @@ std::vector<Input> inputs_of(const Question& question) {
   }
   add_fabric_inputs(list, cluster.fabric);
   if (std::holds_alternative<Gpu>(cluster.device)) add_overhead_inputs(list);
+  if (std::holds_alternative<ServeWorkload>(question.scenario.workload)) add_conduct_inputs(list, question.conduct);
   add_workload_inputs(list, question.scenario);
   return list;
 }
 
 std::vector<Elasticity> elasticities(const Question& question) {
-  const std::optional<Seconds> base = answer_time(question);
-  MOELINE_EXPECT(base.has_value() && *base > Seconds{});
+  const std::optional<Moved> base = moved(question);
+  MOELINE_EXPECT(base.has_value() && base->time > Seconds{});
   std::vector<Elasticity> list;
   for (const Input& input : inputs_of(question)) {
     list.push_back(input.scale ? continuous(input, question, *base) : stepwise(input, question, *base));
@@ -295,34 +410,32 @@ std::vector<Elasticity> effects(const Question& question) {
 
 std::vector<Free> without_each(const Question& question, const Evaluation& evaluation) {
   const Seconds base = answer_time(evaluation);
+  const ServeEvaluation* served = std::get_if<ServeEvaluation>(&evaluation.answer);
   std::vector<Free> list;
-  const auto add = [&](std::string name, const char* kind, std::optional<Seconds> time) {
-    if (time) list.push_back({std::move(name), kind, *time, *time / base - 1});
+  const auto add = [&](std::string name, const char* kind, const Question& asked, std::vector<std::string_view> free = {}) {
+    const Outcome outcome = outcome_of(asked, std::move(free));
+    const Evaluation* left = std::get_if<Evaluation>(&outcome);
+    if (left == nullptr) return;
+    const Seconds time = answer_time(*left);
+    list.push_back({std::move(name), kind, time, time / base - 1, held_by(*left)});
+    if (served != nullptr) list.back().ttft_change = std::get<ServeEvaluation>(left->answer).ttft.value / served->ttft.value - 1;
   };
-  std::vector<std::string_view> groups;
-  const auto add_group = [&](std::string_view group) {
-    if (std::find(groups.begin(), groups.end(), group) == groups.end()) groups.push_back(group);
-  };
-  if (const TrainEvaluation* train = std::get_if<TrainEvaluation>(&evaluation.answer)) {
-    for (const BreakdownRow& row : train->breakdown.rows()) add_group(row.name);
-  } else {
-    for (const LayerRow& row : std::get<LayerEvaluation>(evaluation.answer).rows) add_group(row.group);
-  }
-  for (const std::string_view group : groups) add(std::string(group), "group", answer_time(question, {group}));
+  const std::vector<std::string_view> groups = groups_of(evaluation);
+  for (const std::string_view group : groups) add(std::string(group), "group", question, {group});
   if (std::find(groups.begin(), groups.end(), "dispatch") != groups.end())
-    add("dispatch and combine", "group", answer_time(question, {"dispatch", "combine"}));
+    add("dispatch and combine", "group", question, {"dispatch", "combine"});
   Question moved = question;
   for (std::size_t t = 0; t < question.scenario.cluster.fabric.size(); ++t) {
     Tier& tier = moved.scenario.cluster.fabric[t];
     const Tier before = tier;
     tier.bandwidth.value *= kNothing;
     tier.latency.value *= 1 / kNothing;
-    add(tier.name.substr(0, tier.name.find(',')), "tier", answer_time(moved));
+    add(tier.name.substr(0, tier.name.find(',')), "tier", moved);
     tier = before;
   }
   const bool gpu = std::holds_alternative<Gpu>(question.scenario.cluster.device);
   for (const WithoutPart& part : gpu ? without_gpu_parts(question) : without_wafer_parts(question))
-    add(part.name, part.kind, answer_time(part.question));
+    add(part.name, part.kind, part.question);
   std::stable_sort(list.begin(), list.end(), [](const Free& a, const Free& b) { return a.time < b.time; });
   return list;
 }

@@ -1,12 +1,19 @@
 #include "plan/op_terms.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <array>
+#include <cmath>
 
 #include "gpu/attention.hpp"
 #include "gpu/gemm.hpp"
+#include "gpu/moe_op.hpp"
 #include "gpu/quantise.hpp"
+#include "gpu/serving.hpp"
 #include "net/collectives.hpp"
 #include "ops/decoder.hpp"
+#include "plan/serve_steps.hpp"
 #include "plan/wafer_step.hpp"
 
 namespace moeline {
@@ -115,25 +122,73 @@ struct Explain {
   void operator()(const Collective& w) const {
     network(collective_terms(w, machine.fabric), static_cast<double>(w.group.size));
   }
-  // Kernels of serving stacks, whose pages hold the rest.
-  void served(std::vector<Term> sizes) const {
-    op.formula = "fitted kernel of the serving stack";
-    op.terms = std::move(sizes);
-    op.terms.push_back(flops_term(op.cost.flops));
-    op.terms.push_back(bytes_term("bytes", op.cost.bytes));
-    op.terms.push_back(seconds("time", op.cost.time));
-  }
+  // Kernels of serving stacks. What a page corrects its equation by is a factor.
   void operator()(const DecodeAttention& w) const {
-    served({count("sequences", w.shape.sequences), count("heads", w.shape.heads), count("keys", w.shape.keys)});
+    const DecodeFit& fit = decode_fit(w, machine);
+    const DecodeTerms t = decode_terms(w.shape, machine.gpu, fit);
+    const double surface = fit.surface ? std::exp(fit.surface->at(decode_coordinates(w.shape))) : 1;
+    op.formula = "(launch + combine + ramp + queries + max(tensor, walk, memory)) x correction";
+    op.terms = {count("sequences", w.shape.sequences),
+                count("heads", w.shape.heads),
+                count("keys", w.shape.keys),
+                count("chunks", t.chunks),
+                count("waves", t.waves),
+                flops_term(op.cost.flops),
+                bytes_term("bytes", t.cache),
+                seconds("launch", fit.launch),
+                seconds("combine", t.combine),
+                seconds("ramp", t.ramp),
+                seconds("queries", t.queries),
+                seconds("tensor", t.tensor),
+                seconds("walk", max(t.walk, t.vector)),
+                seconds("memory", t.memory),
+                count("correction", surface)};
+    if (w.queries > 1) {
+      op.formula += " + other queries";
+      op.terms.push_back(seconds("other_queries", op.cost.time - t.time));
+    }
   }
   void operator()(const ServedExperts& w) const {
-    served({count("tokens", w.load.tokens), count("rows", w.load.rows), count("experts_hit", w.load.hit)});
+    const ChosenKernel chosen = chosen_kernel(w, machine);
+    const MoeOpFit fit = chosen.kernel != nullptr ? chosen.kernel->fit : MoeOpFit{};
+    const MoeOpTerms t = moe_op_terms(w.op, w.load, machine.gpu, fit);
+    op.formula = "(launch + up + down + elementwise + overhead) x correction";
+    if (chosen.kernel != nullptr) op.formula += ", by " + chosen.kernel->library;
+    op.terms = {count("tokens", w.load.tokens),
+                count("rows", w.load.rows),
+                count("experts_hit", w.load.hit),
+                count("tiles", t.up.tiles),
+                count("waves", t.up.waves),
+                flops_term(t.flops),
+                bytes_term("bytes", t.bytes),
+                seconds("launch", fit.launch),
+                seconds("up_tensor", t.up.tensor),
+                seconds("up_memory", t.up.memory),
+                seconds("up", t.up.time),
+                seconds("down_tensor", t.down.tensor),
+                seconds("down_memory", t.down.memory),
+                seconds("down", t.down.time),
+                seconds("elementwise", t.elementwise),
+                seconds("overhead", t.overhead),
+                count("correction", op.cost.time / t.time)};
   }
   void operator()(const ServedReduce& w) const {
-    served({count("ranks", static_cast<double>(w.group.size)), bytes_term("buffer", w.bytes)});
+    const std::optional<OwnReduce> own = own_reduce(w, machine);
+    if (!own) return (*this)(Collective{CollectiveKind::all_reduce, w.bytes, w.group});
+    const FrameworkAllReduceTerms t = framework_all_reduce_terms(own->call, own->fit);
+    constexpr std::array kKernels{"one shot", "two shots", "in the switch"};
+    op.formula = fmt::format("launch and hops + transfer, {}", kKernels.at(static_cast<std::size_t>(t.kernel)));
+    op.terms = {count("ranks", own->call.ranks), bytes_term("buffer", w.bytes), seconds("launch_and_hops", t.fixed),
+                seconds("transfer", t.transfer)};
   }
   void operator()(const LowLatencyExchange& w) const {
-    served({count("ranks", static_cast<double>(w.group.size)), count("tokens", w.tokens)});
+    const auto [call, fit] = low_latency_call(w, machine);
+    const DeepEpTerms t = deepep_terms(call, fit);
+    const double surface = fit.surface ? std::exp(fit.surface->at(deepep_coordinates(call))) : 1;
+    op.formula = "(launch + max(multiprocessors, link, wire)) x correction";
+    op.terms = {count("ranks", call.ranks), count("nodes", call.nodes), count("tokens", call.tokens), bytes_term("row", call.row),
+                seconds("launch", t.fixed), seconds("multiprocessors", t.multiprocessors), seconds("link", t.link),
+                seconds("wire", t.wire), count("correction", surface)};
   }
   void operator()(const TokenExchange& w) const {
     network(exchange_terms(w, machine.fabric), static_cast<double>(w.group.size));
@@ -248,6 +303,23 @@ std::vector<OpExplanation> explained_on_gpu(const Question& question, const Eval
   return list;
 }
 
+// Of a token: an iteration shared by those that a round of speculation yields.
+std::vector<OpExplanation> explained_decoding(const Question& question, const ServeEvaluation& answer, std::size_t most) {
+  const Scenario& s = question.scenario;
+  const ServingSteps steps(s, std::get<ServeWorkload>(s.workload).decode.layout, question.calibration, question.conduct);
+  const Machine& machine = steps.machine();
+  std::vector<OpExplanation> list;
+  for (RepeatedStep& some : steps.lists(answer.iteration)) {
+    const bool ends = some.step.size() > 1;
+    const std::string where = some.kind != nullptr ? place(*some.kind) : ends ? "embedding and head" : "stages";
+    const double times = some.times / (answer.round ? answer.round->tokens : 1);
+    collect(list, {std::move(some.step), where, times}, [&](const Work& work) { return cost(work, machine); });
+  }
+  sort_and_cut(list, most);
+  for (OpExplanation& op : list) std::visit(Explain{machine, op}, op.work);
+  return list;
+}
+
 // What backward computes once more of every layer: its inside, and inputs that were not kept.
 double computed_again(const Scenario& s, const WaferAnswer& wafer) {
   const double inside = wafer.plan.keep_internals ? 0 : 1;
@@ -309,6 +381,7 @@ std::vector<OpExplanation> explained_on_wafer(const Question& question, const Ev
 }  // namespace
 
 std::vector<OpExplanation> explained_ops(const Question& question, const Evaluation& evaluation, std::size_t most) {
+  if (const ServeEvaluation* served = std::get_if<ServeEvaluation>(&evaluation.answer)) return explained_decoding(question, *served, most);
   const bool gpu = std::holds_alternative<Gpu>(question.scenario.cluster.device);
   return gpu ? explained_on_gpu(question, evaluation, most) : explained_on_wafer(question, evaluation, most);
 }

@@ -1,6 +1,7 @@
 // What is each op's time made of? The equation and its numbers, from the same Terms structs that the costs use.
 //
-// Ops of every kind of layer, of embedding, head and MTP, as often as the busiest stage runs them in a step:
+// Ops of every kind of layer, of embedding, head and MTP, as often as the busiest stage runs them in a step, or a worker
+// for a token:
 //   total = times x time,   summed over a group and phase: the `seconds` of that breakdown row
 // What happens once per step (gradient reduction, optimiser, ...) is not an op of these lists; the breakdown has it.
 #pragma once
@@ -24,7 +25,7 @@ struct OpExplanation {
   std::string_view phase;
   Work work;
   OpCost cost;
-  double times = 1;     // in one step, on the busiest stage
+  double times = 1;     // in one step, on the busiest stage; of serving for one token
   std::string formula;  // "launch + max(tensor, memory)"
   std::vector<Term> terms;
   Seconds total() const { return times * cost.time; }

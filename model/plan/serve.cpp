@@ -130,6 +130,7 @@ void add_breakdown(const Workers& w, const RequestShape& shape, const SteadyStat
   const double sequences = std::max(1.0, state.decoding / w.decode_workers), context = shape.input + shape.output / 2;
   const Iteration decoding = w.decode.decoding(sequences, context);
   const IterationCost iteration = w.decode.cost(decoding);
+  answer.iteration = decoding;
   answer.decode_iteration = iteration.time;
   if (w.decode.rounds() != nullptr) answer.round = w.decode.rounds()->at(sequences, context);
   const double tokens_each = answer.round ? answer.round->tokens : 1;
@@ -264,10 +265,11 @@ std::optional<Infeasible> check(const Scenario& s, const ServeWorkload& w) {
 
 }  // namespace
 
-Outcome evaluate_serve(const Scenario& s, const Calibration& calibration, std::vector<std::string_view> free) {
+Outcome evaluate_serve(const Scenario& s, const Calibration& calibration, std::vector<std::string_view> free,
+                       const std::optional<StackConduct>& asked) {
   const ServeWorkload& w = std::get<ServeWorkload>(s.workload);
   if (auto why = check(s, w)) return *why;
-  const StackConduct conduct = stack_conduct(w);
+  const StackConduct conduct = asked.value_or(stack_conduct(w));
   const ServingSteps decode(s, w.decode.layout, calibration, conduct, free);
   if (decode.rounds() != nullptr) {
     if (auto why = decode.rounds()->why_not()) return *why;

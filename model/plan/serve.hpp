@@ -5,12 +5,15 @@
 // sets the rate. A deployment whose weights do not fit, or a rate above what it sustains, is Infeasible.
 #pragma once
 
-#include <variant>
+#include <optional>
 
 #include "plan/evaluate.hpp"
+#include "plan/serve_stack.hpp"
 
 namespace moeline {
 
-Outcome evaluate_serve(const Scenario& scenario, const Calibration& calibration, std::vector<std::string_view> free = {});
+// `conduct`: of the software, where it is not the stack's own.
+Outcome evaluate_serve(const Scenario& scenario, const Calibration& calibration, std::vector<std::string_view> free = {},
+                       const std::optional<StackConduct>& conduct = {});
 
 }  // namespace moeline

@@ -27,6 +27,7 @@ struct ServeEvaluation {
   std::int64_t replicas = 1;
   Footprint memory;
   Bytes memory_available;
+  Iteration iteration;          // that decodes
   Seconds decode_iteration, prefill_iteration;
   Seconds queue, transfer;      // within TTFT
   std::optional<LoopTimes> distribution{};  // over requests, of a closed loop

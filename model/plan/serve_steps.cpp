@@ -61,6 +61,12 @@ Collective hand_on(const ServingContext& c, const Iteration& it) {
   return {CollectiveKind::send_recv, bytes(DType::bf16, it.tokens() * real(c.model.hidden)), {c.layout.pp, c.layout.width()}};
 }
 
+Iteration half_of(Iteration it) {
+  it.decoding /= 2;
+  it.prompts /= 2;
+  return it;
+}
+
 }  // namespace
 
 IterationCost ServingSteps::layers(const Iteration& it) const {
@@ -75,10 +81,7 @@ IterationCost ServingSteps::layers(const Iteration& it) const {
 }
 
 IterationCost ServingSteps::overlapped_layers(const Iteration& it) const {
-  Iteration half = it;
-  half.decoding /= 2;
-  half.prompts /= 2;
-  const IterationCost one = layers(half);
+  const IterationCost one = layers(half_of(it));
   IterationCost result;
   result.breakdown.add(one.breakdown, 2);
   Seconds network;
@@ -109,6 +112,22 @@ IterationCost ServingSteps::cost(const Iteration& it) const {
   add_row(result, it, "launch gaps", max(Seconds{}, eager_launches(it) - result.time), "host", Source::assumed);
   add_row(result, it, "host", conduct_.host + (it.decoding + it.prompts) * conduct_.host_sequence, "host", Source::assumed);
   return result;
+}
+
+std::vector<RepeatedStep> ServingSteps::lists(const Iteration& it) const {
+  const Iteration some = two_batches_ ? half_of(it) : it;
+  std::vector<RepeatedStep> list;
+  for (std::size_t k = 0; k < count_.size(); ++k) {
+    const LayerKind& kind = context_.model.kinds[k];
+    if (count_[k] > 0) list.push_back({served_layer(context_, kind, some), &kind, (two_batches_ ? 2 : 1) * count_[k]});
+  }
+  list.push_back({served_ends(context_, it)});
+  if (layout_.pp > 1) {
+    const Op hop{.name = "hand on", .group = "pipeline exchange", .phase = it.prefills() ? Phase::prefill : Phase::decode,
+                 .lane = Lane::network, .work = hand_on(context_, it)};
+    list.push_back({{hop}, nullptr, real(layout_.pp) - 1});
+  }
+  return list;
 }
 
 Seconds ServingSteps::time(const Iteration& it) const { return cost(it).time; }

@@ -21,6 +21,13 @@ struct IterationCost {
   Breakdown breakdown;  // exposed times add up to `time`
 };
 
+// A list of ops, and how often it runs in an iteration.
+struct RepeatedStep {
+  Step step;
+  const LayerKind* kind = nullptr;  // of the model's layers; else embedding and head, or what stages exchange
+  double times = 1;
+};
+
 class DecodeRounds;
 
 class ServingSteps {
@@ -34,6 +41,8 @@ class ServingSteps {
 
   IterationCost cost(const Iteration& iteration) const;
   Seconds time(const Iteration& iteration) const;
+  // What it is made of, beside the host; of two overlapping halves, the lists of one, twice.
+  std::vector<RepeatedStep> lists(const Iteration& iteration) const;
 
   // `sequences` of the whole worker, each with `context` tokens cached and `tokens_each` new ones.
   Iteration decoding(double sequences, double context, double tokens_each) const;

@@ -331,7 +331,7 @@ case_explain_ranks_inputs_parts_layouts_and_ops() {
   answers explain "${small[@]}"
   says '^  what would help   '
   says '^  \+10 % bf16 tensor peak +989.4 TFLOP/s +-[0-9.]+ %'
-  says '^  expert GEMM +[0-9.]+ m?s +-[0-9.]+ %$'
+  says '^  expert GEMM +[0-9.]+ m?s +-[0-9.]+ %   tensor [0-9]+ %'
   says '^  ep 8 -> 4 +[0-9.]+ GB'
   says '^  .*cannot run: '
   says 'launch \+ max\(tensor, memory\)'
@@ -360,11 +360,27 @@ case_explain_says_how_much_of_the_step_is_imbalance() {
 
 case_explained_rates_of_bounds_add_up_to_minus_one() {
   command -v python3 >/dev/null || return 0
-  answers explain "${small[@]}" --calibration none -o json
-  holds "$(python3 -c '
+  local asked
+  for asked in "" "--concurrency 8"; do
+    answers explain "${small[@]}" $asked --calibration none -o json
+    holds "($(python3 -c '
 import json
 sign = {"rate": 1, "latency": -1}
-print(sum(sign.get(e["kind"], 0) * e["elasticity"] for e in json.load(open("out"))["elasticities"]))') + 1 < 1e-3" "elasticities add up"
+print(sum(sign.get(e["kind"], 0) * e["elasticity"] for e in json.load(open("out"))["elasticities"]))') + 1)^2 < 1e-6" "elasticities add up"
+  done
+}
+
+case_explain_takes_a_token_apart() {
+  answers explain "$root/examples/serve-deepseek-v3-8-h200.json" --ops 3
+  says '^  token    [0-9.]+ ms   [0-9.]+ tok/s a user   the first after [0-9.]+ ms$'
+  says '^  held by  HBM [0-9]+ %'
+  says '^  \+10 % HBM bandwidth .* -[0-9.]+ % +-0\.[0-9]+ +-[0-9.]+ %$'
+  says '^  concurrency 64 -> 128 '
+  says '^  HBM \(free\) .* tensor [0-9]+ %'
+  says 'experts_hit [0-9.]+ .* waves'
+  answers explain --model llama-3.1-70b --hardware h100-sxm --parallel tp=4 --concurrency 32 --calibration none -o json
+  says '"ttft_elasticity"'
+  refuses 3 'do not fit' explain --model deepseek-v3 --hardware h200-sxm --devices 1 --parallel tp=1 --concurrency 1
 }
 
 case_explain_of_what_does_not_fit_is_infeasible() {

@@ -5,8 +5,10 @@
 #include <cmath>
 #include <map>
 
+#include "fit/calibration_file.hpp"
 #include "plan/neighbours.hpp"
 #include "plan/op_terms.hpp"
+#include "plan/serve.hpp"
 #include "scenarios.hpp"
 
 using namespace moeline;
@@ -30,6 +32,12 @@ Trial streamed() {
                    "wafer": {"mode": "streaming", "tile_overhead": "50 us", "keep_inputs": "recompute"}}})");
 }
 
+// Every exchange and every host time, so that all inputs of serving are seen.
+Trial served_apart() {
+  return served_at_a_rate().with({"/workload/mode=disaggregated", "/workload/prefill={\"workers\": 1, \"tp\": 4, \"ep\": 4}",
+                                  "/workload/decode={\"workers\": 1, \"tp\": 4, \"ep\": 4, \"attention_dp\": true}", "/workload/transport=deepep"});
+}
+
 double of(const std::vector<Elasticity>& list, const std::string& name) {
   for (const Elasticity& e : list) {
     if (e.input.name == name) return e.elasticity;
@@ -50,6 +58,34 @@ TEST_CASE("all rates times c divide a step of bounds by c", "[property]") {
     }
     CHECK_THAT(answer_time(faster)->in(second), WithinRel(trial.seconds() / 3, 1e-9));
   }
+}
+
+TEST_CASE("all rates times c, that of requests too, divide a served token and the first one by c", "[property]") {
+  for (const Trial& trial : {served(), served_at_a_rate(), served_apart(), served().with({"/workload/cuda_graph=false"})}) {
+    const Question base = question(trial);
+    Question faster = base;
+    for (const Input& input : inputs_of(base)) {
+      if (input.kind == InputKind::rate) input.scale(faster, 3);
+      if (input.kind == InputKind::latency) input.scale(faster, 1.0 / 3);
+      if (input.name == "request_rate") input.set(faster, 3 * input.now);
+    }
+    const Outcome outcome = evaluate_serve(faster.scenario, faster.calibration, {}, faster.conduct);
+    const ServeEvaluation& then = std::get<ServeEvaluation>(std::get<Evaluation>(outcome).answer);
+    CHECK_THAT(then.tpot.value.in(second), WithinRel(trial.serve().tpot.value.in(second) / 3, 1e-9));
+    CHECK_THAT(then.ttft.value.in(second), WithinRel(trial.serve().ttft.value.in(second) / 3, 1e-9));
+  }
+}
+
+TEST_CASE("elasticities of a served token add up to minus one, and so do those of the first", "[property]") {
+  double token = 0, first = 0;
+  for (const Elasticity& e : elasticities(question(served()))) {
+    const double sign = e.input.kind == InputKind::rate ? 1 : e.input.kind == InputKind::latency ? -1 : 0;
+    token += sign * e.elasticity;
+    REQUIRE(e.first);
+    first += sign * e.first->elasticity;
+  }
+  CHECK_THAT(token, WithinAbs(-1, 1e-3));
+  CHECK_THAT(first, WithinAbs(-1, 1e-3));
 }
 
 TEST_CASE("elasticities of rates less those of latencies add up to minus one", "[property]") {
@@ -147,6 +183,71 @@ TEST_CASE("explained ops add up to the rows of the breakdown", "[property]") {
     }
     REQUIRE_FALSE(ops.empty());
     CHECK(ops.front().total() >= ops.back().total());
+  }
+}
+
+TEST_CASE("explained ops of a token add up to the rows of its breakdown, and those with waits and host to its time", "[property]") {
+  const Trial rounds = served().with({"/speculation={\"kind\": \"sd\", \"draft\": \"ngram\", \"acceptance\": 0.8, \"draft_tokens\": 3}"});
+  for (const Trial& trial : {served(), served_at_a_rate(), served_apart().with({"/workload/two_batch_overlap=true"}), rounds,
+                             served().with({"/parallelism/pp=2", "/devices=8"})}) {
+    const std::vector<OpExplanation> ops = explained_ops(question(trial), trial.evaluation(), 1000);
+    double rest = 0, explained = 0;
+    for (const BreakdownRow& row : trial.serve().breakdown.rows()) {
+      if (row.phase != "decode") continue;
+      Seconds sum;
+      for (const OpExplanation& op : ops) {
+        if (op.group == row.name) sum += op.total();
+      }
+      INFO(row.name);
+      if (sum > Seconds{}) CHECK_THAT(sum.in(second), WithinRel(row.seconds.in(second), 1e-9));
+      else CHECK((row.bound_by == "queue" || row.bound_by == "host" || row.bound_by == "draft"));
+      (sum > Seconds{} ? explained : rest) += row.exposed.in(second);
+    }
+    CHECK_THAT(explained + rest, WithinRel(trial.serve().tpot.value.in(second), 1e-9));
+    CHECK(explained > rest);
+  }
+}
+
+TEST_CASE("the equations of a stack's kernels come to the times that priced them", "[property]") {
+  const Trial trial = served_apart();
+  std::string note;
+  const Calibration fits = calibration_named("auto", trial.scenario().cluster, note, true);
+  const Outcome outcome = evaluate(trial.scenario(), fits);
+  const Evaluation& evaluation = std::get<Evaluation>(outcome);
+  int kernels = 0;
+  for (const OpExplanation& op : explained_ops(varied_question(trial.scenario(), fits, evaluation), evaluation, 1000)) {
+    std::map<std::string, double> term;
+    for (const Term& t : op.terms) term[t.name] = t.value;
+    INFO(op.name << ": " << op.formula);
+    const double time = op.cost.time.in(second);
+    if (term.contains("elementwise")) {
+      ++kernels;
+      CHECK_THAT(term["correction"] * (term["launch"] + term["up"] + term["down"] + term["elementwise"] + term["overhead"]), WithinRel(time, 1e-9));
+      CHECK(term["up"] >= std::max(term["up_tensor"], term["up_memory"]));
+    } else if (term.contains("walk")) {  // its maximum is rounded off
+      ++kernels;
+      const double fixed = term["launch"] + term["combine"] + term["ramp"] + term["queries"];
+      CHECK(time >= term["correction"] * (fixed + std::max({term["tensor"], term["walk"], term["memory"]})) * (1 - 1e-9));
+      CHECK(time <= term["correction"] * (fixed + term["tensor"] + term["walk"] + term["memory"]) * (1 + 1e-9));
+    } else if (term.contains("wire")) {
+      ++kernels;
+      CHECK(time >= term["correction"] * (term["launch"] + std::max({term["multiprocessors"], term["link"], term["wire"]})) * (1 - 1e-9));
+    }
+  }
+  CHECK(kernels >= 4);
+}
+
+TEST_CASE("a part of serving that takes no time saves a token at most what it takes", "[property]") {
+  const Trial trial = served_apart();  // no token waits for prompts, so that nothing moves but the part and how many decode
+  const std::vector<Free> parts = without_each(question(trial), trial.evaluation());
+  CHECK(parts.size() > 10);
+  for (const Free& f : parts) {
+    INFO(f.name);
+    CHECK(f.time <= trial.serve().tpot.value * (1 + 1e-9));
+    CHECK(f.ttft_change);
+    double held = 0;
+    for (const Holder& h : f.held_by) held += h.share;
+    CHECK_THAT(held, WithinRel(1.0, 1e-9));
   }
 }
 

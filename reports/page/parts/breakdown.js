@@ -109,7 +109,7 @@ export function operations(answer) {
   const of = list => list.reduce((sum, op) => sum + op.total_seconds, 0);
   const ordered = [...groups].sort((a, b) => of(b[1]) - of(a[1]));
   return { id: 'ops', title: 'Every operation, by its numbers',
-    lead: 'What each time is made of: the equation, what went in, how often it runs in a step on the busiest stage.',
+    lead: `What each time is made of: the equation, what went in, how often it runs ${answer.ttft_seconds ? 'for a token' : 'in a step on the busiest stage'}.`,
     content: [h('div', { class: 'ops' }, ordered.map(([name, list]) => drawer([h('span', { class: 'what' }, named(name), h('span', { class: 'soft' }, ` ${list.length}`)),
       h('span', { class: 'time' }, seconds(of(list)), h('span', { class: 'soft' }, ` ${percent(of(list) / total)}`))], () =>
       h('div', { style: 'margin-left:1em' }, list.sort((a, b) => b.total_seconds - a.total_seconds).map(op => op_details(op, total))))))] };

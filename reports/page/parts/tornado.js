@@ -1,7 +1,7 @@
 // What would change the answer: inputs moved by a tenth, layouts one step away, parts taken away.
 import { axis, figure, legend, name_axis, narrow, tip } from '../charts.js';
 import { h } from '../dom.js';
-import { bytes, change, digits, seconds } from '../format.js';
+import { bytes, change, digits, percent, seconds } from '../format.js';
 import { table } from '../table.js';
 
 const signed = share => h('span', { class: share < -5e-4 ? 'better' : share > 5e-4 ? 'worse' : 'soft' }, change(share, Math.abs(share) < 0.1 ? 2 : 1));
@@ -27,7 +27,7 @@ export function helps(answer) {
   const page = answer.page ?? answer;
   if (!page.elasticities) return null;
   const inputs = page.elasticities.filter(e => e.kind !== 'workload' && e.effect_of_10_percent !== undefined && Math.abs(e.effect_of_10_percent) >= 5e-4).slice(0, 14)
-    .map(e => ({ name: e.name, effect: e.effect_of_10_percent, more: [['now', e.value], ['time', change(e.effect_of_10_percent, 2)], ['elasticity', digits(e.elasticity, 3)], ['field', e.pointer]] }));
+    .map(e => ({ name: e.name, effect: e.effect_of_10_percent, more: [['now', e.value], ['time', change(e.effect_of_10_percent, 2)], ...(e.ttft_effect_of_10_percent === undefined ? [] : [['first token', change(e.ttft_effect_of_10_percent, 2)]]), ['elasticity', digits(e.elasticity, 3)], ['field', e.pointer]] }));
   const content = [legend([inputs.some(i => i.effect < 0) && ['less time', 'better'], inputs.some(i => i.effect > 0) && ['more time', 'worse']].filter(Boolean)), tornado(inputs, `Change of the time when an input grows by a tenth: ${inputs.slice(0, 6).map(i => `${i.name} ${change(i.effect)}`).join(', ')}`)];
   const layouts = (page.neighbours ?? []).filter(n => n.time_change !== undefined);
   const refused = (page.neighbours ?? []).filter(n => n.time_change === undefined);
@@ -45,7 +45,8 @@ export function helps(answer) {
     content.push(h('details', {}, h('summary', {}, 'If a part took no time'), table([
       { title: 'part', value: f => f.name, class: 'name' }, { title: 'as', value: f => f.kind },
       { title: 'time left', number: true, value: f => f.time_seconds, text: f => seconds(f.time_seconds) },
-      { title: 'change', number: true, value: f => -f.time_change, text: f => signed(f.time_change) }], free, { label: 'Parts taken away' })));
+      { title: 'change', number: true, value: f => -f.time_change, text: f => signed(f.time_change) },
+      { title: 'held by then', value: f => (f.held_by ?? []).slice(0, 2).map(b => `${b.bound_by.replace(/,.*/, '')} ${percent(b.share, 0)}`).join(', ') }], free, { label: 'Parts taken away' })));
   }
   return { id: 'helps', title: 'What would help', lead: 'Each input raised by a tenth and the question asked again; layout and batch stay as they are.', content };
 }
