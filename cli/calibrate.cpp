@@ -85,7 +85,8 @@ int calibrate(const Request& request) {
 void add_calibrate(CLI::App& app, Action& action) {
   const auto [command, request] =
       subcommand(app, action, calibrate, "calibrate", "measure, fit and check this machine; ends with a report",
-                 "Example: moeline calibrate --backend host --write my_machine");
+                 "Example: moeline calibrate --backend host --write my_machine\n"
+                 "Exchanges between processes, one a core: mpirun -n 16 moeline calibrate --backend host   (or srun)");
   request->flags.add_to(*command);
   command->add_option("--write", request->folder, "folder for records, calibration, hardware profile and report");
   add_report_to(*command, request->report);

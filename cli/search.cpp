@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
+#include <ranges>
 
 #include "cli/asking.hpp"
 #include "cli/reporting.hpp"
@@ -184,12 +186,6 @@ Json search_json(const SearchResult& result) {
               {"lost", result.lost}};
 }
 
-bool serves(const ScenarioFlags& flags) {
-  const Json::json_pointer kind("/workload/kind");
-  const Json json = flags.file.empty() ? Json::object() : parse_json(read_file(flags.file), flags.file);
-  return flags.concurrency || (json.is_object() && json.contains(kind) && json[kind] == "serve");
-}
-
 // What chooses among layouts has nothing to choose among rounds.
 void refuse_flags_of_layouts(const SearchFlags& flags) {
   const auto refuse = [](bool given, const char* flag) {
@@ -197,22 +193,37 @@ void refuse_flags_of_layouts(const SearchFlags& flags) {
   };
   refuse(flags.objective != "time", "--objective");
   refuse(!flags.pareto.empty(), "--pareto");
-  refuse(!flags.fix.empty(), "--fix");
   refuse(!flags.max_memory.empty(), "--max-memory");
   refuse(!flags.try_devices.empty(), "--try-devices");
   refuse(!flags.try_recipes.empty(), "--try-recipes");
   refuse(!flags.try_schedules.empty(), "--try-schedules");
-  refuse(!flags.scenario.report.empty(), "--report");
+}
+
+// "draft_tokens=4": written into the scenario, and left there.
+FixedOfRounds fix_rounds(const std::vector<std::string>& fix, Json& json, const std::string& origin) {
+  static const std::map<std::string, bool FixedOfRounds::*> kKeys{
+      {"draft_tokens", &FixedOfRounds::draft_tokens}, {"cache_slots", &FixedOfRounds::cache_slots}, {"backup", &FixedOfRounds::backup}};
+  FixedOfRounds fixed;
+  for (const std::string& text : fix) {
+    const std::string where = "--fix " + text, key = text.substr(0, text.find('='));
+    if (!kKeys.contains(key)) throw SpecError(where, fmt::format("of a deployment's draft: {}=VALUE", fmt::join(kKeys | std::views::keys, "=VALUE, ")));
+    set_field(json, "/speculation/" + text, origin);
+    fixed.*kKeys.at(key) = true;
+  }
+  return fixed;
 }
 
 int answer_with_rounds(const SearchFlags& flags) {
   refuse_flags_of_layouts(flags);
   const std::string origin = flags.scenario.origin();
-  const Scenario scenario = read_scenario(flags.scenario.scenario("serve"), origin);
-  const auto outcome = search_speculation(scenario, calibration_named(scenario.calibration, scenario.cluster, true));
+  Json json = flags.scenario.scenario("serve");
+  const FixedOfRounds fixed = fix_rounds(flags.fix, json, origin);
+  const Scenario scenario = read_scenario(json, origin);
+  const auto outcome = search_speculation(scenario, calibration_named(scenario.calibration, scenario.cluster, true), fixed);
   if (const Infeasible* why = std::get_if<Infeasible>(&outcome)) return say_infeasible(*why, flags.scenario.output(), origin);
   const SpeculationSearch& found = std::get<SpeculationSearch>(outcome);
   const auto top = static_cast<std::size_t>(flags.top);
+  write_report(flags.scenario.report, [&] { return speculation_json(found, top); });
   switch (flags.scenario.output()) {
     case Format::csv: fmt::print("{}", records_csv(rounds_json(found, top))); break;
     case Format::markdown: fmt::print("{}", records_markdown(rounds_json(found, top))); break;
@@ -223,7 +234,7 @@ int answer_with_rounds(const SearchFlags& flags) {
 }
 
 int answer(const SearchFlags& flags) {
-  if (serves(flags.scenario)) return answer_with_rounds(flags);
+  if (flags.scenario.kind() == "serve") return answer_with_rounds(flags);
   const std::string origin = flags.scenario.origin();
   const SearchSettings settings = settings_of(flags);
   const auto outcome = searched(flags, settings);
@@ -280,7 +291,7 @@ void add_search(CLI::App& app, Action& action) {
       ->add_option(
           "--fix", flags->fix,
           "only layouts with this value of tp, pp, vpp, ep, etp, cp, dp, zero, schedule, micro_batch or recompute: "
-          "--fix pp=4; repeatable")
+          "--fix pp=4; of a draft only rounds with this of draft_tokens, cache_slots or backup; repeatable")
       ->take_all()
       ->allow_extra_args(false);
   command->add_option("--max-memory", flags->max_memory, "per device, if less than it has: --max-memory '120 GB'");

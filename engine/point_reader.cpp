@@ -14,7 +14,7 @@ namespace moeline {
 namespace {
 
 constexpr std::size_t kRemembered = 64;  // questions a thread keeps; a random sweep of a bandwidth never hits
-constexpr const char* kVersion = "sweep rows 1";
+constexpr const char* kVersion = "sweep rows 2";
 
 // One model on one machine: the points about it differ in the rest of the scenario.
 struct Asked {
@@ -93,7 +93,9 @@ PointReader::PointReader(const Sweep& sweep, std::string origin)
   rest_ = sweep_.scenario;
   rest_.erase("model");
   rest_.erase("hardware");
-  columns_ = columns_of(kind_of(sweep_, origin_), std::move(pointers));
+  const std::string kind = kind_of(sweep_, origin_);
+  columns_ = columns_of(kind, std::move(pointers));
+  columns_.recompute_chosen = kind == "train" && sweep_.scenario.at("workload").value("recompute", Json("auto")) == "auto";
   check();
 }
 

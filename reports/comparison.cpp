@@ -161,7 +161,7 @@ std::string comparison_text(const Comparison& c, const std::string& a, const std
     if (!c.first.contains(at) || !c.second.contains(at)) continue;
     const double x = f.scale * c.first[at].get<double>(), y = f.scale * c.second[at].get<double>();
     out += fmt::format("  {:<32}{:>12}{:>12}{:>12}\n", f.name, fmt::format("{:.4g}{}", x, f.unit),
-                       fmt::format("{:.4g}{}", y, f.unit), fmt::format("{:+.4g}{}", y - x, f.unit));
+                       fmt::format("{:.4g}{}", y, f.unit), fmt::format("{:+.3g}{}", y - x, f.unit));
   }
   const bool several = c.times.size() > 1;
   for (const ComparedTime& time : c.times) {

@@ -24,7 +24,7 @@ std::string sweep_csv_header(const Columns& columns) {
   std::string line;
   for (const std::string& name : columns.varied) line += cell(name) + ",";
   for (const std::string& name : columns.figures) line += name + ",";
-  return line + "feasible,reason\n";
+  return line + (columns.recompute_chosen ? "recompute_chosen," : "") + "feasible,reason\n";
 }
 
 std::string sweep_csv_row(const Point& point) {
@@ -32,6 +32,7 @@ std::string sweep_csv_row(const Point& point) {
   for (const Json& value : point.varied)
     line += cell(value.is_string() ? value.get<std::string>() : value.dump()) + ",";
   for (const std::optional<double>& value : point.figures) line += figure(value, "") + ",";
+  if (point.recompute_chosen) line += cell(*point.recompute_chosen) + ",";
   return line + (point.feasible ? "true," : "false,") + cell(point.reason) + "\n";
 }
 
@@ -43,6 +44,7 @@ std::string sweep_json_row(const Point& point, const Columns& columns) {
   for (std::size_t i = 0; i < columns.figures.size(); ++i) {
     line += "\"" + columns.figures[i] + "\":" + figure(point.figures[i], "null") + ",";
   }
+  if (point.recompute_chosen) line += "\"recompute_chosen\":" + Json(*point.recompute_chosen).dump() + ",";
   return line + fmt::format("\"feasible\":{},\"reason\":{}}}\n", point.feasible, Json(point.reason).dump());
 }
 

@@ -162,6 +162,25 @@ Input request_rate_input(double rate) {
           .set = [](Question& q, double to) { std::get<ServeWorkload>(q.scenario.workload).request_rate = to; }};
 }
 
+void add_experts_per_token(std::vector<Input>& list, const ModelSpec& model) {
+  for (const LayerKind& kind : model.kinds) {
+    const MoeFfn* moe = std::get_if<MoeFfn>(&kind.ffn);
+    if (moe == nullptr || moe->top_k < 2 || moe->top_k >= moe->experts) continue;
+    list.push_back({.name = "experts per token",
+                    .value = std::to_string(moe->top_k),
+                    .kind = InputKind::workload,
+                    .now = real(moe->top_k),
+                    .neighbours = {real(moe->top_k - 1), real(moe->top_k + 1)},
+                    .set = [](Question& q, double to) {
+                      for (LayerKind& k : q.scenario.model.kinds) {
+                        if (MoeFfn* ffn = std::get_if<MoeFfn>(&k.ffn)) ffn->top_k = std::llround(to);
+                      }
+                      choose_cut_anew(q);
+                    }});
+    return;
+  }
+}
+
 void add_workload_inputs(std::vector<Input>& list, const Scenario& s) {
   const auto add = [&](const char* name, std::int64_t value, auto assign) {
     list.push_back({.name = name,
@@ -190,22 +209,6 @@ void add_workload_inputs(std::vector<Input>& list, const Scenario& s) {
   } else {
     add("tokens", std::get<LayerWorkload>(s.workload).tokens,
         [](Workload& w, std::int64_t to) { std::get<LayerWorkload>(w).tokens = to; });
-  }
-  for (const LayerKind& kind : s.model.kinds) {
-    const MoeFfn* moe = std::get_if<MoeFfn>(&kind.ffn);
-    if (moe == nullptr || moe->top_k < 2 || moe->top_k >= moe->experts) continue;
-    list.push_back({.name = "experts per token",
-                    .value = std::to_string(moe->top_k),
-                    .kind = InputKind::workload,
-                    .now = real(moe->top_k),
-                    .neighbours = {real(moe->top_k - 1), real(moe->top_k + 1)},
-                    .set = [](Question& q, double to) {
-                      for (LayerKind& k : q.scenario.model.kinds) {
-                        if (MoeFfn* ffn = std::get_if<MoeFfn>(&k.ffn)) ffn->top_k = std::llround(to);
-                      }
-                      choose_cut_anew(q);
-                    }});
-    return;
   }
 }
 
@@ -356,7 +359,7 @@ std::vector<Holder> held_by(const Evaluation& evaluation) {
     for (const BreakdownRow& row : train->breakdown.rows()) add(row.bound_by, row.exposed);
   } else if (const ServeEvaluation* serve = std::get_if<ServeEvaluation>(&evaluation.answer)) {
     for (const BreakdownRow& row : serve->breakdown.rows()) {
-      if (row.phase == name(Phase::decode)) add(row.bound_by, row.exposed);
+      if (row.phase == name(Phase::decode)) add(row.bound_by == "queue" ? row.name : row.bound_by, row.exposed);
     }
   } else {
     for (const LayerRow& row : std::get<LayerEvaluation>(evaluation.answer).rows) add(row.cost.bound_by, row.exposed);
@@ -377,6 +380,7 @@ std::vector<Input> inputs_of(const Question& question) {
   if (std::holds_alternative<Gpu>(cluster.device)) add_overhead_inputs(list);
   if (std::holds_alternative<ServeWorkload>(question.scenario.workload)) add_conduct_inputs(list, question.conduct);
   add_workload_inputs(list, question.scenario);
+  add_experts_per_token(list, question.scenario.model);
   return list;
 }
 

@@ -30,7 +30,7 @@ std::string last_word(const std::string& pointer) { return pointer.substr(pointe
 }  // namespace
 
 Columns columns_of(const std::string& kind, std::vector<std::string> varied) {
-  return {std::move(varied), kind == "layer" ? kLayerFigures : kind == "serve" ? kServeFigures : kTrainFigures};
+  return {std::move(varied), kind == "layer" ? kLayerFigures : kind == "serve" ? kServeFigures : kTrainFigures, false};
 }
 
 std::size_t Columns::place(const std::string& name, const std::string& where) const {
@@ -77,11 +77,12 @@ Point point_of(const ServeEvaluation& serve, const Columns&) {
   return point;
 }
 
-Point point_of(const TrainEvaluation& train, const Columns&) {
+Point point_of(const TrainEvaluation& train, const Columns& columns) {
   Point point{.varied = {}, .figures = {}, .feasible = true, .reason = {}};
   point.figures = {train.step.value.in(second),   train.step.p10.in(second),          train.step.p90.in(second),
                    train.tokens_per_second,       train.tokens_per_second_per_device, train.mfu,
                    train.memory.total().in(byte), train.memory_available.in(byte)};
+  if (columns.recompute_chosen) point.recompute_chosen = train.recomputation ? train.recomputation->name : "";
   return point;
 }
 
@@ -99,6 +100,7 @@ Point point_of(const Outcome& outcome, const Columns& columns) {
 Point bad_point(const std::string& reason, const Columns& columns) {
   Point point;
   point.figures.resize(columns.figures.size());
+  if (columns.recompute_chosen) point.recompute_chosen = "";
   point.reason = one_line(reason);
   return point;
 }

@@ -1,4 +1,5 @@
-// What is one row of a sweep? The varied values, then the figures of the answer, whether it runs, and if not why.
+// What is one row of a sweep? The varied values, then the figures of the answer, what it chose, whether it runs, and if
+// not why.
 //
 // An infeasible point has a reason and, where memory is the limit, the two memory figures; a point whose scenario is
 // wrong has a reason and nothing else. Which rows are kept: a condition on one column, and the Pareto front of two.
@@ -16,6 +17,7 @@ namespace moeline {
 struct Point {
   std::vector<Json> varied;
   std::vector<std::optional<double>> figures;  // by Columns::figures
+  std::optional<std::string> recompute_chosen{};  // so that the step fits, where that is open; empty: nothing
   bool feasible = false;
   std::string reason;  // one line; empty when feasible
 };
@@ -23,6 +25,7 @@ struct Point {
 struct Columns {
   std::vector<std::string> varied;   // pointers
   std::vector<std::string> figures;  // of a training step or of a layer, in SI base units
+  bool recompute_chosen = false;     // a column of words, where the workload leaves that open
 
   // Place of a column by name, by the last word of a pointer ("ep") too; SpecError with the nearest name.
   std::size_t place(const std::string& name, const std::string& where) const;

@@ -18,13 +18,15 @@ std::string_view loses_by(const DecodeRound& round, const DecodeRound& best) {
   return std::max_element(losses.begin(), losses.end(), [](const auto& a, const auto& b) { return a.first < b.first; })->second;
 }
 
-std::variant<SpeculationSearch, Infeasible> search_speculation(const Scenario& scenario, const Calibration& calibration) {
+std::variant<SpeculationSearch, Infeasible> search_speculation(const Scenario& scenario, const Calibration& calibration,
+                                                               const FixedOfRounds& fixed) {
   const ServeWorkload* serve = std::get_if<ServeWorkload>(&scenario.workload);
   if (serve == nullptr || scenario.speculation.kind == SpeculationKind::none)
     throw SpecError("speculation", R"(nothing to search without a draft, such as {"kind": "sd", "draft": "qwen3-0.6b"})");
   Scenario open = scenario;
-  open.speculation.draft_tokens = open.speculation.cache_slots = 0;
-  open.speculation.backup = Backup::automatic;
+  if (!fixed.draft_tokens) open.speculation.draft_tokens = 0;
+  if (!fixed.cache_slots) open.speculation.cache_slots = 0;
+  if (!fixed.backup) open.speculation.backup = Backup::automatic;
   Outcome outcome = evaluate(open, calibration);
   if (Infeasible* why = std::get_if<Infeasible>(&outcome)) return std::move(*why);
   const Iteration settled = std::get<ServeEvaluation>(std::get<Evaluation>(outcome).answer).round->iteration;

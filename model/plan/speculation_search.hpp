@@ -1,8 +1,8 @@
 // Which draft length, cache and backup make the users of a deployment quickest, and what do the others lose by?
 //
 //   time of a token = (verification + waiting for the draft and its messages) / tokens of a round
-// The batch is that which the scenario settles at when all three are left open, whatever it says of them. A round that lost
-// counts under whichever of the three costs it most against the best.
+// The batch is that which the scenario settles at when all three are left open, whatever it says of them, but for what is
+// fixed. A round that lost counts under whichever of the three costs it most against the best.
 #pragma once
 
 #include <map>
@@ -28,9 +28,15 @@ struct SpeculationSearch {
   }
 };
 
+// Which of the three stay as the scenario has them.
+struct FixedOfRounds {
+  bool draft_tokens = false, cache_slots = false, backup = false;
+};
+
 std::string_view loses_by(const DecodeRound& round, const DecodeRound& best);
 
 // Of a scenario that serves with a draft; SpecError for any other.
-std::variant<SpeculationSearch, Infeasible> search_speculation(const Scenario& scenario, const Calibration& calibration);
+std::variant<SpeculationSearch, Infeasible> search_speculation(const Scenario& scenario, const Calibration& calibration,
+                                                               const FixedOfRounds& fixed = {});
 
 }  // namespace moeline

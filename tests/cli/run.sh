@@ -225,7 +225,11 @@ case_search_finds_draft_length_slots_and_backup_for_a_batch() {
   answers search "$example" --concurrency 32 --top 1000 -o csv
   [[ $(grep -c . out) -gt 50 ]] || problem "$asked: few rounds"
   answers search "$example" --set /speculation/kind=sd --top 2 -o md
-  refuses 2 '--fix: chooses among layouts' search "$example" --fix pp=2
+  answers search "$example" --fix draft_tokens=3 --fix backup=random --top 1000 -o csv
+  [[ $(tail -n +2 out | cut -d, -f 1 | sort -u) == 3 ]] || problem "$asked: other drafts than those of 3 tokens"
+  ! grep -q ',draft,' out || problem "$asked: another backup"
+  refuses 2 '--fix pp=2: of a deployment.s draft: backup=VALUE, cache_slots=VALUE, draft_tokens=VALUE$' search "$example" --fix pp=2
+  refuses 2 '--objective: chooses among layouts' search "$example" --objective memory
   refuses 2 'speculation: nothing to search without a draft' search "$example" --set /speculation/kind=none
 }
 
@@ -592,7 +596,7 @@ END
 case_a_sweep_has_one_row_for_every_point_in_order() {
   printf '{"scenario": {"model": "qwen3-30b-a3b", "hardware": "h200-sxm"}, "vary": {"/devices": "8..32*2", "/parallelism/ep": [8, 16, "x"]}}' >s.json
   answers sweep s.json
-  [[ $(head -n 1 out) == /devices,/parallelism/ep,step_time_seconds,step_time_p10_seconds,*,memory_available_bytes,feasible,reason ]] ||
+  [[ $(head -n 1 out) == /devices,/parallelism/ep,step_time_seconds,step_time_p10_seconds,*,memory_available_bytes,recompute_chosen,feasible,reason ]] ||
     problem "header: $(head -n 1 out)"
   [[ $(cut -d, -f 1,2 out | tail -n +2 | tr '\n' ' ') == '8,8 8,16 8,x 16,8 16,16 16,x 32,8 32,16 32,x ' ]] || problem "order: $(cut -d, -f 1,2 out)"
   says '^8,16,,,.*,false,etp x ep = 16 does not divide the 8 ranks'
@@ -611,6 +615,17 @@ case_a_point_of_a_sweep_answers_as_train_does() {
   answers train --model qwen3-30b-a3b --hardware h200-sxm --devices 16 --parallel ep=8 \
     --set '/hardware/device/hbm_bandwidth=6 TB/s' --set /model/num_hidden_layers=24 -o json --quiet
   holds "($(number value) / $time - 1) ^ 2 < 1e-16" "sweep $time, train $(number value)"
+}
+
+case_a_sweep_says_what_is_computed_again_where_that_is_open() {
+  local dense='{"scenario": {"model": "llama-3.1-8b", "hardware": "h100-sxm", "devices": 8, "workload": {"kind": "train", "global_batch": 64%s}}, "vary": {"/workload/sequence": [1024, 8192]}}'
+  printf "$dense" '' >open.json
+  answers sweep open.json
+  says '^1024,.*,,true,$'
+  says '^8192,.*,"all but attention .*",true,$'
+  printf "$dense" ', "recompute": "full"' >given.json
+  answers sweep given.json
+  ! grep -q recompute_chosen out || problem "nothing is chosen where it is given"
 }
 
 case_a_sweep_writes_the_same_bytes_on_any_number_of_threads() {

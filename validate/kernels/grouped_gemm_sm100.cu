@@ -241,8 +241,7 @@ template <class C>
 __global__ void __cluster_dims__(kPair, 1, 1) __launch_bounds__(kThreads, 1)
     grouped_gemm_kernel(const Arguments arguments, const __grid_constant__ Maps maps) {
 #ifdef MOELINE_HAS_TCGEN05
-  auto& shared = *reinterpret_cast<Shared<C>*>(
-      (reinterpret_cast<std::uintptr_t>(dynamic_shared<std::uint8_t>()) + 1023) & ~std::uintptr_t{1023});
+  auto& shared = aligned_shared<Shared<C>>();
   const int warp = static_cast<int>(threadIdx.x) / 32;
   if (warp == 0) allocate_tensor_memory(shared_address(&shared.tensor_memory));
   if (warp == kCopyWarp && threadIdx.x % 32 == 0) {
@@ -307,11 +306,7 @@ cudaError_t launch(const GroupedGemm& gemm, cudaStream_t stream) {
                             gemm.k};
   Maps maps;
   if (const cudaError_t error = make_maps<C>(maps, gemm)) return error;
-  constexpr int bytes = static_cast<int>(sizeof(Shared<C>)) + 1024;  // room to align
-  static_assert(bytes <= kSharedMemory);
-  if (const cudaError_t error = allow_shared(grouped_gemm_kernel<C>, bytes)) return error;
-  return kernels::launch(grouped_gemm_kernel<C>, static_cast<unsigned>(pairs * kPair), kThreads,
-                         static_cast<std::size_t>(bytes), stream, arguments, maps);
+  return launch_with<Shared<C>, kSharedMemory>(grouped_gemm_kernel<C>, pairs * kPair, kThreads, stream, arguments, maps);
 }
 
 }  // namespace

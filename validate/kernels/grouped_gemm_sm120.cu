@@ -160,8 +160,7 @@ __global__ void __launch_bounds__(kThreads, 1)
     grouped_gemm_kernel(const Arguments arguments, const __grid_constant__ CUtensorMap map_a,
                         const __grid_constant__ CUtensorMap map_b) {
 #ifdef __CUDA_ARCH_FEAT_SM120_ALL
-  auto& shared = *reinterpret_cast<Shared*>((reinterpret_cast<std::uintptr_t>(dynamic_shared<std::uint8_t>()) + 1023) &
-                                            ~std::uintptr_t{1023});
+  auto& shared = aligned_shared<Shared>();
   if (threadIdx.x == 0) {
     prefetch_map(&map_a), prefetch_map(&map_b);
     for (int stage = 0; stage < kStages; ++stage) {
@@ -198,11 +197,8 @@ cudaError_t launch(const GroupedGemm& gemm, cudaStream_t stream) {
     return error;
   if (const cudaError_t error = box_map(map_b, Element::fp8, gemm.b, static_cast<std::uint64_t>(k), lines_b))
     return error;
-  constexpr int bytes = static_cast<int>(sizeof(Shared)) + 1024;  // room to align
-  static_assert(bytes <= kSharedMemory);
-  if (const cudaError_t error = allow_shared(grouped_gemm_kernel<kSumSegments>, bytes)) return error;
-  return kernels::launch(grouped_gemm_kernel<kSumSegments>, static_cast<unsigned>(blocks), kThreads,
-                         static_cast<std::size_t>(bytes), stream, arguments, map_a, map_b);
+  return launch_with<Shared, kSharedMemory>(grouped_gemm_kernel<kSumSegments>, blocks, kThreads, stream, arguments,
+                                            map_a, map_b);
 }
 
 }  // namespace

@@ -270,8 +270,7 @@ __global__ void __cluster_dims__(kCluster, 1, 1) __launch_bounds__(kThreads, 1)
     grouped_gemm_kernel(const Arguments arguments, const __grid_constant__ CUtensorMap map_a,
                         const __grid_constant__ CUtensorMap map_b) {
 #ifdef __CUDA_ARCH_FEAT_SM90_ALL
-  auto& shared = *reinterpret_cast<Shared<C>*>(
-      (reinterpret_cast<std::uintptr_t>(dynamic_shared<std::uint8_t>()) + 1023) & ~std::uintptr_t{1023});
+  auto& shared = aligned_shared<Shared<C>>();
   if (threadIdx.x == 0) {
     prefetch_map(&map_a), prefetch_map(&map_b);
     for (int stage = 0; stage < C::kStages; ++stage) {
@@ -322,11 +321,8 @@ cudaError_t launch(const GroupedGemm& gemm, cudaStream_t stream) {
   const cudaError_t b = C::kMajorB == Major::k ? box_map(map_b, element, gemm.b, k_of_b, per_expert * n)
                                                : box_map(map_b, element, gemm.b, n, per_expert * k_of_b);
   if (a != cudaSuccess || b != cudaSuccess) return a != cudaSuccess ? a : b;
-  constexpr int bytes = static_cast<int>(sizeof(Shared<C>)) + 1024;  // room to align
-  static_assert(bytes <= kSharedMemory);
-  if (const cudaError_t error = allow_shared(grouped_gemm_kernel<C>, bytes)) return error;
-  return kernels::launch(grouped_gemm_kernel<C>, static_cast<unsigned>(clusters * kCluster), kThreads,
-                         static_cast<std::size_t>(bytes), stream, arguments, map_a, map_b);
+  return launch_with<Shared<C>, kSharedMemory>(grouped_gemm_kernel<C>, clusters * kCluster, kThreads, stream, arguments,
+                                               map_a, map_b);
 }
 
 }  // namespace moeline::kernels::sm90

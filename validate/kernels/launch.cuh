@@ -39,3 +39,29 @@ __device__ T* dynamic_shared() {
 
 }  // namespace moeline::kernels
 #endif
+
+// With either, the device's or the CPU's:
+#include <cstdint>
+
+namespace moeline::kernels {
+
+// Swizzled tiles begin at multiples of 1024 bytes, and shared memory anywhere.
+inline constexpr int kAlignedTo = 1024;
+template <class Shared>
+__device__ Shared& aligned_shared() {
+  const auto begin = reinterpret_cast<std::uintptr_t>(dynamic_shared<std::uint8_t>());
+  return *reinterpret_cast<Shared*>((begin + kAlignedTo - 1) & ~std::uintptr_t{kAlignedTo - 1});
+}
+
+// A kernel that finds its Shared there; `kMost` bytes are a block's on its generation.
+template <class Shared, int kMost, class... Parameters>
+cudaError_t launch_with(void (*kernel)(Parameters...), int blocks, int threads, cudaStream_t stream,
+                        Parameters... parameters) {
+  constexpr int kBytes = static_cast<int>(sizeof(Shared)) + kAlignedTo;
+  static_assert(kBytes <= kMost);
+  if (const cudaError_t error = allow_shared(kernel, kBytes)) return error;
+  return launch(kernel, static_cast<unsigned>(blocks), static_cast<unsigned>(threads), static_cast<std::size_t>(kBytes),
+                stream, parameters...);
+}
+
+}  // namespace moeline::kernels

@@ -14,6 +14,7 @@ namespace {
 
 constexpr int kPair = 2, kThreads = 128, kInstructions = 4;
 constexpr int kTileM = 256, kTileN = 256;
+constexpr int kSharedMemory = 227 * 1024;
 constexpr std::uint32_t kOperand = 2 * kBoxBytes;  // 128 rows of A, or half of the columns of B
 constexpr std::uint8_t kOne = 127;                 // of E8M0
 
@@ -53,8 +54,7 @@ template <TensorKind kKind>
 __global__ void __cluster_dims__(kPair, 1, 1) __launch_bounds__(kThreads, 1) peak_kernel(float* to) {
 #ifdef MOELINE_HAS_TCGEN05
   using namespace sm100;
-  auto& shared = *reinterpret_cast<Shared*>(
-      (reinterpret_cast<std::uintptr_t>(dynamic_shared<std::uint8_t>()) + 1023) & ~std::uintptr_t{1023});
+  auto& shared = aligned_shared<Shared>();
   if (threadIdx.x < 32) allocate_tensor_memory(shared_address(&shared.tensor_memory));
   if (threadIdx.x == 0) {
     barrier_init(shared_address(&shared.done), 1);
@@ -91,9 +91,7 @@ double tensor_peak_flops_sm100(TensorKind kind, int multiprocessors) {
 
 cudaError_t tensor_peak_sm100(TensorKind kind, int multiprocessors, float* to, cudaStream_t stream) {
   const auto kernel = kind == TensorKind::bf16 ? peak_kernel<TensorKind::bf16> : peak_kernel<TensorKind::mxfp8>;
-  constexpr int kShared = sizeof(Shared) + 1024;
-  if (const cudaError_t error = allow_shared(kernel, kShared)) return error;
-  return launch(kernel, static_cast<unsigned>(multiprocessors / kPair * kPair), kThreads, kShared, stream, to);
+  return launch_with<Shared, kSharedMemory>(kernel, multiprocessors / kPair * kPair, kThreads, stream, to);
 }
 
 }  // namespace moeline::kernels

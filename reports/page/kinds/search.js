@@ -1,7 +1,7 @@
 // The best layouts of a search as rows, and why the others lost.
 import { axis, figure, name_axis, narrow } from '../charts.js';
 import { h } from '../dom.js';
-import { count, seconds } from '../format.js';
+import { count, digits, seconds } from '../format.js';
 import * as sweep from './sweep.js';
 
 const kLayout = ['devices', 'tp', 'pp', 'vpp', 'ep', 'etp', 'cp', 'dp', 'zero', 'micro_batch', 'recompute'];
@@ -15,7 +15,17 @@ function lost_section(lost) {
     series: [{ type: 'bar', barWidth: 15, data: reasons.map(r => r[1]), itemStyle: { color: c.waiting }, label: { show: true, position: 'right', color: c.soft, formatter: p => count(p.value) } }] }))] };
 }
 
+// Rounds of a deployment's draft: the quickest first.
+function rounds(answer, context) {
+  const keys = Object.keys(answer.rounds[0]).filter(key => key !== 'fan_out'), [best] = answer.rounds;
+  const columns = keys.map(key => ({ name: ['draft_tokens', 'cache_slots', 'backup'].includes(key) ? `/${key}` : key, values: answer.rounds.map(round => round[key]) }));
+  const view = sweep.render({ rows: answer.rounds.length, columns }, context);
+  return { ...view, kicker: 'Search', title: best.draft_tokens ? ['A token takes ', h('b', {}, seconds(best.token_seconds)), ` with a draft of ${best.draft_tokens}`, h('span', { class: 'range' }, `, ${best.speedup.toFixed(2)} times as fast as without`), '.'] : ['No draft pays: a token takes ', h('b', {}, seconds(best.token_seconds)), ' without.'],
+    question: `${digits(answer.sequences)} sequences at ${count(answer.context_tokens)} tokens decode together; ${count(answer.tried)} rounds tried`, sections: [...view.sections.slice(0, -1), lost_section(answer.lost), view.sections.at(-1)] };
+}
+
 export function render(answer, context) {
+  if (answer.rounds) return rounds(answer, context);
   const keys = answer.layouts.length ? Object.keys(answer.layouts[0]) : [];
   const columns = keys.map(key => ({ name: kLayout.includes(key) ? `/${key}` : key, values: answer.layouts.map(layout => layout[key] ?? null) })).filter(c => new Set(c.values).size > 1 || (!c.name.startsWith('/') && typeof c.values[0] === 'number'));
   const view = sweep.render({ rows: answer.layouts.length, columns: columns.length ? columns : [{ name: 'layout', values: [] }] }, context);
