@@ -4,7 +4,7 @@ import { h, named } from '../dom.js';
 import { bytes, change, count, digits, percent, seconds } from '../format.js';
 import { again } from '../parts/provenance.js';
 import { table } from '../table.js';
-import { question_of } from './train.js';
+import { question_of } from '../parts/question.js';
 
 const signed_seconds = v => `${v > 0 ? '+' : v < 0 ? '−' : ''}${seconds(Math.abs(v))}`;
 const part_of_phase = p => p.name === p.phase ? p.name : `${p.name} ${p.phase}`;

@@ -4,7 +4,7 @@ import { seconds } from '../format.js';
 import { operations } from '../parts/breakdown.js';
 import { again, provenance } from '../parts/provenance.js';
 import { helps } from '../parts/tornado.js';
-import { question_of } from './train.js';
+import { question_of } from '../parts/question.js';
 
 export const render = (answer, context) => ({
   kicker: 'What holds it back', title: ['It takes ', h('b', {}, seconds(answer.time_seconds)), '.'], question: question_of(answer), figures: [], warnings: [],

@@ -3,7 +3,7 @@ import { h, named } from '../dom.js';
 import { bytes, digits } from '../format.js';
 import { axis, figure, narrow } from '../charts.js';
 import { again } from '../parts/provenance.js';
-import { question_of } from './train.js';
+import { question_of } from '../parts/question.js';
 
 export function infeasible(answer, context) {
   const sections = [again(answer, context.command)];

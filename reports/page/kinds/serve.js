@@ -8,7 +8,7 @@ import { speculation } from '../parts/speculation.js';
 import { helps } from '../parts/tornado.js';
 import { again, provenance } from '../parts/provenance.js';
 import { infeasible } from './infeasible.js';
-import { question_of } from './train.js';
+import { question_of } from '../parts/question.js';
 
 const figure_of = (name, value, more) => h('div', {}, h('dt', {}, name), h('dd', {}, value, more && h('small', {}, more)));
 

@@ -3,7 +3,7 @@ import { axis, figure, narrow, tip } from '../charts.js';
 import { h, named } from '../dom.js';
 import { by_key, digits, title_of } from '../format.js';
 import { again } from '../parts/provenance.js';
-import { question_of } from './train.js';
+import { question_of } from '../parts/question.js';
 
 export function render(answer, context) {
   const samples = (answer.samples ?? []).filter(s => s.value > 0).sort((a, b) => a.value - b.value), key = /_time$|^t[tp][fo]t$/.test(answer.want) ? `${answer.want}_seconds` : /memory/.test(answer.want) ? `${answer.want}_bytes` : answer.want, text = v => by_key(key, v);

@@ -8,14 +8,8 @@ import { timeline } from '../parts/timeline.js';
 import { tilings } from '../parts/tilings.js';
 import { helps } from '../parts/tornado.js';
 import { again, provenance } from '../parts/provenance.js';
+import { question_of } from '../parts/question.js';
 import { infeasible } from './infeasible.js';
-
-const name_of = value => typeof value === 'string' ? value.replace(/^.*\//, '').replace(/\.json$/, '') : value?.base ?? value?.name ?? value?.model_type ?? 'a model of its own';
-
-export function question_of(answer) {
-  const s = answer.scenario ?? {};
-  return answer.page?.headline ?? [name_of(s.model), `${s.devices} x ${name_of(s.hardware)}`, typeof s.recipe === 'string' ? s.recipe : 'a recipe of its own'].join(' · ');
-}
 
 const figure_of = (name, value, more) => h('div', {}, h('dt', {}, name), h('dd', {}, value, more && h('small', {}, more)));
 
