@@ -86,7 +86,7 @@ Wanted read_wanted(const std::string& text, const std::string& kind) {
   if (equals == std::string::npos || equals + 1 == text.size())
     throw SpecError(where, fmt::format("expected KEY=VALUE; keys: {}", fmt::join(names, ", ")));
   if (std::find(names.begin(), names.end(), key) == names.end())
-    throw SpecError(where, fmt::format("unknown key \"{}\"{}; keys: {}", key, did_you_mean(key, names), fmt::join(names, ", ")));
+    throw SpecError(where, fmt::format("unknown key \"{}\"{}", key, did_you_mean(key, names)));
   std::string value = text.substr(equals + 1);
   const Dimensioned unit = figures().at(key).unit;
   if (unit == Dimensioned::seconds) return {key, quantity(value, {.second = 1}, "a time", where)};
