@@ -185,7 +185,7 @@ TEST_CASE("a wish or a pointer that means nothing is refused in a line") {
   CHECK_THAT(error_of([] { read_wanted("mfuu=0.4", "train"); }), Contains("did you mean \"mfu\"?"));
   CHECK_THAT(error_of([] { read_wanted("mfu", "train"); }), Contains("expected KEY=VALUE"));
   CHECK_THAT(error_of([] { read_wanted("step_time=12", "train"); }), Contains("unit"));
-  CHECK_THAT(error_of([] { read_wanted("step_time=12 ms", "serve"); }), Contains("keys: cost_per_million_tokens, max_concurrency"));
+  CHECK_THAT(error_of([] { read_wanted("step_time=12 ms", "serve"); }), Contains("known are cost_per_million_tokens, max_concurrency"));
   CHECK_THAT(error_of([] { read_wanted("tpott=12 ms", "serve"); }), Contains("did you mean \"tpot\"?"));
   CHECK_THAT(error_of([] { read_wanted("step_time=12 GB", "train"); }), Contains("wrong kind of unit"));
   CHECK_THAT(error_of([] { read_wanted("mfu=fast", "train"); }), Contains("not a number"));
