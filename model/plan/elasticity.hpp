@@ -1,8 +1,7 @@
 // What would change the answer? Every numeric input, moved a little; every part, taken away.
 //
-//   elasticity  e = d ln t / d ln x = [ln t(x e^h) - ln t(x e^-h)] / 2h        central, h = 1e-3; neighbours for
-//   integers effect      t(1.1 x) / t(x) - 1                                            of +10 %, evaluated, not
-//   extrapolated
+//   elasticity  e = d ln t / d ln x = [ln t(x e^h) - ln t(x e^-h)] / 2h     central, h = 1e-3; neighbours for integers
+//   effect      t(1.1 x) / t(x) - 1                                         of +10 %, evaluated, not extrapolated
 // t is the step (forward plus backward for a layer, TPOT of serving), with the pipeline cut and the calibration held as
 // they are. With datasheet bounds alone t is homogeneous: all rates times c divide it by c, so by Euler the elasticities
 // of the rates less those of the latencies add up to -1. Launch overheads and fixed times of a fit count as one more

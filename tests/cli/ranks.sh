@@ -20,6 +20,16 @@ said_once() {  # extended regular expression: one line of ours, and no other
   silent out
 }
 
+loses_rank_1() {  # an mpirun in the background
+  local pid
+  for pid in $(pgrep -P "$1"); do
+    if tr '\0' '\n' <"/proc/$pid/environ" | grep -qx OMPI_COMM_WORLD_RANK=1; then kill -9 "$pid"; fi
+  done
+  wait "$1"
+  code=$? asked="mpirun, rank 1 killed"
+  ((code == 137)) || problem "$asked: exit $code, expected that of the killed rank, 137"
+}
+
 case_a_sweep_writes_the_same_bytes_on_any_number_of_ranks() {
   sweep_file s.json 1500
   answers sweep s.json
@@ -43,17 +53,12 @@ case_a_sweep_that_loses_a_rank_says_what_is_missing_and_goes_on() {
   mv out undisturbed
   rm -f rows.csv rows.csv.progress
   mpirun --oversubscribe --bind-to none -n 2 "$moeline" sweep s.json --out rows.csv >out 2>err </dev/null &
-  local launcher=$! pid
+  local launcher=$!
   for _ in {1..500}; do
     [[ -s rows.csv.progress ]] && break
     sleep 0.01
   done
-  for pid in $(pgrep -P $launcher); do
-    if tr '\0' '\n' <"/proc/$pid/environ" | grep -qx OMPI_COMM_WORLD_RANK=1; then kill -9 "$pid"; fi
-  done
-  wait $launcher
-  code=$? asked="mpirun, rank 1 killed"
-  ((code == 137)) || problem "$asked: exit $code, expected that of the killed rank, 137"
+  loses_rank_1 $launcher
   said_once 'rows\.csv: stopped; points [0-9]+ to 6000 are missing; the same command goes on$'
   launches 0 2 "$moeline" sweep s.json --out rows.csv --quiet
   same undisturbed rows.csv "gone on with, it differs from an undisturbed run"
@@ -112,14 +117,9 @@ case_measuring_that_loses_a_rank_keeps_its_records_and_goes_on() {
   exchanges_suite s.json "$(seq -s, 1000 1000 60000)"
   rm -f r.jsonl
   mpirun --oversubscribe --bind-to none -n 2 "$moeline" measure --backend host --suite s.json --out r.jsonl >out 2>err </dev/null &
-  local launcher=$! pid
+  local launcher=$!
   while [[ ! -s r.jsonl || $(wc -l <r.jsonl) -lt 9 ]] && kill -0 $launcher 2>/dev/null; do sleep 0.02; done
-  for pid in $(pgrep -P $launcher); do
-    if tr '\0' '\n' <"/proc/$pid/environ" | grep -qx OMPI_COMM_WORLD_RANK=1; then kill -9 "$pid"; fi
-  done
-  wait $launcher
-  code=$? asked="mpirun, rank 1 killed"
-  ((code == 137)) || problem "$asked: exit $code, expected that of the killed rank, 137"
+  loses_rank_1 $launcher
   said_once 'stopped; the records on the disk are kept, and the same command goes on$'
   cp r.jsonl before
   launches 0 2 "$moeline" measure --backend host --suite s.json --out r.jsonl --quiet

@@ -20,7 +20,7 @@ Comparison of(const Trial& a, const Trial& b) { return compared(result(a), resul
 void adds_up(const ComparedTime& time) {
   double sum = 0;
   for (const ComparedPart& part : time.parts) sum += part.difference();
-  CHECK_THAT(sum, WithinAbs(time.difference(), 1e-12 * time.first));
+  CHECK_THAT(sum, WithinAbs(time.difference(), 1e-12 * time.first));  // rounding of some forty parts
 }
 
 }  // namespace
@@ -56,6 +56,7 @@ TEST_CASE("of a served token both times are compared, and the parts of each add 
                              base.with({"/parallelism/tp=8", "/devices=8"})}) {
     const Comparison c = of(base, other);
     REQUIRE(c.times.size() == 2);
+    // Read back from JSON: the last digit of milliseconds.
     CHECK_THAT(c.times[0].first, WithinAbs(base.serve().tpot.value.in(second), 1e-15));
     CHECK_THAT(c.times[1].second, WithinAbs(other.serve().ttft.value.in(second), 1e-15));
     for (const ComparedTime& time : c.times) {

@@ -71,6 +71,7 @@ TEST_CASE("all rates times c, that of requests too, divide a served token and th
     }
     const Outcome outcome = evaluate_serve(faster.scenario, faster.calibration, {}, faster.conduct);
     const ServeEvaluation& then = std::get<ServeEvaluation>(std::get<Evaluation>(outcome).answer);
+    // The steady state is solved to 1e-12; a waiting line magnifies that.
     CHECK_THAT(then.tpot.value.in(second), WithinRel(trial.serve().tpot.value.in(second) / 3, 1e-9));
     CHECK_THAT(then.ttft.value.in(second), WithinRel(trial.serve().ttft.value.in(second) / 3, 1e-9));
   }
@@ -84,7 +85,7 @@ TEST_CASE("elasticities of a served token add up to minus one, and so do those o
     REQUIRE(e.first);
     first += sign * e.first->elasticity;
   }
-  CHECK_THAT(token, WithinAbs(-1, 1e-3));
+  CHECK_THAT(token, WithinAbs(-1, 1e-3));  // a central difference over 0.1 % in each
   CHECK_THAT(first, WithinAbs(-1, 1e-3));
 }
 
@@ -194,7 +195,7 @@ TEST_CASE("explained ops of a token add up to the rows of its breakdown, and tho
     double rest = 0, explained = 0;
     for (const BreakdownRow& row : trial.serve().breakdown.rows()) {
       if (row.phase != "decode") continue;
-      Seconds sum;
+      Seconds sum;  // 1e-9 below: rounding, of products by layers and batches
       for (const OpExplanation& op : ops) {
         if (op.group == row.name) sum += op.total();
       }
@@ -222,6 +223,7 @@ TEST_CASE("the equations of a stack's kernels come to the times that priced them
     const double time = op.cost.time.in(second);
     if (term.contains("elementwise")) {
       ++kernels;
+      // Rounding: the same sum.
       CHECK_THAT(term["correction"] * (term["launch"] + term["up"] + term["down"] + term["elementwise"] + term["overhead"]), WithinRel(time, 1e-9));
       CHECK(term["up"] >= std::max(term["up_tensor"], term["up_memory"]));
     } else if (term.contains("walk")) {  // its maximum is rounded off
@@ -247,7 +249,7 @@ TEST_CASE("a part of serving that takes no time saves a token at most what it ta
     CHECK(f.ttft_change);
     double held = 0;
     for (const Holder& h : f.held_by) held += h.share;
-    CHECK_THAT(held, WithinRel(1.0, 1e-9));
+    CHECK_THAT(held, WithinRel(1.0, 1e-9));  // rounding of a sum of shares
   }
 }
 

@@ -105,6 +105,7 @@ TEST_CASE("ranks exchange together, the time of the one that kept others waiting
     CHECK(records[i].backend == "mpi");
     CHECK(records[i].failed.empty());
     const double slowest = i == 0 ? 2 : 3;  // rank r takes r + 1 ms: the last of two, else rank 2, which lost its core
+    // Times that the test pretends: rounding alone.
     CHECK_THAT(records[i].seconds.median, WithinRel(1e-3 * slowest, 1e-9));
     CHECK_THAT(records[i].hot_seconds->median, WithinRel(1e-4 * slowest, 1e-9));
     CHECK((records[i].disturbed > 0) == (i > 0));  // that of rank 2
