@@ -250,9 +250,9 @@ namespace {
 //   as the B200 (docs/accuracy.md, whole steps)
 constexpr double kUltraThrottle = 0.45, kUltraSuperchipThrottle = 0;
 constexpr double kSuperchipClock = 4500.0 / 5000 * 152 / 148;
-// Loops of FP4 products on the B200 throttle by 0.37 to 0.40 of their rate. Half of a step's time lies between such products and
-// lets the clock recover; read off the NVFP4 steps of GB200 of the same source. Of the B300 the loop's own figure is known.
-constexpr double kBetweenProducts = 0.5;
+// Loops of FP4 products on the B200 throttle by 0.37 to 0.40 of their rate; in a step, half of whose time lies between such products,
+// they do not: read off the NVFP4 steps of GB200 of the same source. Of the B300 the loop's own figure is known.
+constexpr double kThrottleOfFp4Steps = 0;
 
 // At the power limit voltage follows the clock, so that power goes with its cube: a card of less power than the one measured, for
 // the same peak, sustains the cube root of that share of its clock. 300 W and 400 W A100 (stas00/ml-engineering, best products)
@@ -272,7 +272,7 @@ void set_throttle(Calibration& calibration, const Cluster& cluster, const std::v
   const Page* products = chosen_page(pages, "gemm", kLibraries[0]);
   if (gpu != nullptr && products != nullptr) cap_power(calibration, *gpu, gpu_named(products->fit.key.device));
   if (gpu == nullptr || (gpu->architecture != "sm_100" && gpu->architecture != "sm_103")) return;
-  if (gpu->architecture == "sm_100") calibration.gemm_fp4.throttle *= kBetweenProducts;
+  if (gpu->architecture == "sm_100") calibration.gemm_fp4.throttle = kThrottleOfFp4Steps;
   const bool superchip = cluster.fabric[0].span.value > 8;
   for (GemmFit* fit : {&calibration.gemm_bf16, &calibration.gemm_fp8, &calibration.gemm_fp8_block, &calibration.gemm_fp4}) {
     if (fit->source != Source::extrapolated) continue;

@@ -24,6 +24,7 @@ std::vector<Parameter> parameters(bool grouped) {
 struct Row {
   double groups, m, n, k;
   bool wgrad;
+  DType output = DType::bf16;
 };
 
 struct Family {
@@ -37,11 +38,10 @@ struct Family {
 double predicted_us(const Family& f, std::span<const double> values, std::size_t index) {
   const Row& r = f.rows[index];
   const GemmFit fit = training_gemm_fit({values.begin(), values.end()});
-  const DType output = r.wgrad ? DType::fp32 : DType::bf16;
   if (f.grouped) {
-    return gemm_terms(GroupedGemm{r.groups, r.m, r.n, r.k, f.format, output, r.wgrad}, f.gpu, fit).time.in(microsecond);
+    return gemm_terms(GroupedGemm{r.groups, r.m, r.n, r.k, f.format, r.output, r.wgrad}, f.gpu, fit).time.in(microsecond);
   }
-  return gemm_terms(Gemm{r.m, r.n, r.k, f.format, output, r.wgrad}, f.gpu, fit).time.in(microsecond);
+  return gemm_terms(Gemm{r.m, r.n, r.k, f.format, r.output, r.wgrad}, f.gpu, fit).time.in(microsecond);
 }
 
 // The device a row is filed under, and the profile whose facts price it.
@@ -53,9 +53,12 @@ Row row_of(const Csv& csv, std::size_t i, bool grouped, double m, double n, doub
   const std::string_view stage = csv.text(i, "stage");
   const bool wgrad = stage == "bwd_grad_w" || csv.text(i, "accumulate") == "True";
   const double groups = grouped ? csv.number(i, "groups").value_or(1) : 1;
-  if (!grouped) return {1, m, n, k, wgrad};
+  // Gradients are added to in bf16 or in fp32; of grouped products only the key says which.
+  const bool fp32 = grouped ? csv.text(i, "key").find("main_grad_dtype=fp32") != std::string_view::npos : csv.text(i, "out_dtype") == "fp32";
+  const DType output = wgrad && fp32 ? DType::fp32 : DType::bf16;
+  if (!grouped) return {1, m, n, k, wgrad, output};
   // The file gives the forward shape for all three stages.
-  if (wgrad) return {groups, n, k, m, true};
+  if (wgrad) return {groups, n, k, m, true, output};
   if (stage == "bwd_grad_act") return {groups, m, k, n, false};
   return {groups, m, n, k, false};
 }

@@ -16,6 +16,7 @@
 #include "plan/stages.hpp"
 #include "plan/step_end.hpp"
 #include "plan/step_rules.hpp"
+#include "routing/imbalance.hpp"
 
 namespace moeline {
 namespace {
@@ -27,7 +28,7 @@ auto& at(List& list, std::int64_t index) {
   return list[static_cast<std::size_t>(index)];
 }
 
-constexpr std::size_t kRowsOfStep = 10;  // what its end and its waiting add, mostly
+constexpr std::size_t kRowsOfStep = 11;  // what its end and its waiting add, mostly
 
 // A pipeline, what its busiest stage computes, and once it was run, what it comes to.
 struct PipelineRun {
@@ -177,6 +178,19 @@ std::string memory_advice(std::string_view largest, const TrainWorkload& train) 
   return "raise ep, tp or pp, or zero to 3";
 }
 
+// By how many deviations the slowest of so many devices lags behind the mean, on average; an integral, hence kept.
+class SlowestDevices {
+ public:
+  double of(std::int64_t devices) {
+    const auto [known, is_new] = known_.try_emplace(devices);
+    if (is_new) known->second = largest_of_normals(real(devices));
+    return known->second;
+  }
+
+ private:
+  std::unordered_map<std::int64_t, double> known_;
+};
+
 // What pairing changes in a step.
 struct Saving {
   Seconds hidden, contention;
@@ -199,7 +213,7 @@ class Trainer {
   void describe_memory(TrainEvaluation& result) const;
   // Fills the pipeline problem; the time its busiest stage computes. `message`: what a micro-batch hands to the next stage.
   Seconds price_stages(Bytes message);
-  void run(const StageRows& parts, TrainEvaluation& result);
+  void run(const StageRows& parts, TrainEvaluation& result, SlowestDevices& slowest);
   const PipelineProblem& pipeline() const { return cut_.last->problem; }
 
  private:
@@ -218,6 +232,7 @@ class Trainer {
   bool is_dual() const { return p_.schedule == Schedule::dualpipe || p_.schedule == Schedule::dualpipe_v; }
   Breakdown rows(const StageRows& parts, std::int64_t stage) const;
   const PipelineRun::Result& run_pipeline(const StageRows& parts);
+  void wait_for_slowest(TrainEvaluation& result, SlowestDevices& slowest) const;
   void add(TrainEvaluation& result, const BreakdownRow& row) const {
     if (!is_free(machine_, row.name)) result.breakdown.add(row);
   }
@@ -355,7 +370,21 @@ const PipelineRun::Result& Trainer::run_pipeline(const StageRows& parts) {
   return known.emplace(PipelineRun::Result{ran.makespan, *busiest, stage, rows(parts, stage)});
 }
 
-void Trainer::run(const StageRows& parts, TrainEvaluation& result) {
+// Devices of one kind sustain different clocks at the power limit, where tensor cores work, and in every step each waits for the
+// slowest of all: on average z_N deviations below the mean. Bounds stay the floors that they are.
+void Trainer::wait_for_slowest(TrainEvaluation& result, SlowestDevices& slowest) const {
+  const double slower = machine_.gpu.rate_spread.value * slowest.of(p_.ranks_per_stage() * p_.pp);
+  Seconds products;
+  for (const BreakdownRow& row : result.breakdown.rows()) {
+    if (row.bound_by == "tensor" && row.source < Source::bound) products += row.exposed;
+  }
+  const Seconds waited = slower * products;
+  if (!(waited > Seconds{})) return;
+  add(result, {.name = "slowest device", .phase = "pipeline", .seconds = waited, .exposed = waited, .bound_by = "tensor",
+               .source = Source::extrapolated, .largest = waited});
+}
+
+void Trainer::run(const StageRows& parts, TrainEvaluation& result, SlowestDevices& slowest) {
   const PipelineRun::Result& ran = run_pipeline(parts);
   result.busiest_stage = ran.busiest_stage;
   result.micro_batches = pipeline().micro_batches;
@@ -377,6 +406,7 @@ void Trainer::run(const StageRows& parts, TrainEvaluation& result) {
     end.backward += chunk.backward;
   }
   end.add_to(result.breakdown);
+  wait_for_slowest(result, slowest);
   result.step = range_of(result.breakdown);
   result.parallelism = p_;
   if (!cut_.words) cut_.words = words_of(cut_);
@@ -392,6 +422,7 @@ struct TrainingSteps::Memo {
   ProductMemo products;
   PassPrices passes;
   PassGraphs graphs;
+  SlowestDevices slowest;
   std::unordered_map<PartsKey, std::unique_ptr<Shared>, PartsHash> known;
   Shared* last = nullptr;  // mostly asked for again
 };
@@ -478,7 +509,7 @@ std::optional<StepAnswer> TrainingSteps::step(const StepQuestion& q, std::option
   const Seconds computed = trainer.price_stages(bytes(DType::bf16, known.context.shard_tokens() * real(model_.hidden)));
   if (most && computed > *most) return std::nullopt;
   trainer.describe_memory(result);
-  trainer.run(known.rows(), result);
+  trainer.run(known.rows(), result, memo_->slowest);
   if (drawn != nullptr) {
     drawn->pipeline = trainer.pipeline();
     drawn->chunks = std::get<Cut*>(cut)->chunks;
