@@ -122,7 +122,7 @@ void assemble_own_grouped(Calibration& calibration, const std::vector<Page>& pag
        {std::pair{"bf16", &calibration.grouped_bf16}, std::pair{"mxfp8", &calibration.grouped_mxfp8}}) {
     const Page* page = chosen_page(pages, "grouped_gemm", {dtype, "", ""});
     if (page == nullptr || !page->own || page->fit.key.library == "te") continue;
-    *fit = marked(training_gemm_fit(page->fit.fit.values), *page);
+    *fit = marked(grouped_training_gemm_fit(page->fit.fit.values), *page);
   }
 }
 
@@ -144,7 +144,7 @@ void assemble_gemm(Calibration& calibration, const std::vector<Page>& pages) {
   // On the machine that measured both, grouped products run their main loop at 1.06 of the dense rate: what grouping
   // adds is a cost per expert, host gap included. That machine runs far below others of its kind, so only this is taken.
   if (const Page* page = find_page(pages, "grouped_gemm", "te")) {
-    const Seconds expert = training_gemm_fit(page->fit.fit.values).expert;
+    const Seconds expert = grouped_training_gemm_fit(page->fit.fit.values).expert;
     for (GemmFit* fit : fits) fit->expert = expert;
   }
   // A product inside a step launches one kernel; its quantiser is an op of its own.

@@ -3,21 +3,20 @@
 #include <cmath>
 #include <memory>
 
+#include "fit/gemm_data.hpp"
 #include "gpu/gemm.hpp"
-#include "spec/catalogue.hpp"
-#include "spec/cluster.hpp"
 
 namespace moeline {
 namespace {
 
-enum At : std::size_t { launch, tensor, memory, load, k_step, epilogue, leak, expert };
+enum At : std::size_t { launch, tensor, memory, load, k_step, epilogue, leak, throttle, expert = throttle };
 
 std::vector<Parameter> parameters(bool grouped) {
   std::vector<Parameter> list{{"launch", "us", 10, 0.5, 200},       {"tensor", "of peak", 0.6, 0.2, 1.05},
                               {"memory", "of HBM", 0.8, 0.2, 1.0},  {"load", "GB/s per SM", 150, 20, 600},
                               {"k_step", "ns per 128 B", 80, 10, 500}, {"epilogue", "GB/s per SM", 90, 5, 4000},
                               {"leak", "of the smaller bound", 0.3, 0.01, 1.0}};
-  if (grouped) list.push_back({"expert", "us per expert", 2, 0.01, 50});
+  list.push_back(grouped ? Parameter{"expert", "us per expert", 2, 0.01, 50} : Parameter{"throttle", "of tensor", 0.1, 0.001, 0.6});
   return list;
 }
 
@@ -34,14 +33,21 @@ struct Family {
   DType format = DType::bf16;
 };
 
+// How often a product is repeated is not published. A hundred times puts the law of other collectors' loops (fit/gemm_data) where
+// the B200's rate falls from 1,450 to 1,100 TFLOP/s: between products of 0.05 and of 1.5 ms.
+constexpr double kRepetitions = 100;
+
 // As ops lays them out: fprop and dgrad have tokens as rows, wgrad has them as the reduction.
-double predicted_us(const Family& f, std::span<const double> values, std::size_t index) {
+double predicted_us(const Family& f, std::span<const double> values, std::size_t index, bool in_step) {
   const Row& r = f.rows[index];
-  const GemmFit fit = training_gemm_fit({values.begin(), values.end()});
   if (f.grouped) {
+    const GemmFit fit = grouped_training_gemm_fit({values.begin(), values.end()});
     return gemm_terms(GroupedGemm{r.groups, r.m, r.n, r.k, f.format, r.output, r.wgrad}, f.gpu, fit).time.in(microsecond);
   }
-  return gemm_terms(Gemm{r.m, r.n, r.k, f.format, r.output, r.wgrad}, f.gpu, fit).time.in(microsecond);
+  const double loop = kRepetitions * 2 * r.m * r.n * r.k / f.gpu.dense_peak.of(f.format)->value.in(flop_per_second);
+  const GemmConditions conditions{.sustained = in_step ? 1 : sustained_in(loop)};
+  const GemmFit fit = training_gemm_fit({values.begin(), values.end()});
+  return gemm_terms(Gemm{r.m, r.n, r.k, f.format, r.output, r.wgrad}, f.gpu, fit, conditions).time.in(microsecond);
 }
 
 // The device a row is filed under, and the profile whose facts price it.
@@ -65,7 +71,9 @@ Row row_of(const Csv& csv, std::size_t i, bool grouped, double m, double n, doub
 
 }  // namespace
 
-GemmFit training_gemm_fit(const std::vector<double>& v) {
+namespace {
+
+GemmFit product_fit(const std::vector<double>& v) {
   GemmFit fit;
   fit.launch = v[At::launch] * microsecond;
   fit.tensor = v[At::tensor];
@@ -74,8 +82,21 @@ GemmFit training_gemm_fit(const std::vector<double>& v) {
   fit.k_step = v[At::k_step] * nanosecond;
   fit.epilogue = 1 * second / (v[At::epilogue] * gigabyte);
   fit.leak = v[At::leak];
-  if (v.size() > At::expert) fit.expert = v[At::expert] * microsecond;
   fit.source = Source::fitted;
+  return fit;
+}
+
+}  // namespace
+
+GemmFit training_gemm_fit(const std::vector<double>& v) {
+  GemmFit fit = product_fit(v);
+  fit.throttle = v[At::throttle];
+  return fit;
+}
+
+GemmFit grouped_training_gemm_fit(const std::vector<double>& v) {
+  GemmFit fit = product_fit(v);
+  fit.expert = v[At::expert] * microsecond;
   return fit;
 }
 
@@ -89,7 +110,7 @@ FamilyData grouped_gemm_family(const FamilyKey& key, const Gpu& gpu, DType forma
     data.group.push_back(groups.try_emplace({row.n, row.k}, static_cast<int>(groups.size())).first->second);
     data.size.push_back(row.m);
   }
-  data.observations.predicted = [family](std::span<const double> v, std::size_t i) { return predicted_us(*family, v, i); };
+  data.observations.predicted = [family](std::span<const double> v, std::size_t i) { return predicted_us(*family, v, i, true); };
   return data;
 }
 
@@ -103,9 +124,7 @@ std::vector<FamilyData> training_gemm_families(const Csv& csv) {
     const FamilyKey key{device, grouped ? "grouped_gemm" : "training_gemm", "te", "bf16"};
     auto& [family, data] = families[key];
     if (!family) {
-      const Document document = find_hardware(profile, "measurements");
-      const Gpu gpu = std::get<Gpu>(read_cluster(document.json, document.origin).device);
-      family = std::make_shared<Family>(Family{gpu, grouped, {}, DType::bf16});
+      family = std::make_shared<Family>(Family{gpu_named(profile), grouped, {}, DType::bf16});
       data.key = key;
       data.parameters = parameters(grouped);
       data.domain = grouped ? "rows of one expert, forward, dgrad and wgrad" : "forward, dgrad and wgrad";
@@ -125,7 +144,8 @@ std::vector<FamilyData> training_gemm_families(const Csv& csv) {
   for (auto& [key, entry] : families) {
     auto& [family, data] = entry;
     if (family->rows.size() < 30) continue;  // too few to hold any out
-    data.observations.predicted = [rows = family](std::span<const double> v, std::size_t i) { return predicted_us(*rows, v, i); };
+    data.observations.predicted = [rows = family](std::span<const double> v, std::size_t i) { return predicted_us(*rows, v, i, false); };
+    if (!family->grouped) data.in_step = [rows = family](std::span<const double> v, std::size_t i) { return predicted_us(*rows, v, i, true); };
     list.push_back(std::move(data));
   }
   return list;
