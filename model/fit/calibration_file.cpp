@@ -40,8 +40,9 @@ const Page* nearer(const Page* a, const Page* b) {
   return std::min(a, b);
 }
 
-// Products in 16 bit of a device without those of TensorRT-LLM. An eager launch belongs to the host that made it.
-void assemble_older_gemm(GemmFit& bf16, const std::vector<Page>& pages) {
+// Products in 16 bit of a device without those of TensorRT-LLM, grouped ones of the same machine with them. An eager launch belongs to the host that made it.
+void assemble_older_gemm(Calibration& calibration, const std::vector<Page>& pages) {
+  GemmFit& bf16 = calibration.gemm_bf16;
   const Page* training = find_page(pages, "training_gemm");
   const Page* eager = find_page(pages, "gemm", "pytorch", "float16");
   if (eager != nullptr && nearer(eager, training) == eager) {
@@ -49,6 +50,10 @@ void assemble_older_gemm(GemmFit& bf16, const std::vector<Page>& pages) {
     bf16.launch = training != nullptr ? training_gemm_fit(training->fit.fit.values).launch : Seconds{};
   } else if (training != nullptr) {
     bf16 = marked(training_gemm_fit(training->fit.fit.values), *training);
+    const Page* grouped = find_page(pages, "grouped_gemm", "te");
+    if (grouped != nullptr && grouped->fit.key.device == training->fit.key.device) {
+      calibration.grouped_bf16 = marked(grouped_training_gemm_fit(grouped->fit.fit.values), *grouped);
+    }
   }
 }
 
@@ -134,7 +139,7 @@ void assemble_gemm(Calibration& calibration, const std::vector<Page>& pages) {
     if (page == nullptr) continue;
     *fits[i] = corrected(gemm_fit(page->fit.key, page->fit.fit.values), *page);
   }
-  if (calibration.gemm_bf16.source == Source::bound) assemble_older_gemm(calibration.gemm_bf16, pages);
+  if (calibration.gemm_bf16.source == Source::bound) assemble_older_gemm(calibration, pages);
   if (calibration.gemm_bf16.source == Source::bound) return;
   // The contiguous layout is that of training; the masked one decodes.
   if (const Page* page = find_page(pages, "grouped_gemm", "deepgemm", "fp8_block")) {
