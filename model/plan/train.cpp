@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <deque>
 #include <unordered_map>
@@ -13,10 +14,10 @@
 #include "plan/parts.hpp"
 #include "plan/pipeline.hpp"
 #include "plan/rates.hpp"
+#include "plan/slowest_device.hpp"
 #include "plan/stages.hpp"
 #include "plan/step_end.hpp"
 #include "plan/step_rules.hpp"
-#include "routing/imbalance.hpp"
 
 namespace moeline {
 namespace {
@@ -47,7 +48,7 @@ struct PipelineRun {
 // The model cut into pp x vpp chunks, and what they add up to.
 struct Cut {
   std::int64_t pp = 1, vpp = 1;
-  bool folded = false, both_ways = false;
+  bool folded = false, both_ways = false, hides = false;
   std::string layout;  // as given
   Chunks chunks;
   std::vector<StageContent> stages;
@@ -55,6 +56,15 @@ struct Cut {
   std::shared_ptr<const StageCut> words;  // once an answer wants them
   std::optional<PipelineRun> last;
 };
+
+bool is_dual(Schedule schedule) { return schedule == Schedule::dualpipe || schedule == Schedule::dualpipe_v; }
+
+// Whether forward of one micro-batch runs beside backward of another, so that compute hides exchanges.
+bool hides_exchanges(const StepQuestion& q) { return is_dual(q.parallelism.schedule) || q.train.overlap.contains(Overlap::ep_1f1b); }
+
+double taken_by_exchange(const TrainWorkload& train, const Machine& machine) {
+  return taken(exchange_multiprocessors(train.transport), machine.gpu);
+}
 
 std::shared_ptr<const StageCut> words_of(const Cut& cut) {
   StageCut words{.layout = cut.chunks.size() > 1 ? layout_text(cut.chunks) : "", .stage_layers = {}};
@@ -91,17 +101,18 @@ struct TrainingSteps::Shared {
 
  private:
   std::variant<Chunks, Infeasible> chunks(const StepQuestion& question);
-  PartTimes part_times();
+  PartTimes part_times(bool hides);
 
   PassPrices& passes_;
   std::optional<StepParts> parts_;
   std::optional<StageRows> rows_;
-  std::optional<EvenCuts> even_;
+  std::array<std::optional<EvenCuts>, 2> even_;  // exchanges shown, and hidden
   std::deque<Cut> cuts_;
 };
 
-PartTimes TrainingSteps::Shared::part_times() {
-  const auto both = [](const Passes& part) { return part.forward.time + part.backward.time; };
+PartTimes TrainingSteps::Shared::part_times(bool hides) {
+  const double taken = taken_by_exchange(context.train, passes_.machine());
+  const auto both = [&](const Passes& part) { return hides ? pair_of(part.forward, part.backward, taken).time : part.forward.time + part.backward.time; };
   PartTimes times;
   for (const Passes& kind : parts_->kinds) times.kind.push_back(both(kind));
   times.embedding = both(parts_->embedding);
@@ -114,8 +125,10 @@ PartTimes TrainingSteps::Shared::part_times() {
 std::variant<Chunks, Infeasible> TrainingSteps::Shared::chunks(const StepQuestion& q) {
   const std::int64_t count = q.parallelism.pp * q.parallelism.vpp, mtp = q.train.mtp_layers;
   if (!q.train.pipeline_layout.empty()) return parse_layout(q.train.pipeline_layout, context.model, mtp, count);
-  if (!even_) even_.emplace(context.model, mtp, part_times());
-  return default_chunks(context.model, mtp, count, *even_);
+  const bool hides = hides_exchanges(q);
+  std::optional<EvenCuts>& even = even_[hides ? 1 : 0];
+  if (!even) even.emplace(context.model, mtp, part_times(hides));
+  return default_chunks(context.model, mtp, count, *even);
 }
 
 // Block recomputation takes the first layers of every chunk.
@@ -125,21 +138,19 @@ double recomputed_share(const TrainWorkload& train, const StageContent& chunk) {
 }
 
 PipelineProblem pipeline_of(const Parallelism& p, std::int64_t micro_batches) {
-  return {.schedule = p.schedule, .stages = p.pp, .chunks_per_stage = chunks_of(p.schedule, p.vpp), .micro_batches = micro_batches,
-          .chunks = {}, .transfer = {}};
+  return {.schedule = p.schedule, .stages = p.pp, .chunks_per_stage = chunks_of(p.schedule, p.vpp), .micro_batches = micro_batches, .chunks = {}, .transfer = {}};
 }
 
 std::variant<Cut*, Infeasible> TrainingSteps::Shared::cut(const StepQuestion& q) {
   const Parallelism& p = q.parallelism;
   for (Cut& known : cuts_) {
     if (known.pp == p.pp && known.vpp == p.vpp && known.folded == is_folded(p.schedule) &&
-        known.both_ways == runs_both_ways(p.schedule) && known.layout == q.train.pipeline_layout) return &known;
+        known.both_ways == runs_both_ways(p.schedule) && known.hides == hides_exchanges(q) && known.layout == q.train.pipeline_layout) return &known;
   }
   auto cut_up = chunks(q);
   if (Infeasible* why = std::get_if<Infeasible>(&cut_up)) return std::move(*why);
-  Cut& made = cuts_.emplace_back(Cut{.pp = p.pp, .vpp = p.vpp, .folded = is_folded(p.schedule), .both_ways = runs_both_ways(p.schedule), .layout = q.train.pipeline_layout,
-                                     .chunks = std::get<Chunks>(std::move(cut_up)), .stages = {}, .chunk_sums = {},
-                                     .stage_sums = {}, .words = {}});
+  Cut& made = cuts_.emplace_back(Cut{.pp = p.pp, .vpp = p.vpp, .folded = is_folded(p.schedule), .both_ways = runs_both_ways(p.schedule), .hides = hides_exchanges(q), .layout = q.train.pipeline_layout,
+                                     .chunks = std::get<Chunks>(std::move(cut_up)), .stages = {}, .chunk_sums = {}, .stage_sums = {}, .words = {}});
   made.chunk_sums.reserve(made.chunks.size());
   made.stages.reserve(static_cast<std::size_t>(p.pp));
   made.stage_sums.reserve(static_cast<std::size_t>(p.pp));
@@ -171,26 +182,6 @@ bool is_below(const StageContent& stage, const StageContent& other) {
   return stage.micro_batches <= other.micro_batches && is_alike(stage, other);
 }
 
-std::string memory_advice(std::string_view largest, const TrainWorkload& train) {
-  if (largest == "activations" && train.full_recompute) return "raise tp, cp or pp, or lower micro_batch";
-  if (largest == "activations") return "recompute more (workload/recompute: mla_up_proj, moe_act, layernorm, moe or full), raise tp or pp";
-  if (largest == "optimizer") return "raise dp or ep, use adam_bf16_states, or raise pp";
-  return "raise ep, tp or pp, or zero to 3";
-}
-
-// By how many deviations the slowest of so many devices lags behind the mean, on average; an integral, hence kept.
-class SlowestDevices {
- public:
-  double of(std::int64_t devices) {
-    const auto [known, is_new] = known_.try_emplace(devices);
-    if (is_new) known->second = largest_of_normals(real(devices));
-    return known->second;
-  }
-
- private:
-  std::unordered_map<std::int64_t, double> known_;
-};
-
 // What pairing changes in a step.
 struct Saving {
   Seconds hidden, contention;
@@ -213,7 +204,7 @@ class Trainer {
   void describe_memory(TrainEvaluation& result) const;
   // Fills the pipeline problem; the time its busiest stage computes. `message`: what a micro-batch hands to the next stage.
   Seconds price_stages(Bytes message);
-  void run(const StageRows& parts, TrainEvaluation& result, SlowestDevices& slowest);
+  void run(const StageRows& parts, TrainEvaluation& result, SlowestDevice& slowest);
   const PipelineProblem& pipeline() const { return cut_.last->problem; }
 
  private:
@@ -225,14 +216,11 @@ class Trainer {
   // Micro-batches that pass each of a stage's chunks.
   double passes() const { return real(pipeline().micro_batches) / (runs_both_ways(p_.schedule) ? 2 : 1); }
   const Passes& sum_at(std::int64_t chunk) const { return at(cut_.chunk_sums, chunk % static_cast<std::int64_t>(cut_.chunk_sums.size())); }
-  double taken() const { return moeline::taken(exchange_multiprocessors(train_.transport), machine_.gpu); }
   Saving combined(std::int64_t stage) const;
   Saving paired(std::int64_t stage) const;
-  Saving saving(std::int64_t stage) const { return is_dual() ? paired(stage) : combined(stage); }
-  bool is_dual() const { return p_.schedule == Schedule::dualpipe || p_.schedule == Schedule::dualpipe_v; }
+  Saving saving(std::int64_t stage) const { return is_dual(p_.schedule) ? paired(stage) : combined(stage); }
   Breakdown rows(const StageRows& parts, std::int64_t stage) const;
   const PipelineRun::Result& run_pipeline(const StageRows& parts);
-  void wait_for_slowest(TrainEvaluation& result, SlowestDevices& slowest) const;
   void add(TrainEvaluation& result, const BreakdownRow& row) const {
     if (!is_free(machine_, row.name)) result.breakdown.add(row);
   }
@@ -298,7 +286,7 @@ Saving Trainer::combined(std::int64_t stage) const {
   if (!train_.overlap.contains(Overlap::ep_1f1b) || !(sum.forward.network + sum.backward.network > Seconds{})) return {};
   const double all = real(pipeline().micro_batches * pipeline().chunks_per_stage);
   const double times = passes() * std::max(0.0, (all - in_flight(stage)) / all);
-  const Pair pair = pair_of(sum.forward, sum.backward, taken());
+  const Pair pair = pair_of(sum.forward, sum.backward, taken_by_exchange(train_, machine_));
   return {times * (sum.forward.exchange + sum.backward.exchange - pair.exposed), times * pair.contention};
 }
 
@@ -308,7 +296,7 @@ Saving Trainer::paired(std::int64_t stage) const {
   for (const std::int64_t own : {0, 1}) {
     const PassTimes& forward = sum_at(pipeline().chunk_at(stage, own)).forward;
     const PassTimes& backward = sum_at(pipeline().chunk_at(stage, 1 - own)).backward;
-    const Pair pair = pair_of(forward, backward, taken());
+    const Pair pair = pair_of(forward, backward, taken_by_exchange(train_, machine_));
     const double times = real(pairs_of(pipeline().shape(), stage, own));
     saving.hidden += times * (forward.exchange + backward.exchange - pair.exposed);
     saving.contention += times * pair.contention;
@@ -335,12 +323,12 @@ Seconds Trainer::price_stages(Bytes message) {
     const Seconds busy = alone - saved.hidden + saved.contention;
     priced.computed = max(priced.computed, busy);
     // Combined 1F1B shortens all passes of a stage alike; pairs of an order shorten themselves.
-    const double kept = is_dual() || !(alone > Seconds{}) ? 1 : busy / alone;
+    const double kept = is_dual(p_.schedule) || !(alone > Seconds{}) ? 1 : busy / alone;
     for (std::int64_t own = 0; own < pipeline.chunks_per_stage; ++own) {
       const std::int64_t chunk = pipeline.chunk_at(stage, own);
       const Passes& one = sum_at(chunk);
       at(pipeline.chunks, chunk) = {kept * one.forward.time, kept * one.backward.time, kept * one.backward.weight};
-      if (is_dual()) at(pipeline.chunks, chunk).paired = pair_of(one.forward, sum_at(pipeline.chunk_at(stage, 1 - own)).backward, taken()).time;
+      if (is_dual(p_.schedule)) at(pipeline.chunks, chunk).paired = pair_of(one.forward, sum_at(pipeline.chunk_at(stage, 1 - own)).backward, taken_by_exchange(train_, machine_)).time;
     }
   }
   return priced.computed;
@@ -370,21 +358,7 @@ const PipelineRun::Result& Trainer::run_pipeline(const StageRows& parts) {
   return known.emplace(PipelineRun::Result{ran.makespan, *busiest, stage, rows(parts, stage)});
 }
 
-// Devices of one kind sustain different clocks at the power limit, where tensor cores work, and in every step each waits for the
-// slowest of all: on average z_N deviations below the mean. Bounds stay the floors that they are.
-void Trainer::wait_for_slowest(TrainEvaluation& result, SlowestDevices& slowest) const {
-  const double slower = machine_.gpu.rate_spread.value * slowest.of(p_.ranks_per_stage() * p_.pp);
-  Seconds products;
-  for (const BreakdownRow& row : result.breakdown.rows()) {
-    if (row.bound_by == "tensor" && row.source < Source::bound) products += row.exposed;
-  }
-  const Seconds waited = slower * products;
-  if (!(waited > Seconds{})) return;
-  add(result, {.name = "slowest device", .phase = "pipeline", .seconds = waited, .exposed = waited, .bound_by = "tensor",
-               .source = Source::extrapolated, .largest = waited});
-}
-
-void Trainer::run(const StageRows& parts, TrainEvaluation& result, SlowestDevices& slowest) {
+void Trainer::run(const StageRows& parts, TrainEvaluation& result, SlowestDevice& slowest) {
   const PipelineRun::Result& ran = run_pipeline(parts);
   result.busiest_stage = ran.busiest_stage;
   result.micro_batches = pipeline().micro_batches;
@@ -406,7 +380,8 @@ void Trainer::run(const StageRows& parts, TrainEvaluation& result, SlowestDevice
     end.backward += chunk.backward;
   }
   end.add_to(result.breakdown);
-  wait_for_slowest(result, slowest);
+  const BreakdownRow waited = slowest.row(result.breakdown, machine_.gpu, p_.ranks_per_stage() * p_.pp);
+  if (waited.exposed > Seconds{}) add(result, waited);
   result.step = range_of(result.breakdown);
   result.parallelism = p_;
   if (!cut_.words) cut_.words = words_of(cut_);
@@ -422,7 +397,7 @@ struct TrainingSteps::Memo {
   ProductMemo products;
   PassPrices passes;
   PassGraphs graphs;
-  SlowestDevices slowest;
+  SlowestDevice slowest;
   std::unordered_map<PartsKey, std::unique_ptr<Shared>, PartsHash> known;
   Shared* last = nullptr;  // mostly asked for again
 };
