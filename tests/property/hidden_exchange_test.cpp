@@ -1,7 +1,6 @@
 // What hides an exchange, and what hiding costs.
 #include <catch2/catch.hpp>
 
-#include "fit/answer.hpp"
 #include "plan/pass_times.hpp"
 #include "scenarios.hpp"
 
@@ -65,20 +64,6 @@ TEST_CASE("gradients that are reduced behind the backward slow it down", "[prope
   // 16 of 132 multiprocessors for as long as the reduction hides.
   const Seconds hidden = apart.exposed("gradient reduction") - behind.exposed("gradient reduction");
   REQUIRE_THAT(behind.exposed("contention").in(second), WithinRel((16.0 / 132) * hidden.in(second), 1e-9));
-}
-
-TEST_CASE("an automatic cut weighs layers by what their schedule shows of them", "[property]") {
-  const std::string path = std::string(MOELINE_SOURCE_DIR) + "/examples/deepseek-v3-2048-h800.json";
-  Json json = parse_json(read_file(path), path);
-  for (const char* field : {R"(/hardware/device/hbm_capacity={"value": "250 GB", "source": "test"})", "/workload/global_batch=16384", R"(/routing={"popularity": "overload", "alpha": 1.2})"}) {
-    set_field(json, field, path);
-  }
-  const auto seconds = [&](const Json& scenario) {
-    return std::get<TrainEvaluation>(std::get<Evaluation>(answer_to(scenario, path).outcome).answer).step.value.in(second);
-  };
-  Json by_hand = json;
-  set_field(by_hand, "/workload/pipeline_layout=Et*5|(t*4|)*14mL", path);
-  CHECK(seconds(json) <= (1 + 1e-9) * seconds(by_hand));
 }
 
 TEST_CASE("what hides the same exchange twice is refused", "[property]") {
