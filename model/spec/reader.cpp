@@ -327,6 +327,7 @@ Fact<std::int64_t> ObjectReader::integer_fact(std::string_view key, IntegerRange
 
 Fact<double> ObjectReader::number_fact_or(std::string_view key, double low, double high, const Fact<double>& fallback) {
   if (!has(key)) return skip(key), fallback;
+  if (any(key).is_number()) return {number(key, low, high), "set by the user"};
   ObjectReader reader = object(key);
   Fact<double> fact{reader.number("value", low, high), reader.source(), reader.boolean_or("inferred", false)};
   reader.finish();
