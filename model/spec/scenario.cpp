@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <numeric>
+#include <utility>
 
 namespace moeline {
 namespace {
@@ -252,10 +253,12 @@ Json echo(const Scenario& s, const Json& given) {
   return out;
 }
 
-std::vector<std::string> split_pointer(std::string text) {
-  if (text.empty() || text[0] != '/') text = "/" + text;
-  std::vector<std::string> tokens;
-  for (std::size_t at = 1; at <= text.size();) {
+// Views of `text`.
+std::vector<std::string_view> split_pointer(std::string_view text) {
+  if (text.starts_with('/')) text.remove_prefix(1);
+  std::vector<std::string_view> tokens;
+  tokens.reserve(4);
+  for (std::size_t at = 0; at <= text.size();) {
     const std::size_t slash = std::min(text.find('/', at), text.size());
     tokens.push_back(text.substr(at, slash - at));
     at = slash + 1;
@@ -299,12 +302,30 @@ Scenario read_scenario(const Json& json, const std::string& origin) {
   Scenario s;
   s.cluster = read_cluster_of(json, origin);
   s.model = read_model_of(json, origin);
-  read_rest(s, json, origin);
+  ReadFields known;
+  read_rest(s, json, origin, known);
   s.resolved = echo(s, json);
   return s;
 }
 
-void read_rest(Scenario& s, const Json& json, const std::string& origin) {
+void ReadFields::forget(std::string_view field) {
+  if (field == "workload") workload.reset();
+  if (field == "recipe") recipe.reset();
+  if (field == "parallelism") parallelism.reset();
+  if (field == "routing") routing.reset();
+}
+
+namespace {
+
+template <class Field, class Read>
+const Field& kept(std::optional<Field>& field, const Read& read) {
+  if (!field) field = read();
+  return *field;
+}
+
+}  // namespace
+
+void read_rest(Scenario& s, const Json& json, const std::string& origin, ReadFields& known) {
   ObjectReader reader(json, origin);
   reader.skip_all({"model", "hardware", "speculation", "description", "recipe", "parallelism", "workload", "routing"});
   s.assumptions.clear();
@@ -314,18 +335,20 @@ void read_rest(Scenario& s, const Json& json, const std::string& origin) {
   const bool has_node = s.cluster.node.has_value();
   s.cluster.devices = reader.integer_or("devices", {1, 1 << 24}, has_node ? s.cluster.node->devices.value : 1);
   if (!reader.has("workload")) reader.fail("workload", "missing: {\"kind\": \"train\", ...} or {\"kind\": \"layer\", ...}");
-  s.workload = read_workload(reader.object("workload"));
+  s.workload = kept(known.workload, [&] { return read_workload(reader.object("workload")); });
   ServeWorkload* serve = std::get_if<ServeWorkload>(&s.workload);
   if (!reader.has("devices") && serve == nullptr) s.assumptions.push_back(fmt::format("devices: {} (one node)", s.cluster.devices));
-  s.recipe = read_recipe(reader.has("recipe") ? reader.any("recipe") : Json("bf16"), reader.where("recipe"));
+  s.recipe = kept(known.recipe, [&] { return read_recipe(reader.has("recipe") ? reader.any("recipe") : Json("bf16"), reader.where("recipe")); });
   if (!reader.has("recipe") && serve == nullptr) s.assumptions.push_back("recipe: bf16 (none given)");
   if (serve == nullptr && reader.has("parallelism")) {
-    s.parallelism = read_parallelism(reader.object("parallelism"));
+    s.parallelism = kept(known.parallelism, [&] { return read_parallelism(reader.object("parallelism")); });
   } else if (serve == nullptr) {
     fill_parallelism(s);
   }
   if (reader.has("routing")) {
-    s.routing = read_routing(reader.object("routing"), experts_of(s.model));
+    const std::int64_t experts = experts_of(s.model);
+    if (experts != std::exchange(known.experts, experts)) known.routing.reset();
+    s.routing = kept(known.routing, [&] { return read_routing(reader.object("routing"), experts); });
   } else if (serve == nullptr) {
     s.assumptions.push_back("routing: balanced (no load given)");
   }
@@ -361,7 +384,7 @@ void set_field(Json& scenario, const std::string& pointer_and_value, const std::
 
 void set_field(Json& scenario, const std::string& pointer, const Json& value, const std::string& origin,
                const std::string& where) {
-  std::vector<std::string> parts = split_pointer(pointer);
+  std::vector<std::string_view> parts = split_pointer(pointer);
   if (parts.size() > 1 && parts[0] == "hardware" && scenario.contains("hardware")) {
     scenario["hardware"] = find_hardware(scenario["hardware"], origin + "#/hardware").json;
     // The value of a fact is set through the fact, so that its source cannot outlive it.
@@ -371,14 +394,15 @@ void set_field(Json& scenario, const std::string& pointer, const Json& value, co
     scenario["model"] = Json{{"base", scenario["model"]}};  // keeps the name: answers say "mixtral-8x7b (changed)"
   }
   Json* at = &scenario;
-  for (const std::string& part : parts) {
+  for (const std::string_view part : parts) {
     if (at->is_array()) {
       const bool digits = !part.empty() && part.size() < 6 && part.find_first_not_of("0123456789") == std::string::npos;
-      if (!digits || std::stoul(part) >= at->size()) {
+      const std::size_t index = digits ? std::stoul(std::string(part)) : at->size();
+      if (index >= at->size()) {
         throw SpecError(where, fmt::format("\"{}\" is not an index of an array of {}", part,
                                                                   at->size()));
       }
-      at = &(*at)[std::stoul(part)];
+      at = &(*at)[index];
     } else if (at->is_object() || at->is_null()) {
       at = &(*at)[part];
     } else {

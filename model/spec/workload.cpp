@@ -52,11 +52,11 @@ std::string_view name_in(std::span<const Named<E>> table, E value) {
 
 template <class E>
 E value_of(const ObjectReader& reader, std::string_view key, const std::string& text, std::span<const Named<E>> table) {
-  std::vector<std::string> names;
   for (const Named<E>& row : table) {
     if (row.name == text) return row.value;
-    names.emplace_back(row.name);
   }
+  std::vector<std::string> names;
+  for (const Named<E>& row : table) names.emplace_back(row.name);
   reader.fail(key, fmt::format("unknown value \"{}\"{}", text, did_you_mean(text, names)));
 }
 
