@@ -28,6 +28,7 @@ struct Asked {
   Scenario scenario;
   const Calibration* calibration = nullptr;
   std::optional<TrainingSteps> steps;  // of GPUs
+  ProductMemo products;                // of their layers
 };
 
 bool below(const std::string& pointer, const std::string& field) {
@@ -159,6 +160,7 @@ Asked& PointReader::Memo::asked_of(const std::string& key, const std::function<J
   if (asked.size() >= kRemembered) asked.clear();
   if (calibrations.size() >= kRemembered && asked.empty()) calibrations.clear();
   auto made = std::make_unique<Asked>();
+  made->scenario.lists_assumptions = false;  // no row has a place for them
   made->scenario.cluster = read_cluster_of(json, origin);
   made->scenario.model = read_model_of(json, origin);
   const Cluster& cluster = made->scenario.cluster;
@@ -204,7 +206,7 @@ Point PointReader::answer(const std::vector<Json>& values) const {
   read_rest(asked.scenario, memo.rest.json, origin_, memo.rest.known);
   const bool step = asked.steps && std::holds_alternative<TrainWorkload>(asked.scenario.workload);
   return step ? point_of(evaluate_step(asked.scenario, *asked.steps), columns_)
-              : point_of(evaluate(asked.scenario, *asked.calibration), columns_);
+              : point_of(evaluate(asked.scenario, *asked.calibration, {}, &asked.products), columns_);
 }
 
 Point PointReader::point(std::uint64_t number) const {

@@ -48,8 +48,8 @@ Passes sum_of(const StepParts& parts, const ModelSpec& model, const StageContent
 class StageRows {
  public:
   StageRows(PassPrices& prices, const PartsKey& key);
-  // Of one pass of a stage, `times` over.
-  Breakdown of(const StageContent& stage, bool forward, double times) const;
+  // All that a stage computes: forward, then backward, each `times` over.
+  Breakdown of(const StageContent& stage, double times) const;
 
  private:
   struct Placed {
@@ -59,6 +59,8 @@ class StageRows {
   struct Both {
     Placed forward, backward;
   };
+  void add_to(Breakdown& rows, const StageContent& stage, bool forward, double times) const;
+
   const ModelSpec& model_;
   Breakdown forward_names_, backward_names_;  // rows that sums have, at no cost
   PartsOf<Both> parts_;

@@ -102,7 +102,7 @@ void EvenCuts::add_row() {
   const std::size_t n = items_.size(), c = cuts_.size() / places();
   cuts_.resize(cuts_.size() + places());
   std::swap(best_, before_);
-  best_.assign(places(), std::numeric_limits<double>::infinity());
+  best_.resize(places());  // a row reads no place that the row before did not write
   const int* const earlier = row(c - 1);
   int* const cut = cuts_.data() + c * places();
   const double *const reach = prefix_.data(), *const before = before_.data();
@@ -140,14 +140,13 @@ Chunks EvenCuts::chunks(std::int64_t count) {
   return result;
 }
 
-Chunks default_chunks(const ModelSpec& model, std::int64_t mtp_modules, std::int64_t chunk_count, EvenCuts& even) {
+std::optional<Chunks> equal_chunks(const ModelSpec& model, std::int64_t mtp_modules, std::int64_t chunk_count) {
   const auto layers = static_cast<std::int64_t>(model.layers.size());
   const bool ends_count = layers % chunk_count != 0;  // embedding and loss take the place of a layer each
   const std::int64_t places = ends_count ? layers + 2 : layers;
-  if (places % chunk_count != 0 || (ends_count && (places / chunk_count < 2 || mtp_modules > 0))) {
-    return even.chunks(chunk_count);
-  }
+  if (places % chunk_count != 0 || (ends_count && (places / chunk_count < 2 || mtp_modules > 0))) return std::nullopt;
   Chunks chunks;
+  chunks.reserve(static_cast<std::size_t>(chunk_count));
   std::size_t layer = 0;
   for (std::int64_t c = 0; c < chunk_count; ++c) {
     StageContent chunk = empty_chunk(model);
@@ -157,7 +156,7 @@ Chunks default_chunks(const ModelSpec& model, std::int64_t mtp_modules, std::int
     std::int64_t count = places / chunk_count;
     if (ends_count) count -= (chunk.embedding ? 1 : 0) + (chunk.head ? 1 : 0);
     for (std::int64_t i = 0; i < count; ++i) put(chunk, 't', model, layer);
-    chunks.push_back(chunk);
+    chunks.push_back(std::move(chunk));
   }
   return chunks;
 }

@@ -163,8 +163,8 @@ ObjectReader::ObjectReader(const Json& json, std::string where) : json_(&json), 
 }
 
 bool ObjectReader::has(std::string_view key) const {
-  const auto found = json_->find(key);
-  return found != json_->end() && !found->is_null();
+  const auto& members = json_->get_ref<const Json::object_t&>();
+  return std::any_of(members.begin(), members.end(), [&](const auto& member) { return member.first == key && !member.second.is_null(); });
 }
 
 std::string ObjectReader::where(std::string_view key) const {

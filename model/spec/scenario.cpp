@@ -18,6 +18,11 @@ const Json& required(const Json& json, const char* key, const std::string& origi
   return *found;
 }
 
+template <class... Values>
+void assume(Scenario& s, fmt::format_string<Values...> text, Values&&... values) {
+  if (s.lists_assumptions) s.assumptions.push_back(fmt::format(text, std::forward<Values>(values)...));
+}
+
 bool on_wafer(const Scenario& s) { return std::holds_alternative<Wafer>(s.cluster.device); }
 
 bool crosses_nodes(const Cluster& cluster, const Parallelism& p) { return tier_of(expert_group(p), cluster.fabric) > 0; }
@@ -27,7 +32,7 @@ template <class W>
 void fill_transport(Scenario& s, W& workload) {
   if (workload.transport_given || s.parallelism.ep == 1 || on_wafer(s)) return;
   workload.transport = default_transport(s.cluster, s.parallelism);
-  s.assumptions.push_back(fmt::format("transport: {} (Megatron-Core recipe default for this fabric)", name(workload.transport)));
+  assume(s, "transport: {} (Megatron-Core recipe default for this fabric)", name(workload.transport));
 }
 
 // No cut given: experts over the devices of the innermost tier, everything else replicated.
@@ -39,7 +44,7 @@ void fill_parallelism(Scenario& s) {
     if (moe != nullptr) s.parallelism.ep = std::gcd(moe->experts, near);
   }
   while (s.cluster.devices % s.parallelism.ep != 0) s.parallelism.ep = std::gcd(s.parallelism.ep, s.cluster.devices);
-  s.assumptions.push_back(fmt::format("parallelism: ep={}, all else data-parallel (none given)", s.parallelism.ep));
+  assume(s, "parallelism: ep={}, all else data-parallel (none given)", s.parallelism.ep);
 }
 
 // Tokens of one optimiser step on one wafer; the Model Zoo's global batches are of this order on 8 systems.
@@ -65,21 +70,26 @@ void check_switches(const Scenario& s, const TrainWorkload& train, const std::st
   }
 }
 
+void assume_overlap(Scenario& s, EnumSet<Overlap> overlap) {
+  if (!s.lists_assumptions) return;
+  std::vector<std::string_view> names;
+  for (const Overlap what : overlap) names.push_back(name(what));
+  assume(s, "overlap: {} (Megatron-Core recipe default for this layout)", fmt::join(names, " "));
+}
+
 void fill_train_defaults(Scenario& s, TrainWorkload& train, const std::string& origin) {
   const Parallelism& p = s.parallelism;
   if (on_wafer(s) && train.global_batch == 0) {
     train.global_batch = s.cluster.devices * std::max<std::int64_t>(1, kWaferBatchTokens / train.sequence);
-    s.assumptions.push_back(fmt::format("global_batch: {} (a million tokens on every system)", train.global_batch));
+    assume(s, "global_batch: {} (a million tokens on every system)", train.global_batch);
   }
   if (!train.overlap_given && !on_wafer(s)) {
     train.overlap = default_overlap(s.cluster, p, s.recipe);
-    std::string list;
-    for (const Overlap overlap : train.overlap) list += fmt::format("{}{}", list.empty() ? "" : " ", name(overlap));
-    s.assumptions.push_back("overlap: " + list + " (Megatron-Core recipe default for this layout)");
+    assume_overlap(s, train.overlap);
   }
   if (train.global_batch == 0) {
     train.global_batch = 16 * train.micro_batch * std::max<std::int64_t>(1, s.cluster.devices / (p.tp * p.cp * p.pp));
-    s.assumptions.push_back(fmt::format("global_batch: {} (16 micro-batches on every rank)", train.global_batch));
+    assume(s, "global_batch: {} (16 micro-batches on every rank)", train.global_batch);
   }
   check_switches(s, train, origin);
   if (train.mtp_layers < 0) train.mtp_layers = static_cast<std::int64_t>(s.model.mtp_layers.size());
@@ -94,12 +104,12 @@ void fill_stack(Scenario& s, ServeWorkload& serve, bool recipe_given) {
   if (!serve.stack_given) {
     const Gpu* gpu = std::get_if<Gpu>(&s.cluster.device);
     serve.stack = gpu != nullptr && gpu->architecture.starts_with("sm_10") ? Stack::trtllm : Stack::vllm;
-    s.assumptions.push_back(fmt::format("stack: {} (none given)", name(serve.stack)));
+    assume(s, "stack: {} (none given)", name(serve.stack));
   }
   if (recipe_given) return;
   const std::string recipe = s.model.stored == DType::mxfp4 ? "mxfp4" : s.model.stored == DType::bf16 ? "bf16" : "fp8_block";
   s.recipe = read_recipe(recipe, "recipe");
-  s.assumptions.push_back(fmt::format("recipe: {} (as the checkpoint is stored)", recipe));
+  assume(s, "recipe: {} (as the checkpoint is stored)", recipe);
 }
 
 // No cut given: as few devices of a node as hold the weights in two thirds of their memory, all cutting the same layers.
@@ -127,7 +137,7 @@ LayoutRequest laid_over(const LayoutRequest& whole, const LayoutRequest& pool) {
 void fill_served_routing(Scenario& s, std::int64_t experts) {
   const double alpha = any_moe(s.model)->router_bias ? 1.01 : 1.2;
   s.routing = read_routing(ObjectReader(Json{{"popularity", "power_law"}, {"alpha", alpha}}, "routing"), experts);
-  s.assumptions.push_back(fmt::format("routing: power-law:{} (no load given; as seen in service)", alpha));
+  assume(s, "routing: power-law:{} (no load given; as seen in service)", alpha);
 }
 
 void fill_serve_defaults(Scenario& s, ServeWorkload& serve, const Json& json, const std::string& origin) {
@@ -139,18 +149,18 @@ void fill_serve_defaults(Scenario& s, ServeWorkload& serve, const Json& json, co
     reader.finish();
   } else {
     request.tp = least_tp(s);
-    if (serve.mode == ServeMode::aggregated) s.assumptions.push_back(fmt::format("parallelism: tp={} (none given)", *request.tp));
+    if (serve.mode == ServeMode::aggregated) assume(s, "parallelism: tp={} (none given)", *request.tp);
   }
   request.attention_dp = serve.attention_dp;
   const std::int64_t experts = experts_of(s.model);
-  if (experts == 0 && request.ep.value_or(1) > 1) s.assumptions.push_back("ep has no meaning in a dense model and is ignored");
+  if (experts == 0 && request.ep.value_or(1) > 1) assume(s, "ep has no meaning in a dense model and is ignored");
   const bool apart = serve.mode == ServeMode::disaggregated;
   for (Pool* pool : {&serve.prefill, &serve.decode}) {
     pool->layout = layout_of(apart ? laid_over(request, pool->asked) : request, experts);
   }
   if (!json.contains("devices")) {
     s.cluster.devices = apart ? serve.prefill.devices() + serve.decode.devices() : serve.decode.devices();
-    s.assumptions.push_back(fmt::format("devices: {} (what the workers take)", s.cluster.devices));
+    assume(s, "devices: {} (what the workers take)", s.cluster.devices);
   }
   const ServeLayout& l = serve.decode.layout;
   s.parallelism = {.tp = l.tp, .pp = l.pp, .ep = l.ep, .etp = l.etp, .dp = l.dp};
@@ -337,9 +347,9 @@ void read_rest(Scenario& s, const Json& json, const std::string& origin, ReadFie
   if (!reader.has("workload")) reader.fail("workload", "missing: {\"kind\": \"train\", ...} or {\"kind\": \"layer\", ...}");
   s.workload = kept(known.workload, [&] { return read_workload(reader.object("workload")); });
   ServeWorkload* serve = std::get_if<ServeWorkload>(&s.workload);
-  if (!reader.has("devices") && serve == nullptr) s.assumptions.push_back(fmt::format("devices: {} (one node)", s.cluster.devices));
+  if (!reader.has("devices") && serve == nullptr) assume(s, "devices: {} (one node)", s.cluster.devices);
   s.recipe = kept(known.recipe, [&] { return read_recipe(reader.has("recipe") ? reader.any("recipe") : Json("bf16"), reader.where("recipe")); });
-  if (!reader.has("recipe") && serve == nullptr) s.assumptions.push_back("recipe: bf16 (none given)");
+  if (!reader.has("recipe") && serve == nullptr) assume(s, "recipe: bf16 (none given)");
   if (serve == nullptr && reader.has("parallelism")) {
     s.parallelism = kept(known.parallelism, [&] { return read_parallelism(reader.object("parallelism")); });
   } else if (serve == nullptr) {
@@ -350,7 +360,7 @@ void read_rest(Scenario& s, const Json& json, const std::string& origin, ReadFie
     if (experts != std::exchange(known.experts, experts)) known.routing.reset();
     s.routing = kept(known.routing, [&] { return read_routing(reader.object("routing"), experts); });
   } else if (serve == nullptr) {
-    s.assumptions.push_back("routing: balanced (no load given)");
+    assume(s, "routing: balanced (no load given)");
   }
   if (serve != nullptr && s.routing.balancer == Balancer::dynamic)
     reader.object("routing").fail("balancer", "dynamic replication is priced in training; of a deployment eplb is");

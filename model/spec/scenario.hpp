@@ -31,6 +31,7 @@ struct Scenario {
   Speculation speculation{};  // of serving
   std::string calibration = "auto";
   std::vector<std::string> assumptions;
+  bool lists_assumptions = true;  // false: nobody will read them
   Json resolved;  // the scenario as understood, defaults filled in, for echoing
 };
 
