@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 #include <memory>
+#include <utility>
 
 #include "error.hpp"
 
@@ -93,11 +94,13 @@ class Simulation {
   }
 
   void walk_to(std::size_t end) {
-    for (; at_ < end; ++at_) {
-      const std::size_t slot = graph_.sequence[at_];
-      const double done = std::max(finish_[slot - 1], arrival(slot)) + length(slot);
-      finish_[slot] = done;
-      if (graph_.nodes[slot].paired) finish_[slot + 1] = done;
+    const std::uint32_t* const sequence = graph_.sequence.data();
+    double* const finish = finish_.get();
+    for (std::size_t at = std::exchange(at_, std::max(at_, end)); at < end; ++at) {
+      const std::size_t slot = sequence[at];
+      const double done = std::max(finish[slot - 1], arrival(slot)) + length(slot);
+      finish[slot] = done;
+      if (graph_.nodes[slot].paired) finish[slot + 1] = done;
     }
   }
 

@@ -106,22 +106,19 @@ void EvenCuts::add_row() {
   const int* const earlier = row(c - 1);
   int* const cut = cuts_.data() + c * places();
   const double *const reach = prefix_.data(), *const before = before_.data();
-  std::size_t latest = n - 1;
-  for (std::size_t i = n; i >= c; --i) {
-    const std::size_t earliest = std::max(c - 1, static_cast<std::size_t>(earlier[i]));
-    const std::size_t end = std::min(latest, i - 1);
-    std::size_t at = 0;
+  double* const best = best_.data();
+  int at = static_cast<int>(n) - 1;
+  for (int i = static_cast<int>(n), first = static_cast<int>(c) - 1; i > first; --i) {
+    const int end = std::min(at, i - 1);
+    const double until = reach[i];
     double least = std::numeric_limits<double>::infinity();
-    for (std::size_t j = std::min(earliest, end); j <= end; ++j) {
-      const double length = reach[i] - reach[j], sum = before[j] + length * length;
-      if (sum < least) {
-        least = sum;
-        at = j;
-      }
+    for (int j = std::min(std::max(first, earlier[i]), end); j <= end; ++j) {
+      const double length = until - reach[j], sum = before[j] + length * length;
+      at = sum < least ? j : at;  // no branch: which comes next is anybody's guess
+      least = std::min(least, sum);
     }
-    best_[i] = least;
-    cut[i] = static_cast<int>(at);
-    latest = static_cast<std::size_t>(cut[i]);
+    best[i] = least;
+    cut[i] = at;
   }
 }
 

@@ -147,20 +147,18 @@ std::variant<Cut*, Infeasible> TrainingSteps::Shared::cut(const StepQuestion& q,
   const PipelineProblem pipeline = pipeline_of(p, 1);
   if (pipeline.chunks_per_stage == 1) {
     made.stages = made.chunks;
-    return &made;
+  } else {
+    for (std::int64_t stage = 0; stage < p.pp; ++stage) made.stages.push_back(whole_stage(made.chunks, pipeline, stage));
   }
-  made.stages.reserve(static_cast<std::size_t>(p.pp));
-  for (std::int64_t stage = 0; stage < p.pp; ++stage) made.stages.push_back(whole_stage(made.chunks, pipeline, stage));
   return &made;
 }
 
 void TrainingSteps::Shared::time(Cut& cut, std::int64_t chunks_per_stage, Detail detail) {
   if (!cut.chunk_sums.empty()) return;
   const auto sums = [&](const std::vector<StageContent>& list) {
-    std::vector<Passes> sums;
-    sums.reserve(list.size());
-    for (const StageContent& content : list) sums.push_back(sum_of(parts(detail), context.model, content));
-    return sums;
+    std::vector<Passes> all(list.size());
+    std::transform(list.begin(), list.end(), all.begin(), [&](const StageContent& one) { return sum_of(parts(detail), context.model, one); });
+    return all;
   };
   cut.chunk_sums = sums(cut.chunks);
   cut.stage_sums = chunks_per_stage == 1 ? cut.chunk_sums : sums(cut.stages);
@@ -369,8 +367,8 @@ void Trainer::run(const StageRows& parts, TrainEvaluation& result) {
   const std::size_t first = result.breakdown.rows().size();
   const auto waiting = [&](std::string_view name, Seconds time, Lane lane) {
     if (!(time > 1e-9 * ran.makespan) || is_free(machine_, name)) return;  // rounding is no waiting
-    result.breakdown.add({.name = name, .phase = "pipeline", .lane = lane, .seconds = time, .exposed = time,
-                 .bound_by = "schedule", .source = result.breakdown.source(), .largest = time}, 1, first);
+    result.breakdown.add({.name = name, .phase = "pipeline", .lane = lane, .seconds = time, .exposed = time, .bound_by = "schedule",
+                          .source = result.breakdown.source(), .largest = time}, 1, first);
   };
   const Seconds work = result.breakdown.exposed();
   waiting("pipeline transfers", ran.busiest - work, Lane::network);

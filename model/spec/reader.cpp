@@ -345,17 +345,17 @@ std::vector<std::string> ObjectReader::known() const {
 }
 
 void ObjectReader::finish() {
-  for (const auto& item : json_->items()) {
-    if (std::find(asked_.begin(), asked_.end(), item.key()) != asked_.end()) continue;
+  for (const auto& [name, value] : json_->get_ref<const Json::object_t&>()) {
+    if (std::find(asked_.begin(), asked_.end(), name) != asked_.end()) continue;
     const std::vector<std::string> all = known();
     std::vector<std::string> candidates;  // keys that are absent first: of two equally near, they are likelier meant
     for (const std::string& key : all) {
       if (!json_->contains(key)) candidates.push_back(key);
     }
     candidates.insert(candidates.end(), all.begin(), all.end());
-    const std::string near = nearest(item.key(), candidates);
-    throw UnknownKey(where(item.key().substr(0, 60)), near.empty()
-                                                          ? "unknown key" + did_you_mean(item.key(), all)
+    const std::string near = nearest(name, candidates);
+    throw UnknownKey(where(name.substr(0, 60)), near.empty()
+                                                          ? "unknown key" + did_you_mean(name, all)
                                                           : fmt::format("unknown key, did you mean \"{}\"?", near));
   }
 }
