@@ -38,11 +38,13 @@ std::vector<float> random_operand(std::size_t rows, std::size_t columns, std::ui
   std::vector<double> spread(columns);
   for (double& s : spread) s = std::exp2(normal.next());
   // A pool repeated with a stride that divides nothing: operands of gigabytes are wanted in seconds.
-  std::vector<float> pool(std::min<std::size_t>(rows * columns, 1'000'003));
+  std::vector<float> pool(std::min<std::size_t>(rows * columns, 100'003));
   for (float& value : pool) value = static_cast<float>(normal.next());
   std::vector<float> values(rows * columns);
-  for (std::size_t i = 0; i < values.size(); ++i)
-    values[i] = pool[i % pool.size()] * static_cast<float>(spread[i % columns]);
+  for (std::size_t row = 0, drawn = 0; row < rows; ++row) {
+    for (std::size_t column = 0; column < columns; ++column, drawn = drawn + 1 < pool.size() ? drawn + 1 : 0)
+      values[row * columns + column] = pool[drawn] * static_cast<float>(spread[column]);
+  }
   return values;
 }
 

@@ -21,8 +21,8 @@ class RecordFile {
   RecordFile(const RecordFile&) = delete;
   RecordFile& operator=(const RecordFile&) = delete;
 
-  // `wanted.library` names the implementation.
-  bool holds(const Case& wanted) const;
+  // Whether it was measured so often, or cannot be. `wanted.library` names the implementation.
+  bool holds(const Case& wanted, std::size_t visits = 1) const;
   void add(const Record& record);
   const std::vector<Record>& records() const { return records_; }
 

@@ -122,13 +122,11 @@ Counts measure_cases(LoadedBackend& loaded, const Suite& suite, const std::vecto
                      const Watch& watch) {
   Counts counts;
   const std::vector<Task> offered = with_libraries(*loaded.backend, tasks, counts.not_offered);
-  for (std::size_t i = 0; i < offered.size(); ++i) {
-    const auto& [wanted, file] = offered[i];
-    if (file->holds(wanted)) {
-      ++counts.before;
-      continue;
-    }
-    watch(i, offered.size());
+  for (const Task& task : offered) counts.before += task.file->holds(task.wanted, suite.visits) ? 1 : 0;
+  for (std::size_t i = 0; i < suite.visits * offered.size(); ++i) {
+    const auto& [wanted, file] = offered[i % offered.size()];
+    if (file->holds(wanted, 1 + i / offered.size())) continue;
+    watch(i, suite.visits * offered.size());
     Record record = begun(loaded, wanted, run);
     try {
       measure_case(*loaded.backend, wanted, suite, record);

@@ -1,6 +1,7 @@
 // Cases in, records out: the one loop of `measure` and `calibrate`.
 //
-//   for every case and library that is not in the file yet: prepare, check, warm up, time, write
+//   as often as the suite visits them: for every case and library that is not in the file so often:
+//   prepare, check, warm up, time, write
 // A case whose check fails, or whose memory does not suffice, is written as failed and has no time.
 #pragma once
 
@@ -34,7 +35,8 @@ std::vector<Task> tasks_of(const std::vector<Case>& cases, RecordFile& file);
 std::vector<Task> interleaved(const std::vector<Task>& a, const std::vector<Task>& b);
 
 struct Counts {
-  std::size_t measured = 0, before = 0, failed = 0, not_offered = 0;
+  std::size_t measured = 0, failed = 0;     // records
+  std::size_t before = 0, not_offered = 0;  // cases
 };
 using Watch = std::function<void(std::size_t done, std::size_t all)>;
 

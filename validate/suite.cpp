@@ -93,6 +93,7 @@ Suite read_suite(const Json& json, const std::string& origin) {
     ObjectReader effort = reader.object("effort");
     suite.effort = read_effort(effort);
     suite.hot = effort.boolean_or("hot", false);
+    suite.visits = static_cast<std::size_t>(effort.integer_or("visits", {1, 100}, 1));
     effort.finish();
   }
   for (ObjectReader& group : reader.objects("cases")) add_group(suite.cases, group);

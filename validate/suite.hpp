@@ -1,6 +1,7 @@
 // Which cases are measured, and how long each may take?
 //
-//   {"effort": {"warm_up": "20 ms", "least": "50 ms", "most": "250 ms", "noise": 0.01, "samples": 10, "hot": false},
+//   {"effort": {"warm_up": "20 ms", "least": "50 ms", "most": "250 ms", "noise": 0.01, "samples": 10, "hot": false,
+//               "visits": 1},
 //    "cases": [{"op": "gemm", "dtype": ["fp32", "bf16"], "shape": {"m": [1, 16], "n k": [[1024, 4096], [4096, 1024]]}},
 //    ...], "fresh": [...]}
 // A group stands for all combinations of what it lists; names written together, as "n k", go in step. `library` and
@@ -21,6 +22,9 @@ namespace moeline {
 struct Suite {
   Effort effort;
   bool hot = false;  // time the cases with warm caches as well
+  // How often all cases are gone through, each time with fresh memory and a record: a machine that is slow for seconds, or placed a
+  // buffer badly, is then so for one of them.
+  std::size_t visits = 1;
   std::vector<Case> cases, fresh;
 };
 

@@ -40,8 +40,9 @@ const Page* nearer(const Page* a, const Page* b) {
   return std::min(a, b);
 }
 
-// Products in 16 bit of a device without those of TensorRT-LLM. An eager launch belongs to the host that made it.
-void assemble_older_gemm(GemmFit& bf16, const std::vector<Page>& pages) {
+// Products in 16 bit of a device without those of TensorRT-LLM, grouped ones of the same machine with them. An eager launch belongs to the host that made it.
+void assemble_older_gemm(Calibration& calibration, const std::vector<Page>& pages) {
+  GemmFit& bf16 = calibration.gemm_bf16;
   const Page* training = find_page(pages, "training_gemm");
   const Page* eager = find_page(pages, "gemm", "pytorch", "float16");
   if (eager != nullptr && nearer(eager, training) == eager) {
@@ -49,6 +50,10 @@ void assemble_older_gemm(GemmFit& bf16, const std::vector<Page>& pages) {
     bf16.launch = training != nullptr ? training_gemm_fit(training->fit.fit.values).launch : Seconds{};
   } else if (training != nullptr) {
     bf16 = marked(training_gemm_fit(training->fit.fit.values), *training);
+    const Page* grouped = find_page(pages, "grouped_gemm", "te");
+    if (grouped != nullptr && grouped->fit.key.device == training->fit.key.device) {
+      calibration.grouped_bf16 = marked(grouped_training_gemm_fit(grouped->fit.fit.values), *grouped);
+    }
   }
 }
 
@@ -122,7 +127,7 @@ void assemble_own_grouped(Calibration& calibration, const std::vector<Page>& pag
        {std::pair{"bf16", &calibration.grouped_bf16}, std::pair{"mxfp8", &calibration.grouped_mxfp8}}) {
     const Page* page = chosen_page(pages, "grouped_gemm", {dtype, "", ""});
     if (page == nullptr || !page->own || page->fit.key.library == "te") continue;
-    *fit = marked(training_gemm_fit(page->fit.fit.values), *page);
+    *fit = marked(grouped_training_gemm_fit(page->fit.fit.values), *page);
   }
 }
 
@@ -134,7 +139,7 @@ void assemble_gemm(Calibration& calibration, const std::vector<Page>& pages) {
     if (page == nullptr) continue;
     *fits[i] = corrected(gemm_fit(page->fit.key, page->fit.fit.values), *page);
   }
-  if (calibration.gemm_bf16.source == Source::bound) assemble_older_gemm(calibration.gemm_bf16, pages);
+  if (calibration.gemm_bf16.source == Source::bound) assemble_older_gemm(calibration, pages);
   if (calibration.gemm_bf16.source == Source::bound) return;
   // The contiguous layout is that of training; the masked one decodes.
   if (const Page* page = find_page(pages, "grouped_gemm", "deepgemm", "fp8_block")) {
@@ -144,7 +149,7 @@ void assemble_gemm(Calibration& calibration, const std::vector<Page>& pages) {
   // On the machine that measured both, grouped products run their main loop at 1.06 of the dense rate: what grouping
   // adds is a cost per expert, host gap included. That machine runs far below others of its kind, so only this is taken.
   if (const Page* page = find_page(pages, "grouped_gemm", "te")) {
-    const Seconds expert = training_gemm_fit(page->fit.fit.values).expert;
+    const Seconds expert = grouped_training_gemm_fit(page->fit.fit.values).expert;
     for (GemmFit* fit : fits) fit->expert = expert;
   }
   // A product inside a step launches one kernel; its quantiser is an op of its own.
@@ -250,9 +255,9 @@ namespace {
 //   as the B200 (docs/accuracy.md, whole steps)
 constexpr double kUltraThrottle = 0.45, kUltraSuperchipThrottle = 0;
 constexpr double kSuperchipClock = 4500.0 / 5000 * 152 / 148;
-// Loops of FP4 products on the B200 throttle by 0.37 to 0.40 of their rate. Half of a step's time lies between such products and
-// lets the clock recover; read off the NVFP4 steps of GB200 of the same source. Of the B300 the loop's own figure is known.
-constexpr double kBetweenProducts = 0.5;
+// Loops of FP4 products on the B200 throttle by 0.37 to 0.40 of their rate; in a step, half of whose time lies between such products,
+// they do not: read off the NVFP4 steps of GB200 of the same source. Of the B300 the loop's own figure is known.
+constexpr double kThrottleOfFp4Steps = 0;
 
 // At the power limit voltage follows the clock, so that power goes with its cube: a card of less power than the one measured, for
 // the same peak, sustains the cube root of that share of its clock. 300 W and 400 W A100 (stas00/ml-engineering, best products)
@@ -272,7 +277,7 @@ void set_throttle(Calibration& calibration, const Cluster& cluster, const std::v
   const Page* products = chosen_page(pages, "gemm", kLibraries[0]);
   if (gpu != nullptr && products != nullptr) cap_power(calibration, *gpu, gpu_named(products->fit.key.device));
   if (gpu == nullptr || (gpu->architecture != "sm_100" && gpu->architecture != "sm_103")) return;
-  if (gpu->architecture == "sm_100") calibration.gemm_fp4.throttle *= kBetweenProducts;
+  if (gpu->architecture == "sm_100") calibration.gemm_fp4.throttle = kThrottleOfFp4Steps;
   const bool superchip = cluster.fabric[0].span.value > 8;
   for (GemmFit* fit : {&calibration.gemm_bf16, &calibration.gemm_fp8, &calibration.gemm_fp8_block, &calibration.gemm_fp4}) {
     if (fit->source != Source::extrapolated) continue;

@@ -113,7 +113,7 @@ std::string newest(const Csv& csv) {
 }  // namespace
 
 GemmFit grouped_gemm_fit(const FamilyKey& key, const std::vector<double>& values) {
-  GemmFit fit = training_gemm_fit(values);
+  GemmFit fit = grouped_training_gemm_fit(values);
   if (key.library == "deepgemm") fit.tiles = TileSet::deepgemm;
   return fit;
 }

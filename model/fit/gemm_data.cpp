@@ -128,8 +128,7 @@ GemmConditions repeated(const Family& f, const Row& r, const GemmFit& fit) {
   const double usable = fit.resident * l2;
   GemmConditions conditions;
   conditions.miss = std::clamp((r.working_set - usable / 2) / usable, 0.0, 1.0);
-  const double loop = r.loop_flops / f.gpu.dense_peak.of(f.type)->value.in(flop_per_second);
-  conditions.sustained = std::clamp(std::log10(loop / 5e-3) / 1.5, 0.0, 1.0);
+  conditions.sustained = sustained_in(r.loop_flops / f.gpu.dense_peak.of(f.type)->value.in(flop_per_second));
   return conditions;
 }
 
@@ -149,6 +148,8 @@ std::string range(std::string_view name, const std::vector<Row>& rows, double Ro
 }
 
 }  // namespace
+
+double sustained_in(double loop) { return std::clamp(std::log10(loop / 5e-3) / 1.5, 0.0, 1.0); }
 
 Gpu gpu_named(const std::string& name) {
   const Document profile = find_hardware(name, "measurements");

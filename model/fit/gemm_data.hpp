@@ -22,6 +22,8 @@ struct GemmRow {
 };
 // Rows of another origin as one family, without a quantiser. `format` is that of the operands, and the GPU has a path for it.
 FamilyData gemm_family(const FamilyKey& key, const Gpu& gpu, DType format, const std::vector<GemmRow>& rows);
+// How far the power limit has set in, 0 to 1, over a loop of products that would last so many seconds at the peak.
+double sustained_in(double loop);
 // The GPU of a carried profile.
 Gpu gpu_named(const std::string& device);
 // The parameters of a page of operation "gemm" whose timed span has the product alone.

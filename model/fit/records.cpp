@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <tuple>
 
 #include "error.hpp"
 #include "fit/device_names.hpp"
@@ -32,8 +33,18 @@ struct Entry {
   std::map<std::string, std::size_t> skipped;
 };
 
+// A case, and how long it took each time that it was measured.
+struct Taken {
+  Record record;
+  std::string where;
+  std::vector<double> medians;
+};
+using CaseKey = std::tuple<FamilyKey, std::string, std::string, std::map<std::string, double>>;  // with op, kind, shape
+
 struct File {
   std::map<FamilyKey, Entry> entries;
+  std::vector<Taken> taken;
+  std::map<CaseKey, std::size_t> cases;  // places in `taken`
   std::map<std::string, std::optional<Cluster>> machines;  // none: no profile of that name
 };
 
@@ -149,8 +160,17 @@ void add_line(File& file, std::string_view line, const std::string& where) {
     ++entry.skipped[reason];
     return;
   }
-  entry.format = dtype_named(record.dtype).value_or(DType::bf16);
-  add_shape(entry, record, where);
+  const auto [known, is_new] = file.cases.try_emplace({key_of(record), record.op, record.kind, record.shape}, file.taken.size());
+  if (is_new) file.taken.push_back({record, where, {}});
+  file.taken[known->second].medians.push_back(record.seconds.median);
+}
+
+// One row of what was measured several times: the middle of it.
+void add_row(File& file, Taken& taken) {
+  taken.record.seconds.median = quantile(std::move(taken.medians), 0.5);
+  Entry& entry = file.entries[key_of(taken.record)];
+  entry.format = dtype_named(taken.record.dtype).value_or(DType::bf16);
+  add_shape(entry, taken.record, taken.where);
 }
 
 FamilyData memory_family(const FamilyKey& key, const Gpu& gpu, std::vector<MemoryPass> passes) {
@@ -259,6 +279,7 @@ std::vector<FamilyData> record_families(std::string_view text, const std::string
       add_line(file, record, fmt::format("{}:{}", origin, line));
     }
   }
+  for (Taken& taken : file.taken) add_row(file, taken);
   std::vector<FamilyData> list;
   for (auto& [key, entry] : file.entries) list.push_back(family_of(key, std::move(entry), machine_of(file, key.device)));
   return list;

@@ -3,27 +3,27 @@
 #include <cmath>
 #include <memory>
 
+#include "fit/gemm_data.hpp"
 #include "gpu/gemm.hpp"
-#include "spec/catalogue.hpp"
-#include "spec/cluster.hpp"
 
 namespace moeline {
 namespace {
 
-enum At : std::size_t { launch, tensor, memory, load, k_step, epilogue, leak, expert };
+enum At : std::size_t { launch, tensor, memory, load, k_step, epilogue, leak, throttle, expert = throttle };
 
 std::vector<Parameter> parameters(bool grouped) {
   std::vector<Parameter> list{{"launch", "us", 10, 0.5, 200},       {"tensor", "of peak", 0.6, 0.2, 1.05},
                               {"memory", "of HBM", 0.8, 0.2, 1.0},  {"load", "GB/s per SM", 150, 20, 600},
                               {"k_step", "ns per 128 B", 80, 10, 500}, {"epilogue", "GB/s per SM", 90, 5, 4000},
                               {"leak", "of the smaller bound", 0.3, 0.01, 1.0}};
-  if (grouped) list.push_back({"expert", "us per expert", 2, 0.01, 50});
+  list.push_back(grouped ? Parameter{"expert", "us per expert", 2, 0.01, 50} : Parameter{"throttle", "of tensor", 0.1, 0.001, 0.6});
   return list;
 }
 
 struct Row {
   double groups, m, n, k;
   bool wgrad;
+  DType output = DType::bf16;
 };
 
 struct Family {
@@ -33,15 +33,21 @@ struct Family {
   DType format = DType::bf16;
 };
 
+// How often a product is repeated is not published. A hundred times puts the law of other collectors' loops (fit/gemm_data) where
+// the B200's rate falls from 1,450 to 1,100 TFLOP/s: between products of 0.05 and of 1.5 ms.
+constexpr double kRepetitions = 100;
+
 // As ops lays them out: fprop and dgrad have tokens as rows, wgrad has them as the reduction.
-double predicted_us(const Family& f, std::span<const double> values, std::size_t index) {
+double predicted_us(const Family& f, std::span<const double> values, std::size_t index, bool in_step) {
   const Row& r = f.rows[index];
-  const GemmFit fit = training_gemm_fit({values.begin(), values.end()});
-  const DType output = r.wgrad ? DType::fp32 : DType::bf16;
   if (f.grouped) {
-    return gemm_terms(GroupedGemm{r.groups, r.m, r.n, r.k, f.format, output, r.wgrad}, f.gpu, fit).time.in(microsecond);
+    const GemmFit fit = grouped_training_gemm_fit({values.begin(), values.end()});
+    return gemm_terms(GroupedGemm{r.groups, r.m, r.n, r.k, f.format, r.output, r.wgrad}, f.gpu, fit).time.in(microsecond);
   }
-  return gemm_terms(Gemm{r.m, r.n, r.k, f.format, output, r.wgrad}, f.gpu, fit).time.in(microsecond);
+  const double loop = kRepetitions * 2 * r.m * r.n * r.k / f.gpu.dense_peak.of(f.format)->value.in(flop_per_second);
+  const GemmConditions conditions{.sustained = in_step ? 1 : sustained_in(loop)};
+  const GemmFit fit = training_gemm_fit({values.begin(), values.end()});
+  return gemm_terms(Gemm{r.m, r.n, r.k, f.format, r.output, r.wgrad}, f.gpu, fit, conditions).time.in(microsecond);
 }
 
 // The device a row is filed under, and the profile whose facts price it.
@@ -53,16 +59,21 @@ Row row_of(const Csv& csv, std::size_t i, bool grouped, double m, double n, doub
   const std::string_view stage = csv.text(i, "stage");
   const bool wgrad = stage == "bwd_grad_w" || csv.text(i, "accumulate") == "True";
   const double groups = grouped ? csv.number(i, "groups").value_or(1) : 1;
-  if (!grouped) return {1, m, n, k, wgrad};
+  // Gradients are added to in bf16 or in fp32; of grouped products only the key says which.
+  const bool fp32 = grouped ? csv.text(i, "key").find("main_grad_dtype=fp32") != std::string_view::npos : csv.text(i, "out_dtype") == "fp32";
+  const DType output = wgrad && fp32 ? DType::fp32 : DType::bf16;
+  if (!grouped) return {1, m, n, k, wgrad, output};
   // The file gives the forward shape for all three stages.
-  if (wgrad) return {groups, n, k, m, true};
+  if (wgrad) return {groups, n, k, m, true, output};
   if (stage == "bwd_grad_act") return {groups, m, k, n, false};
   return {groups, m, n, k, false};
 }
 
 }  // namespace
 
-GemmFit training_gemm_fit(const std::vector<double>& v) {
+namespace {
+
+GemmFit product_fit(const std::vector<double>& v) {
   GemmFit fit;
   fit.launch = v[At::launch] * microsecond;
   fit.tensor = v[At::tensor];
@@ -71,8 +82,21 @@ GemmFit training_gemm_fit(const std::vector<double>& v) {
   fit.k_step = v[At::k_step] * nanosecond;
   fit.epilogue = 1 * second / (v[At::epilogue] * gigabyte);
   fit.leak = v[At::leak];
-  if (v.size() > At::expert) fit.expert = v[At::expert] * microsecond;
   fit.source = Source::fitted;
+  return fit;
+}
+
+}  // namespace
+
+GemmFit training_gemm_fit(const std::vector<double>& v) {
+  GemmFit fit = product_fit(v);
+  fit.throttle = v[At::throttle];
+  return fit;
+}
+
+GemmFit grouped_training_gemm_fit(const std::vector<double>& v) {
+  GemmFit fit = product_fit(v);
+  fit.expert = v[At::expert] * microsecond;
   return fit;
 }
 
@@ -86,7 +110,7 @@ FamilyData grouped_gemm_family(const FamilyKey& key, const Gpu& gpu, DType forma
     data.group.push_back(groups.try_emplace({row.n, row.k}, static_cast<int>(groups.size())).first->second);
     data.size.push_back(row.m);
   }
-  data.observations.predicted = [family](std::span<const double> v, std::size_t i) { return predicted_us(*family, v, i); };
+  data.observations.predicted = [family](std::span<const double> v, std::size_t i) { return predicted_us(*family, v, i, true); };
   return data;
 }
 
@@ -100,9 +124,7 @@ std::vector<FamilyData> training_gemm_families(const Csv& csv) {
     const FamilyKey key{device, grouped ? "grouped_gemm" : "training_gemm", "te", "bf16"};
     auto& [family, data] = families[key];
     if (!family) {
-      const Document document = find_hardware(profile, "measurements");
-      const Gpu gpu = std::get<Gpu>(read_cluster(document.json, document.origin).device);
-      family = std::make_shared<Family>(Family{gpu, grouped, {}, DType::bf16});
+      family = std::make_shared<Family>(Family{gpu_named(profile), grouped, {}, DType::bf16});
       data.key = key;
       data.parameters = parameters(grouped);
       data.domain = grouped ? "rows of one expert, forward, dgrad and wgrad" : "forward, dgrad and wgrad";
@@ -122,7 +144,8 @@ std::vector<FamilyData> training_gemm_families(const Csv& csv) {
   for (auto& [key, entry] : families) {
     auto& [family, data] = entry;
     if (family->rows.size() < 30) continue;  // too few to hold any out
-    data.observations.predicted = [rows = family](std::span<const double> v, std::size_t i) { return predicted_us(*rows, v, i); };
+    data.observations.predicted = [rows = family](std::span<const double> v, std::size_t i) { return predicted_us(*rows, v, i, false); };
+    if (!family->grouped) data.in_step = [rows = family](std::span<const double> v, std::size_t i) { return predicted_us(*rows, v, i, true); };
     list.push_back(std::move(data));
   }
   return list;

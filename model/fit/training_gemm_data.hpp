@@ -24,5 +24,6 @@ FamilyData grouped_gemm_family(const FamilyKey& key, const Gpu& gpu, DType forma
 
 // Parameter values in the order of the family's parameters -> the structure gpu/gemm predicts with.
 GemmFit training_gemm_fit(const std::vector<double>& values);
+GemmFit grouped_training_gemm_fit(const std::vector<double>& values);
 
 }  // namespace moeline

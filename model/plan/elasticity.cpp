@@ -91,6 +91,13 @@ void add_device_inputs(std::vector<Input>& list, const Gpu& gpu) {
                   .value = format(gpu.l2_capacity.value),
                   .kind = InputKind::count,
                   .scale = [](Question& q, double f) { gpu_of(q).l2_capacity.value *= f; }});
+  if (gpu.rate_spread.value > 0) {
+    list.push_back({.name = "spread among devices",
+                    .pointer = device + "rate_spread",
+                    .value = fmt::format("{:.1f} %", 100 * gpu.rate_spread.value),
+                    .kind = InputKind::count,
+                    .scale = [](Question& q, double f) { gpu_of(q).rate_spread.value *= f; }});
+  }
   const std::int64_t n = gpu.multiprocessors.value;
   const std::int64_t tenth = std::max(n + 2, static_cast<std::int64_t>(std::llround(kTenth * static_cast<double>(n))));
   if (n > 1) {

@@ -1,5 +1,7 @@
 #include "plan/parts.hpp"
 
+#include <algorithm>
+
 namespace moeline {
 namespace {
 
@@ -29,13 +31,20 @@ StepParts step_parts(PassPrices& prices, const PartsKey& key, Detail detail) {
   });
 }
 
-Passes sum_of(const StepParts& parts, const ModelSpec& model, const StageContent& chunk) {
-  Passes sum;
-  for_parts(parts, model, chunk, [&](const Passes& part, double times) {
-    add(sum.forward, part.forward, times);
-    add(sum.backward, part.backward, times);
-  });
-  return sum;
+std::vector<Passes> sums_of(const StepParts& parts, const ModelSpec& model, const std::vector<StageContent>& list) {
+  std::vector<Passes> sums(list.size());
+  for (std::size_t i = 0; i < list.size(); ++i) {
+    for_parts(parts, model, list[i], [&](const Passes& part, double times) {
+      add(sums[i].forward, part.forward, times);
+      add(sums[i].backward, part.backward, times);
+    });
+  }
+  return sums;
+}
+
+double recomputed_share(const TrainWorkload& train, const StageContent& chunk) {
+  if (train.recompute_method != RecomputeMethod::block) return 1;
+  return std::min(1.0, static_cast<double>(train.recompute_layers) / std::max(1.0, static_cast<double>(chunk.layers())));
 }
 
 StageRows::StageRows(PassPrices& prices, const PartsKey& key) : model_(prices.model()) {

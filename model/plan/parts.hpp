@@ -42,7 +42,11 @@ void for_parts(const PartsOf<Part>& parts, const ModelSpec& model, const StageCo
   if (stage.head) visit(parts.head, 1);
 }
 
-Passes sum_of(const StepParts& parts, const ModelSpec& model, const StageContent& chunk);
+// Of each stage or chunk.
+std::vector<Passes> sums_of(const StepParts& parts, const ModelSpec& model, const std::vector<StageContent>& list);
+
+// Block recomputation takes the first layers of every chunk.
+double recomputed_share(const TrainWorkload& train, const StageContent& chunk);
 
 // Sums rows of the same name and phase.
 class StageRows {

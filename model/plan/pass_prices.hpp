@@ -55,6 +55,7 @@ class PassPrices {
   PassPrices(const ModelSpec& model, const Machine& machine) : model_(model), machine_(machine) {}
   std::shared_ptr<const PricedPass> pass(const PartsKey& asked, int part, bool forward, Detail detail);
   const ModelSpec& model() const { return model_; }
+  const Machine& machine() const { return machine_; }
 
  private:
   struct PassKey {

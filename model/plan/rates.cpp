@@ -12,9 +12,9 @@ constexpr double kNinety = 1.2816;
 // A part priced by its bound enters the answer as that floor, and the upper end of the range at this factor.
 constexpr double kAboveBound = 2.6;
 
-// What a step holds beside its kernels: launch gaps, contention, stragglers, other software. 56 published dense runs land
-// between 0.87 and 1.10 times the prediction from kernels calibrated elsewhere (p10 to p90, none of them fitted), which
-// alone would say 0.09; no MoE step is among them, so the constant stays where the first such comparison put it.
+// What a step holds beside its kernels: launch gaps, contention, other software. 52 published dense runs take between 0.94 and
+// 1.09 times the prediction from kernels calibrated elsewhere (p10 to p90, none of them fitted), which alone would say
+// 0.06; older stacks are further off, no MoE step is among them, so the constant stays where the first such comparison put it.
 constexpr double kStepSpread = 0.13;
 
 const TensorPeaks& dense_peak(const Device& device) {

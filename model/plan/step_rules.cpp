@@ -44,4 +44,11 @@ std::optional<Infeasible> check_overlap(const Parallelism& p, const TrainWorkloa
   return std::nullopt;
 }
 
+std::string memory_advice(std::string_view largest, const TrainWorkload& train) {
+  if (largest == "activations" && train.full_recompute) return "raise tp, cp or pp, or lower micro_batch";
+  if (largest == "activations") return "recompute more (workload/recompute: mla_up_proj, moe_act, layernorm, moe or full), raise tp or pp";
+  if (largest == "optimizer") return "raise dp or ep, use adam_bf16_states, or raise pp";
+  return "raise ep, tp or pp, or zero to 3";
+}
+
 }  // namespace moeline

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <deque>
 #include <unordered_map>
@@ -13,6 +14,7 @@
 #include "plan/parts.hpp"
 #include "plan/pipeline.hpp"
 #include "plan/rates.hpp"
+#include "plan/slowest_device.hpp"
 #include "plan/stages.hpp"
 #include "plan/step_end.hpp"
 #include "plan/step_rules.hpp"
@@ -27,7 +29,7 @@ auto& at(List& list, std::int64_t index) {
   return list[static_cast<std::size_t>(index)];
 }
 
-constexpr std::size_t kRowsOfStep = 10;  // what its end and its waiting add, mostly
+constexpr std::size_t kRowsOfStep = 11;  // what its end and its waiting add, mostly
 
 // A pipeline, what its busiest stage computes, and once it was run, what it comes to.
 struct PipelineRun {
@@ -46,7 +48,7 @@ struct PipelineRun {
 // The model cut into pp x vpp chunks, and what they add up to.
 struct Cut {
   std::int64_t pp = 1, vpp = 1;
-  bool folded = false, both_ways = false;
+  bool folded = false, both_ways = false, hides = false;
   std::string layout;  // as given
   Chunks chunks;
   std::vector<StageContent> stages;
@@ -54,6 +56,15 @@ struct Cut {
   std::shared_ptr<const StageCut> words;  // once an answer wants them
   std::optional<PipelineRun> last;
 };
+
+bool is_dual(Schedule schedule) { return schedule == Schedule::dualpipe || schedule == Schedule::dualpipe_v; }
+
+// Whether forward of one micro-batch runs beside backward of another, so that compute hides exchanges.
+bool hides_exchanges(const StepQuestion& q) { return is_dual(q.parallelism.schedule) || q.train.overlap.contains(Overlap::ep_1f1b); }
+
+double taken_by_exchange(const TrainWorkload& train, const Machine& machine) {
+  return taken(exchange_multiprocessors(train.transport), machine.gpu);
+}
 
 std::shared_ptr<const StageCut> words_of(const Cut& cut) {
   StageCut words{.layout = cut.chunks.size() > 1 ? layout_text(cut.chunks) : "", .stage_layers = {}};
@@ -93,17 +104,18 @@ struct TrainingSteps::Shared {
     return *parts_;
   }
   std::variant<Chunks, Infeasible> chunks(const StepQuestion& question, Detail detail);
-  PartTimes part_times(const StepParts& parts) const;
+  PartTimes part_times(const StepParts& parts, bool hides) const;
 
   PassPrices& passes_;
   std::optional<StepParts> parts_;
   std::optional<StageRows> rows_;
-  std::optional<EvenCuts> even_;
+  std::array<std::optional<EvenCuts>, 2> even_;  // exchanges shown, and hidden
   std::deque<Cut> cuts_;
 };
 
-PartTimes TrainingSteps::Shared::part_times(const StepParts& parts) const {
-  const auto both = [](const Passes& part) { return part.forward.time + part.backward.time; };
+PartTimes TrainingSteps::Shared::part_times(const StepParts& parts, bool hides) const {
+  const double taken = taken_by_exchange(context.train, passes_.machine());
+  const auto both = [&](const Passes& part) { return hides ? pair_of(part.forward, part.backward, taken).time : part.forward.time + part.backward.time; };
   PartTimes times;
   for (const Passes& kind : parts.kinds) times.kind.push_back(both(kind));
   times.embedding = both(parts.embedding);
@@ -117,32 +129,26 @@ std::variant<Chunks, Infeasible> TrainingSteps::Shared::chunks(const StepQuestio
   const std::int64_t count = q.parallelism.pp * q.parallelism.vpp, mtp = q.train.mtp_layers;
   if (!q.train.pipeline_layout.empty()) return parse_layout(q.train.pipeline_layout, context.model, mtp, count);
   if (std::optional<Chunks> equal = equal_chunks(context.model, mtp, count)) return *std::move(equal);
-  if (!even_) even_.emplace(context.model, mtp, part_times(parts(detail)));
-  return even_->chunks(count);
-}
-
-// Block recomputation takes the first layers of every chunk.
-double recomputed_share(const TrainWorkload& train, const StageContent& chunk) {
-  if (train.recompute_method != RecomputeMethod::block) return 1;
-  return std::min(1.0, real(train.recompute_layers) / std::max(1.0, real(chunk.layers())));
+  const bool hides = hides_exchanges(q);
+  std::optional<EvenCuts>& even = even_[hides ? 1 : 0];
+  if (!even) even.emplace(context.model, mtp, part_times(parts(detail), hides));
+  return even->chunks(count);
 }
 
 PipelineProblem pipeline_of(const Parallelism& p, std::int64_t micro_batches) {
-  return {.schedule = p.schedule, .stages = p.pp, .chunks_per_stage = chunks_of(p.schedule, p.vpp), .micro_batches = micro_batches,
-          .chunks = {}, .transfer = {}};
+  return {.schedule = p.schedule, .stages = p.pp, .chunks_per_stage = chunks_of(p.schedule, p.vpp), .micro_batches = micro_batches, .chunks = {}, .transfer = {}};
 }
 
 std::variant<Cut*, Infeasible> TrainingSteps::Shared::cut(const StepQuestion& q, Detail detail) {
   const Parallelism& p = q.parallelism;
   for (Cut& known : cuts_) {
     if (known.pp == p.pp && known.vpp == p.vpp && known.folded == is_folded(p.schedule) &&
-        known.both_ways == runs_both_ways(p.schedule) && known.layout == q.train.pipeline_layout) return &known;
+        known.both_ways == runs_both_ways(p.schedule) && known.hides == hides_exchanges(q) && known.layout == q.train.pipeline_layout) return &known;
   }
   auto cut_up = chunks(q, detail);
   if (Infeasible* why = std::get_if<Infeasible>(&cut_up)) return std::move(*why);
-  Cut& made = cuts_.emplace_back(Cut{.pp = p.pp, .vpp = p.vpp, .folded = is_folded(p.schedule), .both_ways = runs_both_ways(p.schedule), .layout = q.train.pipeline_layout,
-                                     .chunks = std::get<Chunks>(std::move(cut_up)), .stages = {}, .chunk_sums = {},
-                                     .stage_sums = {}, .words = {}});
+  Cut& made = cuts_.emplace_back(Cut{.pp = p.pp, .vpp = p.vpp, .folded = is_folded(p.schedule), .both_ways = runs_both_ways(p.schedule), .hides = hides_exchanges(q), .layout = q.train.pipeline_layout,
+                                     .chunks = std::get<Chunks>(std::move(cut_up)), .stages = {}, .chunk_sums = {}, .stage_sums = {}, .words = {}});
   for (StageContent& chunk : made.chunks) chunk.recomputed = recomputed_share(context.train, chunk);
   const PipelineProblem pipeline = pipeline_of(p, 1);
   if (pipeline.chunks_per_stage == 1) {
@@ -155,13 +161,8 @@ std::variant<Cut*, Infeasible> TrainingSteps::Shared::cut(const StepQuestion& q,
 
 void TrainingSteps::Shared::time(Cut& cut, std::int64_t chunks_per_stage, Detail detail) {
   if (!cut.chunk_sums.empty()) return;
-  const auto sums = [&](const std::vector<StageContent>& list) {
-    std::vector<Passes> all(list.size());
-    std::transform(list.begin(), list.end(), all.begin(), [&](const StageContent& one) { return sum_of(parts(detail), context.model, one); });
-    return all;
-  };
-  cut.chunk_sums = sums(cut.chunks);
-  cut.stage_sums = chunks_per_stage == 1 ? cut.chunk_sums : sums(cut.stages);
+  cut.chunk_sums = sums_of(parts(detail), context.model, cut.chunks);
+  cut.stage_sums = chunks_per_stage == 1 ? cut.chunk_sums : sums_of(parts(detail), context.model, cut.stages);
 }
 
 namespace {
@@ -175,13 +176,6 @@ bool is_alike(const StageContent& stage, const StageContent& other) {
 // Of two stages with the same content, the one that keeps no more micro-batches needs no more memory.
 bool is_below(const StageContent& stage, const StageContent& other) {
   return stage.micro_batches <= other.micro_batches && is_alike(stage, other);
-}
-
-std::string memory_advice(std::string_view largest, const TrainWorkload& train) {
-  if (largest == "activations" && train.full_recompute) return "raise tp, cp or pp, or lower micro_batch";
-  if (largest == "activations") return "recompute more (workload/recompute: mla_up_proj, moe_act, layernorm, moe or full), raise tp or pp";
-  if (largest == "optimizer") return "raise dp or ep, use adam_bf16_states, or raise pp";
-  return "raise ep, tp or pp, or zero to 3";
 }
 
 // What pairing changes in a step.
@@ -206,7 +200,7 @@ class Trainer {
   void describe_memory(TrainEvaluation& result) const;
   // Fills the pipeline problem; the time its busiest stage computes. `message`: what a micro-batch hands to the next stage.
   Seconds price_stages(Bytes message);
-  void run(const StageRows& parts, TrainEvaluation& result);
+  void run(const StageRows& parts, TrainEvaluation& result, SlowestDevice& slowest);
   const PipelineProblem& pipeline() const { return cut_.last->problem; }
 
  private:
@@ -218,13 +212,15 @@ class Trainer {
   // Micro-batches that pass each of a stage's chunks.
   double passes() const { return real(pipeline().micro_batches) / (runs_both_ways(p_.schedule) ? 2 : 1); }
   const Passes& sum_at(std::int64_t chunk) const { return at(cut_.chunk_sums, chunk % static_cast<std::int64_t>(cut_.chunk_sums.size())); }
-  double taken() const { return moeline::taken(exchange_multiprocessors(train_.transport), machine_.gpu); }
   Saving combined(std::int64_t stage) const;
   Saving paired(std::int64_t stage) const;
-  Saving saving(std::int64_t stage) const { return is_dual() ? paired(stage) : combined(stage); }
-  bool is_dual() const { return p_.schedule == Schedule::dualpipe || p_.schedule == Schedule::dualpipe_v; }
+  Saving saving(std::int64_t stage) const { return is_dual(p_.schedule) ? paired(stage) : combined(stage); }
   Breakdown rows(const StageRows& parts, std::int64_t stage) const;
   const PipelineRun::Result& run_pipeline(const StageRows& parts);
+  // None before `from` is of its name.
+  void add(TrainEvaluation& result, const BreakdownRow& row, std::size_t from) const {
+    if (!is_free(machine_, row.name)) result.breakdown.add(row, 1, from);
+  }
 
   const Parallelism& p_;
   const TrainWorkload& train_;
@@ -287,7 +283,7 @@ Saving Trainer::combined(std::int64_t stage) const {
   if (!train_.overlap.contains(Overlap::ep_1f1b) || !(sum.forward.network + sum.backward.network > Seconds{})) return {};
   const double all = real(pipeline().micro_batches * pipeline().chunks_per_stage);
   const double times = passes() * std::max(0.0, (all - in_flight(stage)) / all);
-  const Pair pair = pair_of(sum.forward, sum.backward, taken());
+  const Pair pair = pair_of(sum.forward, sum.backward, taken_by_exchange(train_, machine_));
   return {times * (sum.forward.exchange + sum.backward.exchange - pair.exposed), times * pair.contention};
 }
 
@@ -297,7 +293,7 @@ Saving Trainer::paired(std::int64_t stage) const {
   for (const std::int64_t own : {0, 1}) {
     const PassTimes& forward = sum_at(pipeline().chunk_at(stage, own)).forward;
     const PassTimes& backward = sum_at(pipeline().chunk_at(stage, 1 - own)).backward;
-    const Pair pair = pair_of(forward, backward, taken());
+    const Pair pair = pair_of(forward, backward, taken_by_exchange(train_, machine_));
     const double times = real(pairs_of(pipeline().shape(), stage, own));
     saving.hidden += times * (forward.exchange + backward.exchange - pair.exposed);
     saving.contention += times * pair.contention;
@@ -324,12 +320,12 @@ Seconds Trainer::price_stages(Bytes message) {
     const Seconds busy = alone - saved.hidden + saved.contention;
     priced.computed = max(priced.computed, busy);
     // Combined 1F1B shortens all passes of a stage alike; pairs of an order shorten themselves.
-    const double kept = is_dual() || !(alone > Seconds{}) ? 1 : busy / alone;
+    const double kept = is_dual(p_.schedule) || !(alone > Seconds{}) ? 1 : busy / alone;
     for (std::int64_t own = 0; own < pipeline.chunks_per_stage; ++own) {
       const std::int64_t chunk = pipeline.chunk_at(stage, own);
       const Passes& one = sum_at(chunk);
       at(pipeline.chunks, chunk) = {kept * one.forward.time, kept * one.backward.time, kept * one.backward.weight};
-      if (is_dual()) at(pipeline.chunks, chunk).paired = pair_of(one.forward, sum_at(pipeline.chunk_at(stage, 1 - own)).backward, taken()).time;
+      if (is_dual(p_.schedule)) at(pipeline.chunks, chunk).paired = pair_of(one.forward, sum_at(pipeline.chunk_at(stage, 1 - own)).backward, taken_by_exchange(train_, machine_)).time;
     }
   }
   return priced.computed;
@@ -358,7 +354,7 @@ const PipelineRun::Result& Trainer::run_pipeline(const StageRows& parts) {
   return known.emplace(PipelineRun::Result{ran.makespan, *busiest, stage, rows(parts, stage)});
 }
 
-void Trainer::run(const StageRows& parts, TrainEvaluation& result) {
+void Trainer::run(const StageRows& parts, TrainEvaluation& result, SlowestDevice& slowest) {
   const PipelineRun::Result& ran = run_pipeline(parts);
   result.busiest_stage = ran.busiest_stage;
   result.micro_batches = pipeline().micro_batches;
@@ -366,9 +362,9 @@ void Trainer::run(const StageRows& parts, TrainEvaluation& result) {
   result.breakdown = ran.rows;
   const std::size_t first = result.breakdown.rows().size();
   const auto waiting = [&](std::string_view name, Seconds time, Lane lane) {
-    if (!(time > 1e-9 * ran.makespan) || is_free(machine_, name)) return;  // rounding is no waiting
-    result.breakdown.add({.name = name, .phase = "pipeline", .lane = lane, .seconds = time, .exposed = time, .bound_by = "schedule",
-                          .source = result.breakdown.source(), .largest = time}, 1, first);
+    if (!(time > 1e-9 * ran.makespan)) return;  // rounding is no waiting
+    add(result, {.name = name, .phase = "pipeline", .lane = lane, .seconds = time, .exposed = time, .bound_by = "schedule",
+                 .source = result.breakdown.source(), .largest = time}, first);
   };
   const Seconds work = result.breakdown.exposed();
   waiting("pipeline transfers", ran.busiest - work, Lane::network);
@@ -381,6 +377,8 @@ void Trainer::run(const StageRows& parts, TrainEvaluation& result) {
     end.backward += chunk.backward;
   }
   end.add_to(result.breakdown);
+  const BreakdownRow waited = slowest.row(result.breakdown, machine_.gpu, p_.ranks_per_stage() * p_.pp);
+  if (waited.exposed > Seconds{}) add(result, waited, first);
   result.step = range_of(result.breakdown);
   result.parallelism = p_;
   if (!cut_.words) cut_.words = words_of(cut_);
@@ -396,6 +394,7 @@ struct TrainingSteps::Memo {
   ProductMemo products;
   PassPrices passes;
   PassGraphs graphs;
+  SlowestDevice slowest;
   std::unordered_map<PartsKey, std::unique_ptr<Shared>, PartsHash> known;
   Shared* last = nullptr;  // mostly asked for again
 };
@@ -483,7 +482,7 @@ std::optional<StepAnswer> TrainingSteps::step(const StepQuestion& q, std::option
   const Seconds computed = trainer.price_stages(bytes(DType::bf16, known.context.shard_tokens() * real(model_.hidden)));
   if (most && computed > *most) return std::nullopt;
   trainer.describe_memory(result);
-  trainer.run(known.rows(), result);
+  trainer.run(known.rows(), result, memo_->slowest);
   if (drawn != nullptr) {
     drawn->pipeline = trainer.pipeline();
     drawn->chunks = cut.chunks;

@@ -28,11 +28,13 @@ std::vector<double> summed(const std::vector<double>& expert_loads, std::size_t 
 double largest_of_normals(double count) {
   if (count <= 1) return 0;
   // Integral over z of 1 - Phi^n (above 0) and - Phi^n (below), by the trapezoid rule.
-  constexpr double kStep = 0.02, kEnd = 9;
+  constexpr double kStep = 0.02;
+  constexpr int kEnd = 450;  // nine deviations
   double sum = 0;
-  for (double z = -kEnd; z <= kEnd; z += kStep) {
+  for (int i = -kEnd; i <= kEnd; ++i) {
+    const double z = i * kStep;
     const double all_below = std::pow(0.5 * std::erfc(-z / std::sqrt(2.0)), count);
-    sum += kStep * ((z >= 0 ? 1 : 0) - all_below);
+    sum += kStep * ((i >= 0 ? 1 : 0) - all_below);
   }
   return sum - 0.5 * kStep;  // the jump at 0 counts half
 }

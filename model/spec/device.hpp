@@ -34,6 +34,7 @@ struct Gpu {
   TensorPeaks dense_peak, sparse_peak;
   Fact<FlopsPerSecond> vector_fp32;  // outside the tensor cores
   Fact<Watts> power_cap;
+  Fact<double> rate_spread;  // deviation of what devices of this kind sustain at the power limit, over their mean
 };
 
 struct Wafer {

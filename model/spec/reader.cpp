@@ -323,6 +323,14 @@ Fact<std::int64_t> ObjectReader::integer_fact(std::string_view key, IntegerRange
   return fact;
 }
 
+Fact<double> ObjectReader::number_fact_or(std::string_view key, double low, double high, const Fact<double>& fallback) {
+  if (!has(key)) return skip(key), fallback;
+  ObjectReader reader = object(key);
+  Fact<double> fact{reader.number("value", low, high), reader.source(), reader.boolean_or("inferred", false)};
+  reader.finish();
+  return fact;
+}
+
 Fact<std::string> ObjectReader::string_fact(std::string_view key) {
   ObjectReader reader = object(key);
   Fact<std::string> fact{reader.string("value"), reader.source(), reader.boolean_or("inferred", false)};

@@ -91,6 +91,7 @@ class ObjectReader {
     return fact<D>(key);
   }
   Fact<std::int64_t> integer_fact(std::string_view key, IntegerRange range);
+  Fact<double> number_fact_or(std::string_view key, double low, double high, const Fact<double>& fallback);
   Fact<std::string> string_fact(std::string_view key);
 
   void skip(std::string_view key);                            // known, and has no effect here

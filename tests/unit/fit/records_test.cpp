@@ -42,6 +42,17 @@ TEST_CASE("records become one family per op, in microseconds", "[unit]") {
   }
 }
 
+TEST_CASE("records of one case are one row, the middle of them", "[unit]") {
+  std::string text;
+  for (const char* median : {"3e-3", "1e-3", "2e-3"}) {
+    text += std::string(R"({"op": "gemm", "device": "h200-sxm", "backend": "cublas", "shape": {"m": 1, "n": 2, "k": 3}, "dtype": "bf16", "seconds": {"median": )") + median + "}}\n";
+  }
+  const std::vector<FamilyData> families = record_families(text, "three");
+  REQUIRE(families.size() == 1);
+  REQUIRE(families[0].observations.measured.size() == 1);
+  CHECK_THAT(families[0].observations.measured[0], Catch::WithinRel(2000, 1e-12));  // microseconds
+}
+
 TEST_CASE("records that nothing prices are counted by reason", "[unit]") {
   const std::string text = record("top_k", R"({"rows":4})", 0.001) + record("top_k", R"({"rows":8})", 0.001) +
                            record("gemm", R"({"m":16,"n":64,"k":64})", 0.001, "my-laptop");

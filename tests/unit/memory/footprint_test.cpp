@@ -148,6 +148,19 @@ TEST_CASE("the head works on logits, their gradient and its own stub", "[unit]")
   REQUIRE_THAT(footprint(s.context(), stage).of("workspace").in(byte), WithinRel(6 * 4096.0 * 32'000, 1e-12));
 }
 
+TEST_CASE("a loss that is not fused holds logits in fp32", "[unit]") {
+  const auto bytes_a_logit = [](EnumSet<ExtraPass> passes) {
+    Setup s("mixtral-8x7b");
+    s.train.extra_passes = passes;
+    StageContent stage = layers(s.model, 0);
+    stage.head = true;
+    return footprint(s.context(), stage).of("workspace").in(byte) / (4096.0 * 32'000) - 2;  // its own stub
+  };
+  CHECK_THAT(bytes_a_logit({}), WithinRel(2 + 2, 1e-12));
+  CHECK_THAT(bytes_a_logit({ExtraPass::vocabulary_loss}), WithinRel(4 + 2, 1e-12));
+  CHECK_THAT(bytes_a_logit({ExtraPass::log_softmax}), WithinRel(4 + 4 + 2, 1e-12));
+}
+
 TEST_CASE("ZeRO 3 gathers two layers at a time", "[unit]") {
   Setup s("mixtral-8x7b");
   s.parallelism = {.dp = 16, .zero = 2};

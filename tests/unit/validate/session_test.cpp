@@ -98,6 +98,22 @@ TEST_CASE("measuring goes on where it was killed, and a kernel that fails its ch
   CHECK(families[1].skipped.at("failed: no time") == 2);
 }
 
+TEST_CASE("a suite that visits its cases three times takes the middle of three records", "[unit]") {
+  const Scratch scratch;
+  Pretended backend;
+  const Suite suite = suite_of(R"({"effort": {"visits": 3, "warm_up": "1 us", "least": "1 us", "most": "1 ms", "samples": 1},
+    "cases": [{"op": "gemm", "library": "all", "dtype": "bf16", "shape": {"m": [1, 2], "n": 64, "k": 64}}]})");
+  const Counts first = measured(backend, suite, scratch.path);
+  CHECK(first.measured == 6);
+  CHECK(first.failed == 2);  // is not tried again
+  const std::string whole = read_file(scratch.path);
+  std::filesystem::resize_file(scratch.path, whole.size() - 20);
+  CHECK(measured(backend, suite, scratch.path).before == 3);
+  CHECK(backend.prepared == 1);
+  CHECK(read_file(scratch.path) == whole);
+  CHECK(read_families(scratch.path)[0].observations.measured.size() == 2);
+}
+
 TEST_CASE("a file of another machine is not gone on with", "[unit]") {
   const Scratch scratch;
   std::ofstream(scratch.path)
