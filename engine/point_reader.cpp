@@ -3,9 +3,11 @@
 #include <fmt/format.h>
 #include <tbb/enumerable_thread_specific.h>
 
+#include <algorithm>
 #include <functional>
 #include <map>
 #include <optional>
+#include <utility>
 
 #include "fit/calibration_file.hpp"
 #include "plan/train.hpp"
@@ -16,16 +18,17 @@ namespace {
 constexpr std::size_t kRemembered = 64;  // questions a thread keeps; a random sweep of a bandwidth never hits
 constexpr const char* kVersion = "sweep rows 2";
 
+// Told apart by every digit: what is the same reads the same, down to the error.
+bool is_same(const Json& a, const Json& b) {
+  return a.type() == b.type() && (a.is_string() || a.is_boolean() || a.is_number_integer()) && a == b;
+}
+
 // One model on one machine: the points about it differ in the rest of the scenario.
 struct Asked {
   Scenario scenario;
   const Calibration* calibration = nullptr;
   std::optional<TrainingSteps> steps;  // of GPUs
-};
-
-struct Memo {
-  std::map<std::string, Calibration> calibrations;
-  std::map<std::string, std::unique_ptr<Asked>> asked;
+  ProductMemo products;                // of their layers
 };
 
 bool below(const std::string& pointer, const std::string& field) {
@@ -74,6 +77,22 @@ std::string kind_of(const Sweep& sweep, const std::string& origin) {
 
 }  // namespace
 
+// The scenario of a thread's last point, less model and machine, and what was read of it.
+struct PointReader::Rest {
+  Json json;
+  std::vector<Json> values;
+  ReadFields known;
+};
+
+struct PointReader::Memo {
+  std::map<std::string, Calibration> calibrations;
+  std::map<std::string, std::unique_ptr<Asked>> asked;
+  Rest rest;
+
+  Asked& asked_of(const std::string& key, const std::function<Json()>& whole, const std::string& origin,
+                  const std::string& calibration);
+};
+
 struct PointReader::Memos {
   tbb::enumerable_thread_specific<Memo> of_thread;
 };
@@ -88,7 +107,14 @@ PointReader::PointReader(const Sweep& sweep, std::string origin)
     const std::string& pointer = sweep_.axes[a].pointer();
     pointers.push_back(pointer);
     const bool model = below(pointer, "model"), machine = below(pointer, "hardware") || below(pointer, "cluster");
-    (model ? model_axes_ : machine ? machine_axes_ : rest_axes_).push_back(a);
+    if (model || machine) {
+      (model ? model_axes_ : machine_axes_).push_back(a);
+      continue;
+    }
+    const std::string field = pointer.substr(1, pointer.find('/', 1) - 1);
+    const auto found = std::find(rest_fields_.begin(), rest_fields_.end(), field);
+    rest_axes_.push_back({a, static_cast<std::size_t>(found - rest_fields_.begin())});
+    if (found == rest_fields_.end()) rest_fields_.push_back(field);
   }
   rest_ = sweep_.scenario;
   rest_.erase("model");
@@ -125,40 +151,62 @@ void PointReader::check() const {
   }
 }
 
-namespace {
-
 // Forgets all when full, which costs time alone.
-Asked& asked_of(Memo& memo, const std::string& key, const std::function<Json()>& whole, const std::string& origin,
-                const std::string& calibration) {
-  const auto found = memo.asked.find(key);
-  if (found != memo.asked.end()) return *found->second;
+Asked& PointReader::Memo::asked_of(const std::string& key, const std::function<Json()>& whole, const std::string& origin,
+                                   const std::string& named) {
+  const auto found = asked.find(key);
+  if (found != asked.end()) return *found->second;
   const Json json = whole();
-  if (memo.asked.size() >= kRemembered) memo.asked.clear();
-  if (memo.calibrations.size() >= kRemembered && memo.asked.empty()) memo.calibrations.clear();
-  auto asked = std::make_unique<Asked>();
-  asked->scenario.cluster = read_cluster_of(json, origin);
-  asked->scenario.model = read_model_of(json, origin);
-  const Cluster& cluster = asked->scenario.cluster;
-  const auto [fits, fresh] = memo.calibrations.try_emplace(calibration_key(calibration, cluster));
-  if (fresh) fits->second = calibration_named(calibration, cluster, serves(json));
-  asked->calibration = &fits->second;
-  if (std::holds_alternative<Gpu>(cluster.device)) asked->steps.emplace(cluster, asked->scenario.model, fits->second);
-  return *memo.asked.emplace(key, std::move(asked)).first->second;
+  if (asked.size() >= kRemembered) asked.clear();
+  if (calibrations.size() >= kRemembered && asked.empty()) calibrations.clear();
+  auto made = std::make_unique<Asked>();
+  made->scenario.lists_assumptions = false;  // no row has a place for them
+  made->scenario.cluster = read_cluster_of(json, origin);
+  made->scenario.model = read_model_of(json, origin);
+  const Cluster& cluster = made->scenario.cluster;
+  const auto [fits, fresh] = calibrations.try_emplace(calibration_key(named, cluster));
+  if (fresh) fits->second = calibration_named(named, cluster, serves(json));
+  made->calibration = &fits->second;
+  if (std::holds_alternative<Gpu>(cluster.device)) made->steps.emplace(cluster, made->scenario.model, fits->second);
+  return *asked.emplace(key, std::move(made)).first->second;
 }
 
-}  // namespace
+// A field of which a value is another than at the point before is set anew and will be read anew.
+void PointReader::set_rest(Rest& rest, const std::vector<Json>& values) const {
+  if (rest.json.is_null()) rest.json = rest_;
+  const std::vector<Json> before = std::exchange(rest.values, {});  // none, should setting fail
+  std::vector<bool> changed(rest_fields_.size(), before.empty());
+  for (const auto& [axis, field] : rest_axes_) {
+    if (!changed[field] && !is_same(before[axis], values[axis])) changed[field] = true;
+  }
+  for (std::size_t f = 0; f < rest_fields_.size(); ++f) {
+    if (!changed[f]) continue;
+    const std::string& name = rest_fields_[f];
+    const auto given = rest_.find(name);
+    if (given == rest_.end()) {
+      rest.json.erase(name);
+    } else {
+      rest.json[name] = *given;
+    }
+    rest.known.forget(name);
+  }
+  for (const auto& [axis, field] : rest_axes_) {
+    if (changed[field]) set_value(rest.json, sweep_.axes[axis], values[axis], origin_);
+  }
+  rest.values = values;
+}
 
 Point PointReader::answer(const std::vector<Json>& values) const {
-  Json rest = rest_;
-  set_fields(rest, sweep_, rest_axes_, values, origin_);
-  const std::string calibration = calibration_name(rest, origin_);
+  Memo& memo = memos_->of_thread.local();
+  set_rest(memo.rest, values);
+  const std::string calibration = calibration_name(memo.rest.json, origin_);
   const std::string key = key_of(machine_axes_, values) + key_of(model_axes_, values) + calibration;
   const auto whole = [&] { return scenario_with(sweep_, values, origin_); };
-  Asked& asked = asked_of(memos_->of_thread.local(), key, whole, origin_, calibration);
-  read_rest(asked.scenario, rest, origin_);
+  Asked& asked = memo.asked_of(key, whole, origin_, calibration);
+  read_rest(asked.scenario, memo.rest.json, origin_, memo.rest.known);
   const bool step = asked.steps && std::holds_alternative<TrainWorkload>(asked.scenario.workload);
   return step ? point_of(evaluate_step(asked.scenario, *asked.steps), columns_)
-              : point_of(evaluate(asked.scenario, *asked.calibration), columns_);
+              : point_of(evaluate(asked.scenario, *asked.calibration, {}, &asked.products), columns_);
 }
 
 Point PointReader::point(std::uint64_t number) const {

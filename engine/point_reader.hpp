@@ -22,15 +22,23 @@ class PointReader {
   std::string fingerprint(const std::string& how_written) const;
 
  private:
+  struct Rest;
+  struct Memo;
   struct Memos;
   Point answer(const std::vector<Json>& values) const;
+  void set_rest(Rest& rest, const std::vector<Json>& values) const;
   void check() const;
 
   Sweep sweep_;
   std::string origin_;
   Columns columns_;
   Json rest_;  // of the scenario, without model and machine
-  std::vector<std::size_t> model_axes_, machine_axes_, rest_axes_;
+  std::vector<std::size_t> model_axes_, machine_axes_;
+  struct RestAxis {
+    std::size_t axis, field;
+  };
+  std::vector<RestAxis> rest_axes_;
+  std::vector<std::string> rest_fields_;  // of the scenario, that rest_axes_ lie in
   std::unique_ptr<Memos> memos_;
 };
 

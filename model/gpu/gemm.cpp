@@ -148,10 +148,18 @@ void try_tile(Candidate& best, const Problem& p, const Edge& row, const Edge& co
   }
 }
 
+// A tile that is mostly near the best bounds all others from the start; without an area, it loses to its equals.
+Candidate bound_by(const Problem& p, const Edge& row, const Edge& column) {
+  Candidate bound;
+  try_tile(bound, p, row, column, false);
+  bound.tile_m = bound.tile_n = 0;
+  return bound;
+}
+
 // The plain search tries 60 tiles with up to 8 splits each, in the same order.
 Candidate fine_search(const Problem& p, double largest) {
   const Edges rows = edges(kFine, p.m), columns = edges(kFine, p.n);
-  Candidate best;
+  Candidate best = bound_by(p, rows.list[kLong[1]], columns.list[kLong[2]]);
   for (const std::size_t wide : kLong) {
     for (std::size_t other = 0; other < rows.size; ++other) {
       if (kFine[wide] * kFine[other] > largest) break;
@@ -162,9 +170,7 @@ Candidate fine_search(const Problem& p, double largest) {
   return best;
 }
 
-Candidate search(const Problem& p, std::span<const double> row_sizes, std::span<const double> column_sizes,
-                 double largest) {
-  const Edges rows = edges(row_sizes, p.m), columns = edges(column_sizes, p.n);
+Candidate search(const Problem& p, const Edges& rows, const Edges& columns, double largest) {
   Candidate best;
   for (std::size_t i = 0; i < rows.size; ++i) {
     for (std::size_t j = 0; j < columns.size && rows.list[i].size * columns.list[j].size <= largest; ++j) {
@@ -228,8 +234,8 @@ GemmTerms gemm_terms(const Gemm& gemm, const Gpu& gpu, const GemmFit& fit, GemmC
   const Problem p = problem(gemm, 1, gpu, fit, conditions);
   const double largest = largest_tile(gpu);
   const Candidate best = fit.tiles == TileSet::fine      ? fine_search(p, largest)
-                         : fit.tiles == TileSet::cutlass ? search(p, kCutlassRows, kCutlassColumns, largest)
-                                                         : search(p, kPowers, kEvery16, largest);
+                         : fit.tiles == TileSet::cutlass ? search(p, edges(kCutlassRows, p.m), edges(kCutlassColumns, p.n), largest)
+                                                         : search(p, edges(kPowers, p.m), edges(kEvery16, p.n), largest);
   GemmTerms dense = terms(best, fit, 2 * gemm.m * gemm.n * gemm.k * flop, p.traffic);
   if (fit.surface) {
     dense.correction = std::exp(fit.surface->at(std::array{std::log2(gemm.m), std::log2(gemm.n), std::log2(gemm.k)}));
@@ -240,21 +246,15 @@ GemmTerms gemm_terms(const Gemm& gemm, const Gpu& gpu, const GemmFit& fit, GemmC
 
 GemmTerms gemm_terms(const GroupedGemm& gemm, const Gpu& gpu, const GemmFit& fit, GemmConditions conditions) {
   const Problem p = problem(gemm, gemm.groups, gpu, fit, conditions);
-  Candidate best;
   const auto [row_sizes, column_sizes] = grouped_tiles(fit.tiles);
   Edges rows = edges(row_sizes, p.m);
   const Edges columns = edges(column_sizes, p.n);
   for (std::size_t i = 0; i < rows.size; ++i) {
     Edge& row = rows.list[i];
     if (conditions.uneven > 0) row.count = mean_tiles(p.m / row.size, conditions.uneven);
-    for (std::size_t j = 0; j < columns.size; ++j) {
-      const Edge& column = columns.list[j];
-      if (row.size * column.size > largest_tile(gpu)) continue;
-      const double tiles = p.groups * row.count * column.count;
-      const double waves = std::max(1.0, ceil_to(tiles, p.multiprocessors));
-      keep_better(best, p, row, column, 1, tiles, waves, main_loop(p, row, column));
-    }
+    row.count *= p.groups;
   }
+  const Candidate best = search(p, rows, columns, largest_tile(gpu));
   GemmTerms grouped = terms(best, fit, 2 * gemm.groups * gemm.m * gemm.n * gemm.k * flop, p.traffic);
   grouped.experts = gemm.groups * fit.expert;
   grouped.time += grouped.experts;

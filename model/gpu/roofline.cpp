@@ -1,7 +1,5 @@
 #include "gpu/roofline.hpp"
 
-#include <algorithm>
-
 #include "gpu/attention.hpp"
 #include "gpu/gemm.hpp"
 #include "gpu/megakernel.hpp"
@@ -28,10 +26,6 @@ OpCost streamed(Bytes bytes, const Machine& machine) {
 }
 
 }  // namespace
-
-bool is_free(const Machine& machine, std::string_view group) {
-  return std::find(machine.free.begin(), machine.free.end(), group) != machine.free.end();
-}
 
 double attended_pairs(const AttentionCore& a) {
   const double share = a.keys > 0 ? a.queries / a.keys : 0;  // context parallelism balances the triangle

@@ -1,6 +1,7 @@
 // What does one op cost on a GPU of a cluster? One overload per kind of work.
 #pragma once
 
+#include <algorithm>
 #include <string_view>
 #include <vector>
 
@@ -21,7 +22,9 @@ struct Machine {
   ProductMemo* products = nullptr;       // of this machine, where many steps are asked about
 };
 
-bool is_free(const Machine& machine, std::string_view group);
+inline bool is_free(const Machine& machine, std::string_view group) {
+  return std::find(machine.free.begin(), machine.free.end(), group) != machine.free.end();
+}
 
 // Products per (query, key) pair that a causal or windowed mask leaves, per head and sequence.
 double attended_pairs(const AttentionCore& attention);

@@ -54,10 +54,10 @@ void same_unit(const Written& a, const Written& b, const std::string& where) {
 
 // Twelve digits hide what binary fractions add: 0.1 + 2 x 0.1 reads 0.3.
 Json number(double value, const std::string& unit) {
+  if (unit.empty() && std::abs(value) < kWholeLimit && value == std::floor(value)) return static_cast<std::int64_t>(value);
   const std::string text = fmt::format("{:.12g}", value);
   if (!unit.empty()) return text + " " + unit;
   const double rounded = std::strtod(text.c_str(), nullptr);
-  if (std::abs(value) < kWholeLimit && value == std::floor(value)) return static_cast<std::int64_t>(value);
   if (std::abs(rounded) < kWholeLimit && rounded == std::floor(rounded)) return static_cast<std::int64_t>(rounded);
   return rounded;
 }
@@ -128,7 +128,7 @@ Json stepped(const SteppedRange& range, std::uint64_t index) {
 
 }  // namespace
 
-Axis::Axis(std::string pointer, const Json& values, const std::string& where) : pointer_(std::move(pointer)) {
+Axis::Axis(std::string pointer, const Json& values, const std::string& where) : pointer_(std::move(pointer)), where_(where) {
   if (pointer_.size() < 2 || pointer_[0] != '/') {
     throw SpecError(where, "expected a pointer into the scenario, such as /parallelism/ep");
   }

@@ -38,12 +38,13 @@ class Axis {
   Axis(std::string pointer, const Json& values, const std::string& where);
 
   const std::string& pointer() const { return pointer_; }
+  const std::string& where() const { return where_; }
   std::uint64_t count() const;            // 0: a span without steps has no countable values
   Json value(std::uint64_t index) const;  // index < count()
   Json sample(double share) const;        // 0 <= share < 1, along the list, the range or the span
 
  private:
-  std::string pointer_;
+  std::string pointer_, where_;
   std::variant<std::vector<Json>, SteppedRange, Span> values_;
 };
 

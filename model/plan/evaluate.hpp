@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "error.hpp"
+#include "gpu/product_memo.hpp"
 #include "memory/footprint.hpp"
 #include "plan/experts_backends.hpp"
 #include "plan/recomputation.hpp"
@@ -90,7 +91,9 @@ struct Evaluation {
 using Outcome = std::variant<Evaluation, Infeasible>;
 
 // Names in the answer are views: of static text, and of `scenario`'s tier names, so the scenario must outlive it.
-// `free`: breakdown groups that are taken to cost no time, for what-if questions.
-Outcome evaluate(const Scenario& scenario, const Calibration& calibration, std::vector<std::string_view> free = {});
+// `free`: breakdown groups that are taken to cost no time, for what-if questions. `products`: prices of a layer's products on this
+// device with this calibration, remembered from question to question.
+Outcome evaluate(const Scenario& scenario, const Calibration& calibration, std::vector<std::string_view> free = {},
+                 ProductMemo* products = nullptr);
 
 }  // namespace moeline

@@ -79,7 +79,7 @@ LayoutSpace::LayoutSpace(const Scenario& scenario, FixedFields fixed, std::vecto
   if (fixed_.contains("schedule")) schedules_ = {schedule_named(fixed_["schedule"])};
 }
 
-bool LayoutSpace::free(const std::string& field, std::int64_t value) const { return free(field, std::to_string(value)); }
+bool LayoutSpace::free(const std::string& field, std::int64_t value) const { return fixed_.empty() || free(field, std::to_string(value)); }
 bool LayoutSpace::free(const std::string& field, std::string_view value) const {
   const auto found = fixed_.find(field);
   return found == fixed_.end() || found->second == value;

@@ -1,5 +1,7 @@
 #include "plan/parts.hpp"
 
+#include <algorithm>
+
 namespace moeline {
 namespace {
 
@@ -29,13 +31,20 @@ StepParts step_parts(PassPrices& prices, const PartsKey& key, Detail detail) {
   });
 }
 
-Passes sum_of(const StepParts& parts, const ModelSpec& model, const StageContent& chunk) {
-  Passes sum;
-  for_parts(parts, model, chunk, [&](const Passes& part, double times) {
-    add(sum.forward, part.forward, times);
-    add(sum.backward, part.backward, times);
-  });
-  return sum;
+std::vector<Passes> sums_of(const StepParts& parts, const ModelSpec& model, const std::vector<StageContent>& list) {
+  std::vector<Passes> sums(list.size());
+  for (std::size_t i = 0; i < list.size(); ++i) {
+    for_parts(parts, model, list[i], [&](const Passes& part, double times) {
+      add(sums[i].forward, part.forward, times);
+      add(sums[i].backward, part.backward, times);
+    });
+  }
+  return sums;
+}
+
+double recomputed_share(const TrainWorkload& train, const StageContent& chunk) {
+  if (train.recompute_method != RecomputeMethod::block) return 1;
+  return std::min(1.0, static_cast<double>(train.recompute_layers) / std::max(1.0, static_cast<double>(chunk.layers())));
 }
 
 StageRows::StageRows(PassPrices& prices, const PartsKey& key) : model_(prices.model()) {
@@ -51,14 +60,20 @@ StageRows::StageRows(PassPrices& prices, const PartsKey& key) : model_(prices.mo
   });
 }
 
-Breakdown StageRows::of(const StageContent& stage, bool forward, double times) const {
-  Breakdown sum = forward ? forward_names_ : backward_names_;
+Breakdown StageRows::of(const StageContent& stage, double times) const {
+  Breakdown rows;
+  rows.reserve(forward_names_.rows().size() + backward_names_.rows().size() + 1);  // and contention
+  for (const bool forward : {true, false}) add_to(rows, stage, forward, times);
+  return rows;
+}
+
+void StageRows::add_to(Breakdown& rows, const StageContent& stage, bool forward, double times) const {
+  const std::size_t first = rows.append(forward ? forward_names_ : backward_names_);
   for_parts(parts_, model_, stage, [&](const Both& part, double count) {
     const auto& [pass, places] = forward ? part.forward : part.backward;
-    for (std::size_t i = 0; i < places.size(); ++i) sum.add_at(places[i], pass->rows[i], times * count);
+    for (std::size_t i = 0; i < places.size(); ++i) rows.add_at(first + places[i], pass->rows[i], times * count);
   });
-  sum.drop_empty();
-  return sum;
+  rows.drop_empty(first);
 }
 
 }  // namespace moeline

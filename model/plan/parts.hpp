@@ -42,14 +42,18 @@ void for_parts(const PartsOf<Part>& parts, const ModelSpec& model, const StageCo
   if (stage.head) visit(parts.head, 1);
 }
 
-Passes sum_of(const StepParts& parts, const ModelSpec& model, const StageContent& chunk);
+// Of each stage or chunk.
+std::vector<Passes> sums_of(const StepParts& parts, const ModelSpec& model, const std::vector<StageContent>& list);
+
+// Block recomputation takes the first layers of every chunk.
+double recomputed_share(const TrainWorkload& train, const StageContent& chunk);
 
 // Sums rows of the same name and phase.
 class StageRows {
  public:
   StageRows(PassPrices& prices, const PartsKey& key);
-  // Of one pass of a stage, `times` over.
-  Breakdown of(const StageContent& stage, bool forward, double times) const;
+  // All that a stage computes: forward, then backward, each `times` over.
+  Breakdown of(const StageContent& stage, double times) const;
 
  private:
   struct Placed {
@@ -59,6 +63,8 @@ class StageRows {
   struct Both {
     Placed forward, backward;
   };
+  void add_to(Breakdown& rows, const StageContent& stage, bool forward, double times) const;
+
   const ModelSpec& model_;
   Breakdown forward_names_, backward_names_;  // rows that sums have, at no cost
   PartsOf<Both> parts_;

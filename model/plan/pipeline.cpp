@@ -4,6 +4,8 @@
 #include <array>
 #include <cmath>
 #include <limits>
+#include <memory>
+#include <utility>
 
 #include "error.hpp"
 
@@ -44,7 +46,8 @@ class Simulation {
   // `skip` spans of beats between those of the graph, if they can be counted.
   Simulation(const PipelineProblem& p, const PassGraph& graph, double skip = 0)
       : graph_(graph), lengths_(lengths_of(p)), lags_{0, p.transfer_occupies || p.stages == 1 ? 0 : p.transfer.in(second)},
-        stops_together_(p.schedule != Schedule::zb_h2 && p.schedule != Schedule::zb_v), skip_(skip), finish_(graph.nodes.size()) {
+        stops_together_(p.schedule != Schedule::zb_h2 && p.schedule != Schedule::zb_v), skip_(skip), finish_(new double[graph.nodes.size()]) {
+    for (const PassGraph::Stage& s : graph.stages) finish_[s.first - 1] = 0;  // all else is written before it is read
     if (skip > 0) count_beats();
     if (skip_ > 0) return;
     skipped_ = skip;
@@ -91,11 +94,13 @@ class Simulation {
   }
 
   void walk_to(std::size_t end) {
-    for (; at_ < end; ++at_) {
-      const std::size_t slot = graph_.sequence[at_];
-      const double done = std::max(finish_[slot - 1], arrival(slot)) + length(slot);
-      finish_[slot] = done;
-      if (graph_.nodes[slot].paired) finish_[slot + 1] = done;
+    const std::uint32_t* const sequence = graph_.sequence.data();
+    double* const finish = finish_.get();
+    for (std::size_t at = std::exchange(at_, std::max(at_, end)); at < end; ++at) {
+      const std::size_t slot = sequence[at];
+      const double done = std::max(finish[slot - 1], arrival(slot)) + length(slot);
+      finish[slot] = done;
+      if (graph_.nodes[slot].paired) finish[slot + 1] = done;
     }
   }
 
@@ -148,7 +153,7 @@ class Simulation {
   bool stops_together_;
   double skip_, skipped_ = 0;     // spans left to be counted, and counted
   std::size_t at_ = 0;            // in the sequence
-  std::vector<double> finish_;    // by slot
+  std::unique_ptr<double[]> finish_;  // by slot
 };
 
 // As few micro-batches as it takes to count the others.

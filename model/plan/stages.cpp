@@ -102,26 +102,23 @@ void EvenCuts::add_row() {
   const std::size_t n = items_.size(), c = cuts_.size() / places();
   cuts_.resize(cuts_.size() + places());
   std::swap(best_, before_);
-  best_.assign(places(), std::numeric_limits<double>::infinity());
+  best_.resize(places());  // a row reads no place that the row before did not write
   const int* const earlier = row(c - 1);
   int* const cut = cuts_.data() + c * places();
   const double *const reach = prefix_.data(), *const before = before_.data();
-  std::size_t latest = n - 1;
-  for (std::size_t i = n; i >= c; --i) {
-    const std::size_t earliest = std::max(c - 1, static_cast<std::size_t>(earlier[i]));
-    const std::size_t end = std::min(latest, i - 1);
-    std::size_t at = 0;
+  double* const best = best_.data();
+  int at = static_cast<int>(n) - 1;
+  for (int i = static_cast<int>(n), first = static_cast<int>(c) - 1; i > first; --i) {
+    const int end = std::min(at, i - 1);
+    const double until = reach[i];
     double least = std::numeric_limits<double>::infinity();
-    for (std::size_t j = std::min(earliest, end); j <= end; ++j) {
-      const double length = reach[i] - reach[j], sum = before[j] + length * length;
-      if (sum < least) {
-        least = sum;
-        at = j;
-      }
+    for (int j = std::min(std::max(first, earlier[i]), end); j <= end; ++j) {
+      const double length = until - reach[j], sum = before[j] + length * length;
+      at = sum < least ? j : at;  // no branch: which comes next is anybody's guess
+      least = std::min(least, sum);
     }
-    best_[i] = least;
-    cut[i] = static_cast<int>(at);
-    latest = static_cast<std::size_t>(cut[i]);
+    best[i] = least;
+    cut[i] = at;
   }
 }
 
@@ -140,14 +137,13 @@ Chunks EvenCuts::chunks(std::int64_t count) {
   return result;
 }
 
-Chunks default_chunks(const ModelSpec& model, std::int64_t mtp_modules, std::int64_t chunk_count, EvenCuts& even) {
+std::optional<Chunks> equal_chunks(const ModelSpec& model, std::int64_t mtp_modules, std::int64_t chunk_count) {
   const auto layers = static_cast<std::int64_t>(model.layers.size());
   const bool ends_count = layers % chunk_count != 0;  // embedding and loss take the place of a layer each
   const std::int64_t places = ends_count ? layers + 2 : layers;
-  if (places % chunk_count != 0 || (ends_count && (places / chunk_count < 2 || mtp_modules > 0))) {
-    return even.chunks(chunk_count);
-  }
+  if (places % chunk_count != 0 || (ends_count && (places / chunk_count < 2 || mtp_modules > 0))) return std::nullopt;
   Chunks chunks;
+  chunks.reserve(static_cast<std::size_t>(chunk_count));
   std::size_t layer = 0;
   for (std::int64_t c = 0; c < chunk_count; ++c) {
     StageContent chunk = empty_chunk(model);
@@ -157,7 +153,7 @@ Chunks default_chunks(const ModelSpec& model, std::int64_t mtp_modules, std::int
     std::int64_t count = places / chunk_count;
     if (ends_count) count -= (chunk.embedding ? 1 : 0) + (chunk.head ? 1 : 0);
     for (std::int64_t i = 0; i < count; ++i) put(chunk, 't', model, layer);
-    chunks.push_back(chunk);
+    chunks.push_back(std::move(chunk));
   }
   return chunks;
 }

@@ -6,6 +6,7 @@
 // (least sum of squared chunk times), as people tune it by hand.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -47,8 +48,8 @@ class EvenCuts {
   std::vector<int> cuts_;             // by chunks, then by items: where the last chunk begins
 };
 
-// As Megatron-Core cuts, else evenly.
-Chunks default_chunks(const ModelSpec& model, std::int64_t mtp_modules, std::int64_t chunks, EvenCuts& even);
+// As Megatron-Core cuts; none where equal chunks do not come out.
+std::optional<Chunks> equal_chunks(const ModelSpec& model, std::int64_t mtp_modules, std::int64_t chunks);
 std::variant<Chunks, Infeasible> parse_layout(const std::string& layout, const ModelSpec& model,
                                               std::int64_t mtp_modules, std::int64_t chunks);
 // All chunks that a stage runs, as one.

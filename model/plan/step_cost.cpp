@@ -39,12 +39,15 @@ void Breakdown::add_at(std::size_t place, const BreakdownRow& row, double times)
   }
 }
 
-void Breakdown::drop_empty() {
-  std::erase_if(rows_, [](const BreakdownRow& row) { return row.bound_by.empty(); });
+void Breakdown::drop_empty(std::size_t from) {
+  const auto first = rows_.begin() + static_cast<std::ptrdiff_t>(from);
+  rows_.erase(std::remove_if(first, rows_.end(), [](const BreakdownRow& row) { return row.bound_by.empty(); }), rows_.end());
 }
 
-void Breakdown::append(const Breakdown& other) {
+std::size_t Breakdown::append(const Breakdown& other) {
+  const std::size_t first = rows_.size();
   rows_.insert(rows_.end(), other.rows_.begin(), other.rows_.end());
+  return first;
 }
 
 void Breakdown::add(const Breakdown& other, double times) {
@@ -52,8 +55,9 @@ void Breakdown::add(const Breakdown& other, double times) {
 }
 
 void Breakdown::hide(std::span<const std::string_view> names, Seconds hidden) {
+  if (hidden == Seconds{}) return;
   const auto chosen = [&](const BreakdownRow& row) {
-    return std::find(names.begin(), names.end(), row.name) != names.end();
+    return std::any_of(names.begin(), names.end(), [&](std::string_view name) { return alike(name, row.name); });
   };
   Seconds available;
   for (const BreakdownRow& row : rows_) {

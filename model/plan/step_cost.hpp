@@ -37,9 +37,9 @@ class Breakdown {
   // removing rows that nothing was added to.
   std::size_t place(const BreakdownRow& row, std::size_t from = 0);
   void add_at(std::size_t place, const BreakdownRow& row, double times);
-  void drop_empty();
-  // Rows of other names or phases follow these.
-  void append(const Breakdown& other);
+  void drop_empty(std::size_t from = 0);
+  // Rows of other names or phases follow these; where they begin.
+  std::size_t append(const Breakdown& other);
   void reserve(std::size_t rows) { rows_.reserve(rows); }
 
   const std::vector<BreakdownRow>& rows() const { return rows_; }

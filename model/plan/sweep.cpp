@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <bit>
-#include <numeric>
 
 #include "spec/scenario.hpp"
 
@@ -141,18 +140,12 @@ std::vector<Json> Sweep::values(std::uint64_t point) const {
 
 Json scenario_with(const Sweep& sweep, const std::vector<Json>& values, const std::string& origin) {
   Json scenario = sweep.scenario;
-  std::vector<std::size_t> all(values.size());
-  std::iota(all.begin(), all.end(), std::size_t{0});
-  set_fields(scenario, sweep, all, values, origin);
+  for (std::size_t a = 0; a < values.size(); ++a) set_value(scenario, sweep.axes[a], values[a], origin);
   return scenario;
 }
 
-void set_fields(Json& scenario, const Sweep& sweep, const std::vector<std::size_t>& axes, const std::vector<Json>& values,
-                const std::string& origin) {
-  for (const std::size_t a : axes) {
-    const std::string& pointer = sweep.axes[a].pointer();
-    set_field(scenario, pointer, values[a], origin, origin + "#/vary" + pointer);
-  }
+void set_value(Json& scenario, const Axis& axis, const Json& value, const std::string& origin) {
+  set_field(scenario, axis.pointer(), value, origin, axis.where());
 }
 
 }  // namespace moeline

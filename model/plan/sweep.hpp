@@ -31,10 +31,9 @@ struct Sweep {
 
 Sweep read_sweep(const Json& json, const std::string& origin);
 
-// The scenario with the varied fields set; of `axes` alone.
+// The scenario with the varied fields set, and with one of them set.
 Json scenario_with(const Sweep& sweep, const std::vector<Json>& values, const std::string& origin);
-void set_fields(Json& scenario, const Sweep& sweep, const std::vector<std::size_t>& axes, const std::vector<Json>& values,
-                const std::string& origin);
+void set_value(Json& scenario, const Axis& axis, const Json& value, const std::string& origin);
 
 // The place of `index` in a pseudo-random order of 0 .. size-1: a permutation for every seed.
 std::uint64_t shuffled(std::uint64_t index, std::uint64_t size, std::uint64_t seed);

@@ -83,15 +83,13 @@ struct TrainingSteps::Shared {
     for (const int kind : model.layers) ++at(all_layers.layers_of_kind, kind);
   }
 
-  // Before all that is made of them.
-  void price(Detail detail) {
-    if (!parts_) parts_ = step_parts(passes_, key, detail);
-  }
   const StageRows& rows() {
     if (!rows_) rows_.emplace(passes_, key);
     return *rows_;
   }
-  std::variant<Cut*, Infeasible> cut(const StepQuestion& question);
+  std::variant<Cut*, Infeasible> cut(const StepQuestion& question, Detail detail);
+  // Sums the times of what it holds up, once.
+  void time(Cut& cut, std::int64_t chunks_per_stage, Detail detail);
 
   const PartsKey& key;
   DecoderContext context;  // of the key
@@ -100,8 +98,13 @@ struct TrainingSteps::Shared {
   std::optional<Flops> flops_per_token;
 
  private:
-  std::variant<Chunks, Infeasible> chunks(const StepQuestion& question);
-  PartTimes part_times(bool hides);
+  // Parts are priced where they are asked for: a step that does not fit mostly asks for none.
+  const StepParts& parts(Detail detail) {
+    if (!parts_) parts_ = step_parts(passes_, key, detail);
+    return *parts_;
+  }
+  std::variant<Chunks, Infeasible> chunks(const StepQuestion& question, Detail detail);
+  PartTimes part_times(const StepParts& parts, bool hides) const;
 
   PassPrices& passes_;
   std::optional<StepParts> parts_;
@@ -110,63 +113,56 @@ struct TrainingSteps::Shared {
   std::deque<Cut> cuts_;
 };
 
-PartTimes TrainingSteps::Shared::part_times(bool hides) {
+PartTimes TrainingSteps::Shared::part_times(const StepParts& parts, bool hides) const {
   const double taken = taken_by_exchange(context.train, passes_.machine());
   const auto both = [&](const Passes& part) { return hides ? pair_of(part.forward, part.backward, taken).time : part.forward.time + part.backward.time; };
   PartTimes times;
-  for (const Passes& kind : parts_->kinds) times.kind.push_back(both(kind));
-  times.embedding = both(parts_->embedding);
-  times.head = both(parts_->head);
-  times.mtp = both(parts_->mtp) + both(parts_->head);
+  for (const Passes& kind : parts.kinds) times.kind.push_back(both(kind));
+  times.embedding = both(parts.embedding);
+  times.head = both(parts.head);
+  times.mtp = both(parts.mtp) + both(parts.head);
   if (context.train.mtp_layers > 0) times.mtp += times.kind[static_cast<std::size_t>(context.model.mtp_layers[0])];
   return times;
 }
 
-std::variant<Chunks, Infeasible> TrainingSteps::Shared::chunks(const StepQuestion& q) {
+std::variant<Chunks, Infeasible> TrainingSteps::Shared::chunks(const StepQuestion& q, Detail detail) {
   const std::int64_t count = q.parallelism.pp * q.parallelism.vpp, mtp = q.train.mtp_layers;
   if (!q.train.pipeline_layout.empty()) return parse_layout(q.train.pipeline_layout, context.model, mtp, count);
+  if (std::optional<Chunks> equal = equal_chunks(context.model, mtp, count)) return *std::move(equal);
   const bool hides = hides_exchanges(q);
   std::optional<EvenCuts>& even = even_[hides ? 1 : 0];
-  if (!even) even.emplace(context.model, mtp, part_times(hides));
-  return default_chunks(context.model, mtp, count, *even);
-}
-
-// Block recomputation takes the first layers of every chunk.
-double recomputed_share(const TrainWorkload& train, const StageContent& chunk) {
-  if (train.recompute_method != RecomputeMethod::block) return 1;
-  return std::min(1.0, real(train.recompute_layers) / std::max(1.0, real(chunk.layers())));
+  if (!even) even.emplace(context.model, mtp, part_times(parts(detail), hides));
+  return even->chunks(count);
 }
 
 PipelineProblem pipeline_of(const Parallelism& p, std::int64_t micro_batches) {
   return {.schedule = p.schedule, .stages = p.pp, .chunks_per_stage = chunks_of(p.schedule, p.vpp), .micro_batches = micro_batches, .chunks = {}, .transfer = {}};
 }
 
-std::variant<Cut*, Infeasible> TrainingSteps::Shared::cut(const StepQuestion& q) {
+std::variant<Cut*, Infeasible> TrainingSteps::Shared::cut(const StepQuestion& q, Detail detail) {
   const Parallelism& p = q.parallelism;
   for (Cut& known : cuts_) {
     if (known.pp == p.pp && known.vpp == p.vpp && known.folded == is_folded(p.schedule) &&
         known.both_ways == runs_both_ways(p.schedule) && known.hides == hides_exchanges(q) && known.layout == q.train.pipeline_layout) return &known;
   }
-  auto cut_up = chunks(q);
+  auto cut_up = chunks(q, detail);
   if (Infeasible* why = std::get_if<Infeasible>(&cut_up)) return std::move(*why);
   Cut& made = cuts_.emplace_back(Cut{.pp = p.pp, .vpp = p.vpp, .folded = is_folded(p.schedule), .both_ways = runs_both_ways(p.schedule), .hides = hides_exchanges(q), .layout = q.train.pipeline_layout,
                                      .chunks = std::get<Chunks>(std::move(cut_up)), .stages = {}, .chunk_sums = {}, .stage_sums = {}, .words = {}});
-  made.chunk_sums.reserve(made.chunks.size());
-  made.stages.reserve(static_cast<std::size_t>(p.pp));
-  made.stage_sums.reserve(static_cast<std::size_t>(p.pp));
   for (StageContent& chunk : made.chunks) chunk.recomputed = recomputed_share(context.train, chunk);
-  for (const StageContent& chunk : made.chunks) made.chunk_sums.push_back(sum_of(*parts_, context.model, chunk));
   const PipelineProblem pipeline = pipeline_of(p, 1);
   if (pipeline.chunks_per_stage == 1) {
     made.stages = made.chunks;
-    made.stage_sums = made.chunk_sums;
-    return &made;
-  }
-  for (std::int64_t stage = 0; stage < p.pp; ++stage) {
-    const StageContent& whole = made.stages.emplace_back(whole_stage(made.chunks, pipeline, stage));
-    made.stage_sums.push_back(sum_of(*parts_, context.model, whole));
+  } else {
+    for (std::int64_t stage = 0; stage < p.pp; ++stage) made.stages.push_back(whole_stage(made.chunks, pipeline, stage));
   }
   return &made;
+}
+
+void TrainingSteps::Shared::time(Cut& cut, std::int64_t chunks_per_stage, Detail detail) {
+  if (!cut.chunk_sums.empty()) return;
+  cut.chunk_sums = sums_of(parts(detail), context.model, cut.chunks);
+  cut.stage_sums = chunks_per_stage == 1 ? cut.chunk_sums : sums_of(parts(detail), context.model, cut.stages);
 }
 
 namespace {
@@ -221,8 +217,9 @@ class Trainer {
   Saving saving(std::int64_t stage) const { return is_dual(p_.schedule) ? paired(stage) : combined(stage); }
   Breakdown rows(const StageRows& parts, std::int64_t stage) const;
   const PipelineRun::Result& run_pipeline(const StageRows& parts);
-  void add(TrainEvaluation& result, const BreakdownRow& row) const {
-    if (!is_free(machine_, row.name)) result.breakdown.add(row);
+  // None before `from` is of its name.
+  void add(TrainEvaluation& result, const BreakdownRow& row, std::size_t from) const {
+    if (!is_free(machine_, row.name)) result.breakdown.add(row, 1, from);
   }
 
   const Parallelism& p_;
@@ -336,8 +333,7 @@ Seconds Trainer::price_stages(Bytes message) {
 
 // Forward and backward of all micro-batches.
 Breakdown Trainer::rows(const StageRows& parts, std::int64_t stage) const {
-  Breakdown sum = parts.of(at(cut_.stages, stage), true, passes());
-  sum.append(parts.of(at(cut_.stages, stage), false, passes()));
+  Breakdown sum = parts.of(at(cut_.stages, stage), passes());
   const Saving saved = saving(stage);
   sum.hide(kExchanges, saved.hidden);
   if (saved.contention > Seconds{}) {
@@ -364,10 +360,11 @@ void Trainer::run(const StageRows& parts, TrainEvaluation& result, SlowestDevice
   result.micro_batches = pipeline().micro_batches;
   result.breakdown.reserve(ran.rows.rows().size() + kRowsOfStep);
   result.breakdown = ran.rows;
+  const std::size_t first = result.breakdown.rows().size();
   const auto waiting = [&](std::string_view name, Seconds time, Lane lane) {
     if (!(time > 1e-9 * ran.makespan)) return;  // rounding is no waiting
-    add(result, {.name = name, .phase = "pipeline", .lane = lane, .seconds = time, .exposed = time,
-                 .bound_by = "schedule", .source = result.breakdown.source(), .largest = time});
+    add(result, {.name = name, .phase = "pipeline", .lane = lane, .seconds = time, .exposed = time, .bound_by = "schedule",
+                 .source = result.breakdown.source(), .largest = time}, first);
   };
   const Seconds work = result.breakdown.exposed();
   waiting("pipeline transfers", ran.busiest - work, Lane::network);
@@ -381,7 +378,7 @@ void Trainer::run(const StageRows& parts, TrainEvaluation& result, SlowestDevice
   }
   end.add_to(result.breakdown);
   const BreakdownRow waited = slowest.row(result.breakdown, machine_.gpu, p_.ranks_per_stage() * p_.pp);
-  if (waited.exposed > Seconds{}) add(result, waited);
+  if (waited.exposed > Seconds{}) add(result, waited, first);
   result.step = range_of(result.breakdown);
   result.parallelism = p_;
   if (!cut_.words) cut_.words = words_of(cut_);
@@ -470,24 +467,25 @@ std::optional<StepAnswer> TrainingSteps::step(const StepQuestion& q, std::option
     }
   }
   const Detail detail = most ? Detail::times : Detail::rows;
-  known.price(detail);
-  auto cut = known.cut(q);
-  if (Infeasible* why = std::get_if<Infeasible>(&cut)) return std::move(*why);
+  auto made = known.cut(q, detail);
+  if (Infeasible* why = std::get_if<Infeasible>(&made)) return std::move(*why);
+  Cut& cut = *std::get<Cut*>(made);
   std::optional<BytesPerSecond> host_link;
   if (cluster_.node) host_link = cluster_.node->host_link.value;
   if (!host_link && (q.train.offload_layers > 0 || q.train.offload_optimizer > 0)) {
     return StepAnswer(Infeasible{"offloading, and the hardware profile names no link to the host", "give node/host_link, or offload nothing"});
   }
-  Trainer trainer(q, model_, machine_, known.memory, *std::get<Cut*>(cut), memo_->graphs, host_link);
+  Trainer trainer(q, model_, machine_, known.memory, cut, memo_->graphs, host_link);
   TrainEvaluation result;
   if (auto why = trainer.check_memory(result, detail)) return *std::move(why);
+  known.time(cut, trainer.pipeline().chunks_per_stage, detail);
   const Seconds computed = trainer.price_stages(bytes(DType::bf16, known.context.shard_tokens() * real(model_.hidden)));
   if (most && computed > *most) return std::nullopt;
   trainer.describe_memory(result);
   trainer.run(known.rows(), result, memo_->slowest);
   if (drawn != nullptr) {
     drawn->pipeline = trainer.pipeline();
-    drawn->chunks = std::get<Cut*>(cut)->chunks;
+    drawn->chunks = cut.chunks;
   }
   if (!known.flops_per_token) known.flops_per_token = model_flops_per_token(model_, real(q.train.sequence), q.train.mtp_layers);
   const std::int64_t devices = q.parallelism.ranks_per_stage() * q.parallelism.pp;

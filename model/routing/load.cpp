@@ -1,6 +1,7 @@
 #include "routing/load.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 #include "error.hpp"
@@ -20,11 +21,20 @@ double choose_ratio(double a, double b, double k) {
   return ratio;
 }
 
+// Of whole numbers that groups of experts come in, from a table.
+double log_factorial(double n) {
+  static const auto table = [] {
+    std::array<double, 64> logs{};
+    for (std::size_t i = 0; i < logs.size(); ++i) logs[i] = std::lgamma(static_cast<double>(i) + 1);
+    return logs;
+  }();
+  const std::size_t i = n >= 0 && n < static_cast<double>(table.size()) ? static_cast<std::size_t>(n) : 0;
+  return static_cast<double>(i) == n ? table[i] : std::lgamma(n + 1);
+}
+
 // P(j of `open` drawn groups are among `mine` of `groups`).
 double hypergeometric(double j, double groups, double mine, double open) {
-  const auto log_choose = [](double n, double k) {
-    return std::lgamma(n + 1) - std::lgamma(k + 1) - std::lgamma(n - k + 1);
-  };
+  const auto log_choose = [](double n, double k) { return log_factorial(n) - log_factorial(k) - log_factorial(n - k); };
   if (j > mine || open - j > groups - mine) return 0;
   return std::exp(log_choose(mine, j) + log_choose(groups - mine, open - j) - log_choose(groups, open));
 }

@@ -11,14 +11,13 @@ namespace {
 struct Row {
   DType type;
   std::string_view name;
-  double bits;
   std::string_view tensor_path;
 };
 constexpr std::array kRows{
-    Row{DType::fp32, "fp32", 32, "tf32"},          Row{DType::tf32, "tf32", 32, "tf32"},
-    Row{DType::bf16, "bf16", 16, "bf16"},          Row{DType::fp8, "fp8", 8, "fp8"},
-    Row{DType::fp8_block, "fp8_block", 8 + 32.0 / 128, "fp8"}, Row{DType::mxfp8, "mxfp8", 8 + 8.0 / 32, "fp8"},
-    Row{DType::mxfp4, "mxfp4", 4 + 8.0 / 32, "fp4"}, Row{DType::nvfp4, "nvfp4", 4 + 8.0 / 16, "fp4"},
+    Row{DType::fp32, "fp32", "tf32"},          Row{DType::tf32, "tf32", "tf32"},
+    Row{DType::bf16, "bf16", "bf16"},          Row{DType::fp8, "fp8", "fp8"},
+    Row{DType::fp8_block, "fp8_block", "fp8"}, Row{DType::mxfp8, "mxfp8", "fp8"},
+    Row{DType::mxfp4, "mxfp4", "fp4"},         Row{DType::nvfp4, "nvfp4", "fp4"},
 };
 constexpr std::array<std::pair<std::string_view, DType>, 7> kAliases{{
     {"bfloat16", DType::bf16},
@@ -40,7 +39,6 @@ const Row& row(DType type) {
 
 }  // namespace
 
-double bits(DType type) { return row(type).bits; }
 std::string_view name(DType type) { return row(type).name; }
 std::string_view tensor_path(DType type) { return row(type).tensor_path; }
 

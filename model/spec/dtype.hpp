@@ -5,6 +5,8 @@
 // Sources: OCP MX v1.0 (block 32, 8-bit scale); DeepSeek-V3 report (1x128 scales); NVIDIA NVFP4 (block 16).
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -16,7 +18,9 @@ namespace moeline {
 
 enum class DType { fp32, tf32, bf16, fp8, fp8_block, mxfp8, mxfp4, nvfp4 };
 
-double bits(DType type);  // storage per element, scales included
+// Storage per element, scales included; in the order of the enumeration.
+inline constexpr std::array kBits{32.0, 32.0, 16.0, 8.0, 8 + 32.0 / 128, 8 + 8.0 / 32, 4 + 8.0 / 32, 4 + 8.0 / 16};
+constexpr double bits(DType type) { return kBits[static_cast<std::size_t>(type)]; }
 inline Bytes bytes(DType type, double elements) { return elements * bits(type) / 8 * byte; }
 
 std::string_view name(DType type);

@@ -16,6 +16,7 @@ namespace {
 
 constexpr std::size_t kLargestFile = 16u << 20;
 constexpr int kDeepest = 64;
+constexpr std::size_t kUsualKeys = 16;  // that an object is asked for
 // In base units: picoseconds to yottaFLOP/s fit, and no product of a few of them leaves the range of a double.
 constexpr double kSmallest = 1e-15, kLargest = 1e27;
 
@@ -158,11 +159,12 @@ std::string did_you_mean(std::string_view word, const std::vector<std::string>& 
 
 ObjectReader::ObjectReader(const Json& json, std::string where) : json_(&json), where_(std::move(where)) {
   if (!json.is_object()) throw SpecError(where_, fmt::format("expected an object {{...}}, not {}", shown(json)));
+  asked_.reserve(kUsualKeys);
 }
 
 bool ObjectReader::has(std::string_view key) const {
-  const auto found = json_->find(key);
-  return found != json_->end() && !found->is_null();
+  const auto& members = json_->get_ref<const Json::object_t&>();
+  return std::any_of(members.begin(), members.end(), [&](const auto& member) { return member.first == key && !member.second.is_null(); });
 }
 
 std::string ObjectReader::where(std::string_view key) const {
@@ -185,12 +187,8 @@ const Json& ObjectReader::any(std::string_view key) {
   fail(key, "missing, this key is required");
 }
 
-void ObjectReader::skip(std::string_view key) {
-  if (std::find(asked_.begin(), asked_.end(), key) == asked_.end()) asked_.emplace_back(key);
-}
-void ObjectReader::skip_all(const std::vector<std::string_view>& keys) {
-  for (const std::string_view key : keys) skip(key);
-}
+void ObjectReader::skip(std::string_view key) { asked_.push_back(key); }
+void ObjectReader::skip_all(std::initializer_list<std::string_view> keys) { asked_.insert(asked_.end(), keys); }
 
 ObjectReader ObjectReader::object(std::string_view key) { return ObjectReader(any(key), where(key)); }
 
@@ -347,17 +345,26 @@ std::vector<std::string> ObjectReader::keys() const {
   return names;
 }
 
+std::vector<std::string> ObjectReader::known() const {
+  std::vector<std::string> keys;
+  for (const std::string_view key : asked_) {
+    if (std::find(keys.begin(), keys.end(), key) == keys.end()) keys.emplace_back(key);
+  }
+  return keys;
+}
+
 void ObjectReader::finish() {
-  for (const auto& item : json_->items()) {
-    if (std::find(asked_.begin(), asked_.end(), item.key()) != asked_.end()) continue;
+  for (const auto& [name, value] : json_->get_ref<const Json::object_t&>()) {
+    if (std::find(asked_.begin(), asked_.end(), name) != asked_.end()) continue;
+    const std::vector<std::string> all = known();
     std::vector<std::string> candidates;  // keys that are absent first: of two equally near, they are likelier meant
-    for (const std::string& key : asked_) {
+    for (const std::string& key : all) {
       if (!json_->contains(key)) candidates.push_back(key);
     }
-    candidates.insert(candidates.end(), asked_.begin(), asked_.end());
-    const std::string near = nearest(item.key(), candidates);
-    throw UnknownKey(where(item.key().substr(0, 60)), near.empty()
-                                                          ? "unknown key" + did_you_mean(item.key(), asked_)
+    candidates.insert(candidates.end(), all.begin(), all.end());
+    const std::string near = nearest(name, candidates);
+    throw UnknownKey(where(name.substr(0, 60)), near.empty()
+                                                          ? "unknown key" + did_you_mean(name, all)
                                                           : fmt::format("unknown key, did you mean \"{}\"?", near));
   }
 }

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 #include <limits>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
@@ -49,7 +50,7 @@ std::string did_you_mean(std::string_view word, const std::vector<std::string>& 
 
 class ObjectReader {
  public:
-  // `where` is "file#/pointer". The JSON must outlive the reader.
+  // `where` is "file#/pointer". The JSON must outlive the reader, and so must every key that it is asked for.
   ObjectReader(const Json& json, std::string where);
 
   bool has(std::string_view key) const;        // present and not null; does not count as read
@@ -94,7 +95,7 @@ class ObjectReader {
   Fact<std::string> string_fact(std::string_view key);
 
   void skip(std::string_view key);                            // known, and has no effect here
-  void skip_all(const std::vector<std::string_view>& keys);
+  void skip_all(std::initializer_list<std::string_view> keys);
   std::vector<std::string> keys() const;
   void finish();                                              // unknown keys are errors
 
@@ -103,11 +104,12 @@ class ObjectReader {
 
  private:
   std::string source();
+  std::vector<std::string> known() const;  // keys, each once
   double quantity_in_base(std::string_view key, const Json& json, Dimension dimension) const;
 
   const Json* json_;
   std::string where_;
-  std::vector<std::string> asked_;
+  std::vector<std::string_view> asked_;  // some twice
 };
 
 }  // namespace moeline

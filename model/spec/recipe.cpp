@@ -19,7 +19,7 @@ Recipe quantised(std::string name, DType type, DType weight, bool transposed) {
 // Routers and the head stay in bf16 in all of them, as published recipes do (DeepSeek-V3 report section 3.3;
 // Megatron-Core mixed-precision recipes). fp8_tensor and mxfp8 keep their weights quantised only (Megatron-Core's fp8
 // parameter gather), with a transposed copy for dgrad; the others quantise from a bf16 copy.
-std::vector<Recipe> recipes() {
+std::vector<Recipe> all_recipes() {
   std::vector<Recipe> list;
   list.push_back({.name = "bf16"});
   list.push_back(quantised("fp8_tensor", DType::fp8, DType::fp8, true));  // scale from former steps
@@ -69,6 +69,11 @@ std::vector<Recipe> recipes() {
   nvfp4.scales = ScaleLayout::relayout;
   nvfp4.maximum_pass = true;
   list.push_back(nvfp4);
+  return list;
+}
+
+const std::vector<Recipe>& recipes() {
+  static const std::vector<Recipe> list = all_recipes();
   return list;
 }
 

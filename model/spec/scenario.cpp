@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <numeric>
+#include <utility>
 
 namespace moeline {
 namespace {
@@ -17,6 +18,11 @@ const Json& required(const Json& json, const char* key, const std::string& origi
   return *found;
 }
 
+template <class... Values>
+void assume(Scenario& s, fmt::format_string<Values...> text, Values&&... values) {
+  if (s.lists_assumptions) s.assumptions.push_back(fmt::format(text, std::forward<Values>(values)...));
+}
+
 bool on_wafer(const Scenario& s) { return std::holds_alternative<Wafer>(s.cluster.device); }
 
 bool crosses_nodes(const Cluster& cluster, const Parallelism& p) { return tier_of(expert_group(p), cluster.fabric) > 0; }
@@ -26,7 +32,7 @@ template <class W>
 void fill_transport(Scenario& s, W& workload) {
   if (workload.transport_given || s.parallelism.ep == 1 || on_wafer(s)) return;
   workload.transport = default_transport(s.cluster, s.parallelism);
-  s.assumptions.push_back(fmt::format("transport: {} (Megatron-Core recipe default for this fabric)", name(workload.transport)));
+  assume(s, "transport: {} (Megatron-Core recipe default for this fabric)", name(workload.transport));
 }
 
 // No cut given: experts over the devices of the innermost tier, everything else replicated.
@@ -38,7 +44,7 @@ void fill_parallelism(Scenario& s) {
     if (moe != nullptr) s.parallelism.ep = std::gcd(moe->experts, near);
   }
   while (s.cluster.devices % s.parallelism.ep != 0) s.parallelism.ep = std::gcd(s.parallelism.ep, s.cluster.devices);
-  s.assumptions.push_back(fmt::format("parallelism: ep={}, all else data-parallel (none given)", s.parallelism.ep));
+  assume(s, "parallelism: ep={}, all else data-parallel (none given)", s.parallelism.ep);
 }
 
 // Tokens of one optimiser step on one wafer; the Model Zoo's global batches are of this order on 8 systems.
@@ -64,21 +70,26 @@ void check_switches(const Scenario& s, const TrainWorkload& train, const std::st
   }
 }
 
+void assume_overlap(Scenario& s, EnumSet<Overlap> overlap) {
+  if (!s.lists_assumptions) return;
+  std::vector<std::string_view> names;
+  for (const Overlap what : overlap) names.push_back(name(what));
+  assume(s, "overlap: {} (Megatron-Core recipe default for this layout)", fmt::join(names, " "));
+}
+
 void fill_train_defaults(Scenario& s, TrainWorkload& train, const std::string& origin) {
   const Parallelism& p = s.parallelism;
   if (on_wafer(s) && train.global_batch == 0) {
     train.global_batch = s.cluster.devices * std::max<std::int64_t>(1, kWaferBatchTokens / train.sequence);
-    s.assumptions.push_back(fmt::format("global_batch: {} (a million tokens on every system)", train.global_batch));
+    assume(s, "global_batch: {} (a million tokens on every system)", train.global_batch);
   }
   if (!train.overlap_given && !on_wafer(s)) {
     train.overlap = default_overlap(s.cluster, p, s.recipe);
-    std::string list;
-    for (const Overlap overlap : train.overlap) list += fmt::format("{}{}", list.empty() ? "" : " ", name(overlap));
-    s.assumptions.push_back("overlap: " + list + " (Megatron-Core recipe default for this layout)");
+    assume_overlap(s, train.overlap);
   }
   if (train.global_batch == 0) {
     train.global_batch = 16 * train.micro_batch * std::max<std::int64_t>(1, s.cluster.devices / (p.tp * p.cp * p.pp));
-    s.assumptions.push_back(fmt::format("global_batch: {} (16 micro-batches on every rank)", train.global_batch));
+    assume(s, "global_batch: {} (16 micro-batches on every rank)", train.global_batch);
   }
   check_switches(s, train, origin);
   if (train.mtp_layers < 0) train.mtp_layers = static_cast<std::int64_t>(s.model.mtp_layers.size());
@@ -93,12 +104,12 @@ void fill_stack(Scenario& s, ServeWorkload& serve, bool recipe_given) {
   if (!serve.stack_given) {
     const Gpu* gpu = std::get_if<Gpu>(&s.cluster.device);
     serve.stack = gpu != nullptr && gpu->architecture.starts_with("sm_10") ? Stack::trtllm : Stack::vllm;
-    s.assumptions.push_back(fmt::format("stack: {} (none given)", name(serve.stack)));
+    assume(s, "stack: {} (none given)", name(serve.stack));
   }
   if (recipe_given) return;
   const std::string recipe = s.model.stored == DType::mxfp4 ? "mxfp4" : s.model.stored == DType::bf16 ? "bf16" : "fp8_block";
   s.recipe = read_recipe(recipe, "recipe");
-  s.assumptions.push_back(fmt::format("recipe: {} (as the checkpoint is stored)", recipe));
+  assume(s, "recipe: {} (as the checkpoint is stored)", recipe);
 }
 
 // No cut given: as few devices of a node as hold the weights in two thirds of their memory, all cutting the same layers.
@@ -126,7 +137,7 @@ LayoutRequest laid_over(const LayoutRequest& whole, const LayoutRequest& pool) {
 void fill_served_routing(Scenario& s, std::int64_t experts) {
   const double alpha = any_moe(s.model)->router_bias ? 1.01 : 1.2;
   s.routing = read_routing(ObjectReader(Json{{"popularity", "power_law"}, {"alpha", alpha}}, "routing"), experts);
-  s.assumptions.push_back(fmt::format("routing: power-law:{} (no load given; as seen in service)", alpha));
+  assume(s, "routing: power-law:{} (no load given; as seen in service)", alpha);
 }
 
 void fill_serve_defaults(Scenario& s, ServeWorkload& serve, const Json& json, const std::string& origin) {
@@ -138,18 +149,18 @@ void fill_serve_defaults(Scenario& s, ServeWorkload& serve, const Json& json, co
     reader.finish();
   } else {
     request.tp = least_tp(s);
-    if (serve.mode == ServeMode::aggregated) s.assumptions.push_back(fmt::format("parallelism: tp={} (none given)", *request.tp));
+    if (serve.mode == ServeMode::aggregated) assume(s, "parallelism: tp={} (none given)", *request.tp);
   }
   request.attention_dp = serve.attention_dp;
   const std::int64_t experts = experts_of(s.model);
-  if (experts == 0 && request.ep.value_or(1) > 1) s.assumptions.push_back("ep has no meaning in a dense model and is ignored");
+  if (experts == 0 && request.ep.value_or(1) > 1) assume(s, "ep has no meaning in a dense model and is ignored");
   const bool apart = serve.mode == ServeMode::disaggregated;
   for (Pool* pool : {&serve.prefill, &serve.decode}) {
     pool->layout = layout_of(apart ? laid_over(request, pool->asked) : request, experts);
   }
   if (!json.contains("devices")) {
     s.cluster.devices = apart ? serve.prefill.devices() + serve.decode.devices() : serve.decode.devices();
-    s.assumptions.push_back(fmt::format("devices: {} (what the workers take)", s.cluster.devices));
+    assume(s, "devices: {} (what the workers take)", s.cluster.devices);
   }
   const ServeLayout& l = serve.decode.layout;
   s.parallelism = {.tp = l.tp, .pp = l.pp, .ep = l.ep, .etp = l.etp, .dp = l.dp};
@@ -252,10 +263,12 @@ Json echo(const Scenario& s, const Json& given) {
   return out;
 }
 
-std::vector<std::string> split_pointer(std::string text) {
-  if (text.empty() || text[0] != '/') text = "/" + text;
-  std::vector<std::string> tokens;
-  for (std::size_t at = 1; at <= text.size();) {
+// Views of `text`.
+std::vector<std::string_view> split_pointer(std::string_view text) {
+  if (text.starts_with('/')) text.remove_prefix(1);
+  std::vector<std::string_view> tokens;
+  tokens.reserve(4);
+  for (std::size_t at = 0; at <= text.size();) {
     const std::size_t slash = std::min(text.find('/', at), text.size());
     tokens.push_back(text.substr(at, slash - at));
     at = slash + 1;
@@ -299,12 +312,30 @@ Scenario read_scenario(const Json& json, const std::string& origin) {
   Scenario s;
   s.cluster = read_cluster_of(json, origin);
   s.model = read_model_of(json, origin);
-  read_rest(s, json, origin);
+  ReadFields known;
+  read_rest(s, json, origin, known);
   s.resolved = echo(s, json);
   return s;
 }
 
-void read_rest(Scenario& s, const Json& json, const std::string& origin) {
+void ReadFields::forget(std::string_view field) {
+  if (field == "workload") workload.reset();
+  if (field == "recipe") recipe.reset();
+  if (field == "parallelism") parallelism.reset();
+  if (field == "routing") routing.reset();
+}
+
+namespace {
+
+template <class Field, class Read>
+const Field& kept(std::optional<Field>& field, const Read& read) {
+  if (!field) field = read();
+  return *field;
+}
+
+}  // namespace
+
+void read_rest(Scenario& s, const Json& json, const std::string& origin, ReadFields& known) {
   ObjectReader reader(json, origin);
   reader.skip_all({"model", "hardware", "speculation", "description", "recipe", "parallelism", "workload", "routing"});
   s.assumptions.clear();
@@ -314,20 +345,22 @@ void read_rest(Scenario& s, const Json& json, const std::string& origin) {
   const bool has_node = s.cluster.node.has_value();
   s.cluster.devices = reader.integer_or("devices", {1, 1 << 24}, has_node ? s.cluster.node->devices.value : 1);
   if (!reader.has("workload")) reader.fail("workload", "missing: {\"kind\": \"train\", ...} or {\"kind\": \"layer\", ...}");
-  s.workload = read_workload(reader.object("workload"));
+  s.workload = kept(known.workload, [&] { return read_workload(reader.object("workload")); });
   ServeWorkload* serve = std::get_if<ServeWorkload>(&s.workload);
-  if (!reader.has("devices") && serve == nullptr) s.assumptions.push_back(fmt::format("devices: {} (one node)", s.cluster.devices));
-  s.recipe = read_recipe(reader.has("recipe") ? reader.any("recipe") : Json("bf16"), reader.where("recipe"));
-  if (!reader.has("recipe") && serve == nullptr) s.assumptions.push_back("recipe: bf16 (none given)");
+  if (!reader.has("devices") && serve == nullptr) assume(s, "devices: {} (one node)", s.cluster.devices);
+  s.recipe = kept(known.recipe, [&] { return read_recipe(reader.has("recipe") ? reader.any("recipe") : Json("bf16"), reader.where("recipe")); });
+  if (!reader.has("recipe") && serve == nullptr) assume(s, "recipe: bf16 (none given)");
   if (serve == nullptr && reader.has("parallelism")) {
-    s.parallelism = read_parallelism(reader.object("parallelism"));
+    s.parallelism = kept(known.parallelism, [&] { return read_parallelism(reader.object("parallelism")); });
   } else if (serve == nullptr) {
     fill_parallelism(s);
   }
   if (reader.has("routing")) {
-    s.routing = read_routing(reader.object("routing"), experts_of(s.model));
+    const std::int64_t experts = experts_of(s.model);
+    if (experts != std::exchange(known.experts, experts)) known.routing.reset();
+    s.routing = kept(known.routing, [&] { return read_routing(reader.object("routing"), experts); });
   } else if (serve == nullptr) {
-    s.assumptions.push_back("routing: balanced (no load given)");
+    assume(s, "routing: balanced (no load given)");
   }
   if (serve != nullptr && s.routing.balancer == Balancer::dynamic)
     reader.object("routing").fail("balancer", "dynamic replication is priced in training; of a deployment eplb is");
@@ -361,7 +394,7 @@ void set_field(Json& scenario, const std::string& pointer_and_value, const std::
 
 void set_field(Json& scenario, const std::string& pointer, const Json& value, const std::string& origin,
                const std::string& where) {
-  std::vector<std::string> parts = split_pointer(pointer);
+  std::vector<std::string_view> parts = split_pointer(pointer);
   if (parts.size() > 1 && parts[0] == "hardware" && scenario.contains("hardware")) {
     scenario["hardware"] = find_hardware(scenario["hardware"], origin + "#/hardware").json;
     // The value of a fact is set through the fact, so that its source cannot outlive it.
@@ -371,14 +404,15 @@ void set_field(Json& scenario, const std::string& pointer, const Json& value, co
     scenario["model"] = Json{{"base", scenario["model"]}};  // keeps the name: answers say "mixtral-8x7b (changed)"
   }
   Json* at = &scenario;
-  for (const std::string& part : parts) {
+  for (const std::string_view part : parts) {
     if (at->is_array()) {
       const bool digits = !part.empty() && part.size() < 6 && part.find_first_not_of("0123456789") == std::string::npos;
-      if (!digits || std::stoul(part) >= at->size()) {
+      const std::size_t index = digits ? std::stoul(std::string(part)) : at->size();
+      if (index >= at->size()) {
         throw SpecError(where, fmt::format("\"{}\" is not an index of an array of {}", part,
                                                                   at->size()));
       }
-      at = &(*at)[std::stoul(part)];
+      at = &(*at)[index];
     } else if (at->is_object() || at->is_null()) {
       at = &(*at)[part];
     } else {

@@ -5,7 +5,9 @@
 #pragma once
 
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "spec/catalogue.hpp"
@@ -29,6 +31,7 @@ struct Scenario {
   Speculation speculation{};  // of serving
   std::string calibration = "auto";
   std::vector<std::string> assumptions;
+  bool lists_assumptions = true;  // false: nobody will read them
   Json resolved;  // the scenario as understood, defaults filled in, for echoing
 };
 
@@ -39,11 +42,23 @@ Scenario read_scenario(const Json& json, const std::string& origin);
 Transport default_transport(const Cluster& cluster, const Parallelism& parallelism);
 EnumSet<Overlap> default_overlap(const Cluster& cluster, const Parallelism& parallelism, const Recipe& recipe);
 
-// The same in steps, for many scenarios about one model on one machine: these two, then the rest of each. The rest leaves
-// `resolved` alone.
+// Fields of a scenario as they were read, before anything was filled in: each depends on its own JSON, and loads on how many experts
+// share them.
+struct ReadFields {
+  std::optional<Workload> workload{};
+  std::optional<Recipe> recipe{};
+  std::optional<Parallelism> parallelism{};
+  std::optional<Routing> routing{};
+  std::int64_t experts = 0;
+
+  void forget(std::string_view field);
+};
+
+// The same in steps, for many scenarios about one model on one machine: these two, then the rest of each, of which `known` is
+// not read again. The rest leaves `resolved` alone.
 Cluster read_cluster_of(const Json& json, const std::string& origin);
 ModelSpec read_model_of(const Json& json, const std::string& origin);
-void read_rest(Scenario& scenario, const Json& json, const std::string& origin);
+void read_rest(Scenario& scenario, const Json& json, const std::string& origin, ReadFields& known);
 
 // --set /parallelism/ep=32: any field of the scenario; /hardware/... and /model/... reach into profile and config.
 void set_field(Json& scenario, const std::string& pointer_and_value, const std::string& origin);

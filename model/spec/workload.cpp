@@ -29,6 +29,12 @@ constexpr std::array kOverlap{
     Named{"two_batch", Overlap::two_batch}, Named{"shared_expert", Overlap::shared_expert},
     Named{"delayed_wgrad", Overlap::delayed_wgrad}, Named{"pp", Overlap::pp},
 };
+enum class Kind { train, layer, serve };
+constexpr std::array kKinds{Named{"train", Kind::train}, Named{"layer", Kind::layer}, Named{"serve", Kind::serve}};
+enum class RecomputeMode { automatic, none, selective, full, per_op };
+constexpr std::array kModes{Named{"auto", RecomputeMode::automatic}, Named{"none", RecomputeMode::none},
+                            Named{"selective", RecomputeMode::selective}, Named{"full", RecomputeMode::full},
+                            Named{"per_op", RecomputeMode::per_op}};
 constexpr std::array kOptimizer{Named{"adam", Optimizer::adam}, Named{"adam_bf16_states", Optimizer::adam_bf16_states},
                               Named{"muon", Optimizer::muon}};
 constexpr std::array kMethod{Named{"uniform", RecomputeMethod::uniform}, Named{"block", RecomputeMethod::block}};
@@ -52,11 +58,11 @@ std::string_view name_in(std::span<const Named<E>> table, E value) {
 
 template <class E>
 E value_of(const ObjectReader& reader, std::string_view key, const std::string& text, std::span<const Named<E>> table) {
-  std::vector<std::string> names;
   for (const Named<E>& row : table) {
     if (row.name == text) return row.value;
-    names.emplace_back(row.name);
   }
+  std::vector<std::string> names;
+  for (const Named<E>& row : table) names.emplace_back(row.name);
   reader.fail(key, fmt::format("unknown value \"{}\"{}", text, did_you_mean(text, names)));
 }
 
@@ -70,11 +76,11 @@ E named_or(ObjectReader& reader, std::string_view key, std::span<const Named<E>>
 void read_recompute(ObjectReader& reader, TrainWorkload& train) {
   reader.skip_all({"recompute", "recompute_method", "recompute_layers"});
   if (reader.has("recompute") && reader.any("recompute").is_string()) {
-    const std::string mode = reader.one_of("recompute", {"auto", "none", "selective", "full", "per_op"});
-    train.recompute_given = mode != "auto";
-    train.full_recompute = mode == "full";
-    if (mode == "selective") train.recompute = {Recompute::core_attn};
-    if (mode == "per_op") train.recompute = {Recompute::per_op};
+    const auto mode = value_of<RecomputeMode>(reader, "recompute", reader.string("recompute"), kModes);
+    train.recompute_given = mode != RecomputeMode::automatic;
+    train.full_recompute = mode == RecomputeMode::full;
+    if (mode == RecomputeMode::selective) train.recompute = {Recompute::core_attn};
+    if (mode == RecomputeMode::per_op) train.recompute = {Recompute::per_op};
   } else if (reader.has("recompute")) {
     train.recompute_given = true;
     for (const std::string& part : reader.strings("recompute")) {
@@ -162,11 +168,11 @@ TrainWorkload read_train(ObjectReader& reader) {
 }  // namespace
 
 Workload read_workload(ObjectReader reader) {
-  const std::string kind = reader.one_of("kind", {"train", "layer", "serve"});
+  const auto kind = value_of<Kind>(reader, "kind", reader.string("kind"), kKinds);
   Workload workload;
-  if (kind == "train") {
+  if (kind == Kind::train) {
     workload = read_train(reader);
-  } else if (kind == "layer") {
+  } else if (kind == Kind::layer) {
     LayerWorkload layer;
     layer.tokens = reader.integer_or("tokens", {1, 1 << 26}, 4096);
     layer.sequence = reader.integer_or("sequence", {1, 1 << 26}, std::min<std::int64_t>(layer.tokens, 4096));

@@ -13,12 +13,16 @@ using Catch::WithinRel;
 
 namespace {
 
+double groups(const Gemm&) { return 1; }
+double groups(const GroupedGemm& g) { return g.groups; }
+
 // The equation of gpu/gemm.hpp for one tile and split, written out; seconds without launch.
-double one(const Gemm& g, const Gpu& gpu, const GemmFit& fit, double tile_m, double tile_n, double split) {
+template <class Product>
+double one(const Product& g, const Gpu& gpu, const GemmFit& fit, double tile_m, double tile_n, double split) {
   const double sms = static_cast<double>(gpu.multiprocessors.value), element = bits(g.operands) / 8;
   const double rate = gpu.dense_peak.of(g.operands)->value.in(flop_per_second)*fit.tensor * (1 - fit.throttle);
-  const double load = (fit.load * (1 * byte)).in(second), traffic = (g.m + g.n) * g.k * element + 2 * g.m * g.n;
-  const double tiles = std::ceil(g.m / tile_m) * std::ceil(g.n / tile_n) * split, k = g.k / split;
+  const double load = (fit.load * (1 * byte)).in(second), traffic = groups(g) * ((g.m + g.n) * g.k * element + 2 * g.m * g.n);
+  const double tiles = groups(g) * std::ceil(g.m / tile_m) * std::ceil(g.n / tile_n) * split, k = g.k / split;
   const double math = tile_m * tile_n * k * 2 * sms / rate;
   const double reads = (std::min(tile_m, g.m) + std::min(tile_n, g.n)) * k * element * load;
   const double steps = k * element / 128 * fit.k_step.in(second);
@@ -44,6 +48,16 @@ double exhaustive(const Gemm& g, const Gpu& gpu, const GemmFit& fit) {
     }
   }
   return best + fit.launch.in(second);
+}
+
+double exhaustive(const GroupedGemm& g, const Gpu& gpu, const GemmFit& fit) {
+  double best = 1e30;
+  for (const double tile_m : {8, 16, 32, 64, 128, 256}) {
+    for (const double tile_n : {64, 128, 256}) {
+      if (tile_m * tile_n <= 128 * 256) best = std::min(best, one(g, gpu, fit, tile_m, tile_n, 1));
+    }
+  }
+  return best + (fit.launch + g.groups * fit.expert).in(second);
 }
 
 Gpu h100() { return std::get<Gpu>(small().scenario().cluster.device); }
@@ -83,6 +97,18 @@ TEST_CASE("the pruned search finds what trying every tile and split finds", "[pr
     const Gemm gemm = draw.gemm();
     const GemmFit fit = i % 10 == 0 ? GemmFit{} : draw.fit();
     INFO(gemm.m << " x " << gemm.n << " x " << gemm.k << ", draw " << i);
+    REQUIRE_THAT(gemm_terms(gemm, gpu, fit).time.in(second), WithinRel(exhaustive(gemm, gpu, fit), 1e-12));
+  }
+}
+
+TEST_CASE("the pruned search of grouped products finds what trying every tile finds", "[property]") {
+  const Gpu gpu = h100();
+  Draw draw;
+  for (int i = 0; i < 500; ++i) {
+    const GroupedGemm gemm{.groups = std::round(draw.between(1, 256)), .m = std::round(draw.between(1, 4096)),
+                           .n = std::round(draw.between(64, 8192)), .k = std::round(draw.between(64, 8192))};
+    const GemmFit fit = draw.fit();
+    INFO(gemm.groups << " of " << gemm.m << " x " << gemm.n << " x " << gemm.k << ", draw " << i);
     REQUIRE_THAT(gemm_terms(gemm, gpu, fit).time.in(second), WithinRel(exhaustive(gemm, gpu, fit), 1e-12));
   }
 }

@@ -27,7 +27,27 @@ std::string rows(int threads, SweepSettings settings) {
   return text;
 }
 
+// Fields that overlap, that some values break, and that others replace as a whole.
+Sweep mixed() {
+  return read_sweep(parse_json(R"({"scenario": {"model": {"base": "qwen3-30b-a3b", "num_hidden_layers": 4},
+      "hardware": "h200-sxm", "devices": 16, "calibration": "none", "workload": {"kind": "train", "global_batch": 64}},
+      "vary": {"/model/num_experts": [64, 128], "/routing": [{"popularity": "power_law", "alpha": 1.1}, {"popularity": "zipf"}],
+               "/workload/lora": [{"rank": 8}, {"targets": "attention"}, 5], "/workload/lora/rank": [4, 0],
+               "/workload/recompute": ["full", ["moe_act"]], "/workload/recompute/0": ["layernorm"], "/recipe": ["mxfp9", "bf16"],
+               "/parallelism/ep": [8, "many", 4]}, "mode": {"random": 60}})",
+                               "s.json"),
+                    "s.json");
+}
+
 }  // namespace
+
+TEST_CASE("a point is the same whatever points were read before it") {
+  const Sweep sweep = mixed();
+  const PointReader reader(sweep, "s.json");
+  for (std::uint64_t number = 0; number < sweep.points(); ++number) {
+    CHECK(sweep_csv_row(reader.point(number)) == sweep_csv_row(PointReader(sweep, "s.json").point(number)));
+  }
+}
 
 TEST_CASE("a sweep writes the same bytes on one, two and four threads") {
   const std::string one = rows(1, {});

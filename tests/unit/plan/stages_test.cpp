@@ -27,8 +27,7 @@ Chunks evenly(const ModelSpec& model, int mtp, std::int64_t chunks, const PartTi
   return EvenCuts(model, mtp, times).chunks(chunks);
 }
 Chunks by_default(const ModelSpec& model, int mtp, std::int64_t chunks, const PartTimes& times) {
-  EvenCuts even(model, mtp, times);
-  return default_chunks(model, mtp, chunks, even);
+  return equal_chunks(model, mtp, chunks).value_or(evenly(model, mtp, chunks, times));
 }
 
 int layers_of(const StageContent& chunk) {

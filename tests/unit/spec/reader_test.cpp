@@ -71,6 +71,14 @@ TEST_CASE("a key near nothing gets the list of known keys", "[unit]") {
   CHECK(error == "x.json#/colour: unknown key; known are tp, pp");
 }
 
+TEST_CASE("a key that is asked for twice is listed once", "[unit]") {
+  const std::string error = read_error_of(R"({"colour": 2, "tp": 4})", [](ObjectReader& r) {
+    r.skip_all({"tp", "pp"});
+    r.integer_or("tp", kPositive, 1);
+  });
+  CHECK(error == "x.json#/colour: unknown key; known are tp, pp");
+}
+
 TEST_CASE("a required key that is absent is said to be missing, without a far-fetched guess", "[unit]") {
   CHECK(read_error_of("{}", [](ObjectReader& r) { r.any("model"); }) ==
         "x.json#/model: missing, this key is required");
