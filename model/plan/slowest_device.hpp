@@ -3,7 +3,7 @@
 //   waited = sigma z_N products     sigma: device/rate_spread, of the rate that devices of one kind sustain at the power limit
 //                                   z_N: how many deviations the slowest of N lags behind the mean, on average
 // In every step each device waits for all others. Products: what the tensor cores bind in the stage that the others wait for;
-// memory and network keep their rates. Bounds stay the floors that they are. Source of sigma: docs/decisions/0036.
+// memory and network keep their rates. Bounds stay the floors that they are. Source of sigma: docs/decisions/0034.
 #pragma once
 
 #include <unordered_map>
