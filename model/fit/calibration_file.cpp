@@ -40,7 +40,8 @@ const Page* nearer(const Page* a, const Page* b) {
   return std::min(a, b);
 }
 
-// Products in 16 bit of a device without those of TensorRT-LLM, grouped ones of the same machine with them. An eager launch belongs to the host that made it.
+// Products in 16 bit of a device without those of TensorRT-LLM, grouped ones of the same machine with them. An eager
+// launch belongs to the host that made it.
 void assemble_older_gemm(Calibration& calibration, const std::vector<Page>& pages) {
   GemmFit& bf16 = calibration.gemm_bf16;
   const Page* training = find_page(pages, "training_gemm");

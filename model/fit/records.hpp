@@ -6,9 +6,9 @@
 // op and shape: gemm m, n, k; grouped_gemm groups, m (rows of one expert), n, k; all_to_all ranks, bytes (of one rank's
 // buffer); collective kind, ranks, bytes (all_reduce: one rank's buffer, else the whole gathered or scattered one);
 // memory_pass bytes (read and written); quantise rows, columns, from bf16: a memory pass too. A kind (copy, row, ...) names
-// the kernel. Records of the same case are one row, the middle of their medians. The backend is the family's library. Operands are cold and one call is timed at a time, so neither residency
+// the kernel. The backend is the family's library. Operands are cold and one call is timed at a time, so neither residency
 // nor throttling belongs to the equations here. Other keys describe the run and are not used. A record that says how it
-// failed has no time.
+// failed has no time. Records of the same case are one row, the middle of their medians.
 #pragma once
 
 #include <map>

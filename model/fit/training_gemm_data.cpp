@@ -69,10 +69,6 @@ Row row_of(const Csv& csv, std::size_t i, bool grouped, double m, double n, doub
   return {groups, m, n, k, false};
 }
 
-}  // namespace
-
-namespace {
-
 GemmFit product_fit(const std::vector<double>& v) {
   GemmFit fit;
   fit.launch = v[At::launch] * microsecond;

@@ -328,6 +328,14 @@ Parts parts_of(const MemoryContext& c, const ModelMemory& memory, const StageCon
   }};
 }
 
+// Bytes a logit of what lives at once in the loss, beside the head's own weight gradient. Fused: bf16 logits and their gradient. Over a
+// vocabulary that is cut: widened to fp32, turned into exponentials and gradient in place, narrowed at the end. PyTorch's: log-probabilities
+// beside the fp32 gradient, narrowed.
+double loss_bytes_held(const TrainWorkload& train) {
+  const Loss loss = loss_of(train);
+  return loss == Loss::vocabulary ? 4 + 2 : loss == Loss::log_softmax ? 4 + 4 + 2 : 2 + 2;
+}
+
 }  // namespace
 
 std::int64_t StageContent::layers() const {
@@ -349,27 +357,13 @@ Bytes Footprint::of(std::string_view name) const {
   return {};
 }
 
-namespace {
-
-// What of the loss lives at once, beside the head's own stub. A fused loss has bf16 logits and their gradient; one over a cut vocabulary
-// widens them to fp32 and turns them into exponentials and gradient in place, narrowed at the end; PyTorch's keeps log-probabilities
-// beside the fp32 gradient.
-Bytes logits_and_gradient(const TrainWorkload& train, double logits) {
-  const double fp32 = train.extra_passes.contains(ExtraPass::vocabulary_loss)                          ? 1
-                      : train.extra_passes.contains(ExtraPass::log_softmax) || !train.fused_passes ? 2
-                                                                                                       : 0;
-  return fp32 * bytes(DType::fp32, logits) + (fp32 > 0 ? 1 : 2) * bf16(logits);
-}
-
-}  // namespace
-
 ModelMemory model_memory(const MemoryContext& c) {
   const Shape s = shape(c);
   ModelMemory memory;
   for (const LayerKind& kind : c.model.kinds) memory.kinds.push_back(layer_memory(c, kind));
   const double logits = s.tokens * real(c.model.vocabulary) / s.tp;
   memory.head.parameters.dense = s.hidden;
-  memory.head.workspace = logits_and_gradient(c.train, logits) + bf16(s.hidden * real(c.model.vocabulary) / s.tp);
+  memory.head.workspace = logits * loss_bytes_held(c.train) * byte + bf16(s.hidden * real(c.model.vocabulary) / s.tp);
   if (!c.model.mtp_layers.empty()) {
     memory.mtp = memory.kinds[static_cast<std::size_t>(c.model.mtp_layers[0])];
     memory.mtp.parameters.dense += 2 * s.hidden * s.hidden / s.tp + 3 * s.hidden;

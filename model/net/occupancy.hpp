@@ -22,5 +22,6 @@ constexpr double exchange_multiprocessors(Transport transport) {
 inline double taken(double multiprocessors, const Gpu& gpu) {
   return multiprocessors / static_cast<double>(gpu.multiprocessors.value);
 }
+inline double taken(Transport transport, const Gpu& gpu) { return taken(exchange_multiprocessors(transport), gpu); }
 
 }  // namespace moeline

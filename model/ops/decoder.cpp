@@ -96,8 +96,8 @@ Step with_quantised_gathers(const DecoderContext& c, const LayerKind& layer, Ste
 // fp32 and back (12), log-softmax and its backward, in 18. Over a vocabulary that is cut, in fp32 (Megatron-Core): cast (6), maximum
 // (4), difference (8), exponential (8), sum (4), quotient (8), gradient scaled (8) and cast back (6).
 double loss_bytes(const DecoderContext& c) {
-  if (c.extra(ExtraPass::vocabulary_loss)) return 52;
-  return c.extra(ExtraPass::log_softmax) || !c.train.fused_passes ? 30 : 6;
+  const Loss loss = loss_of(c.train);
+  return loss == Loss::vocabulary ? 52 : loss == Loss::log_softmax ? 30 : 6;
 }
 
 Collective vocabulary_reduction(const DecoderContext& c, double elements) {

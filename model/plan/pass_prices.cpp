@@ -43,7 +43,7 @@ class Pricing {
       : step_(step), cost_(timed(step, machine)), host_(machine.calibration.host), detail_(detail), pass_{times_of(step, cost_), {}, detail} {
     if (detail == Detail::rows) rows_ = breakdown_of(step, cost_);
     if (!train.cuda_graph && !step.empty() && !is_free(machine, "launch gaps")) add_gap(launch_gap(step, pass_.times.time, machine));
-    const double taken = moeline::taken(exchange_multiprocessors(train.transport), machine.gpu);
+    const double taken = moeline::taken(train.transport, machine.gpu);
     if (train.overlap.contains(Overlap::two_batch)) {
       split(taken);
     } else if (pass_.times.network > pass_.times.exchange) {  // what hides within the layer

@@ -1,4 +1,5 @@
-// Why can a step not run as it is cut, and what would help? Rules of batch, schedule and overlap; those of the cut itself are in spec/parallelism.
+// Why can a step not run as it is cut, and what would help? Rules of batch, schedule and overlap; those of the cut itself are
+// in spec/parallelism.
 #pragma once
 
 #include <optional>

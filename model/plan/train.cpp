@@ -57,14 +57,8 @@ struct Cut {
   std::optional<PipelineRun> last;
 };
 
-bool is_dual(Schedule schedule) { return schedule == Schedule::dualpipe || schedule == Schedule::dualpipe_v; }
-
 // Whether forward of one micro-batch runs beside backward of another, so that compute hides exchanges.
-bool hides_exchanges(const StepQuestion& q) { return is_dual(q.parallelism.schedule) || q.train.overlap.contains(Overlap::ep_1f1b); }
-
-double taken_by_exchange(const TrainWorkload& train, const Machine& machine) {
-  return taken(exchange_multiprocessors(train.transport), machine.gpu);
-}
+bool hides_exchanges(const StepQuestion& q) { return pairs_passes(q.parallelism.schedule) || q.train.overlap.contains(Overlap::ep_1f1b); }
 
 std::shared_ptr<const StageCut> words_of(const Cut& cut) {
   StageCut words{.layout = cut.chunks.size() > 1 ? layout_text(cut.chunks) : "", .stage_layers = {}};
@@ -114,8 +108,10 @@ struct TrainingSteps::Shared {
 };
 
 PartTimes TrainingSteps::Shared::part_times(const StepParts& parts, bool hides) const {
-  const double taken = taken_by_exchange(context.train, passes_.machine());
-  const auto both = [&](const Passes& part) { return hides ? pair_of(part.forward, part.backward, taken).time : part.forward.time + part.backward.time; };
+  const double taken = moeline::taken(context.train.transport, passes_.machine().gpu);
+  const auto both = [&](const Passes& part) {
+    return hides ? pair_of(part.forward, part.backward, taken).time : part.forward.time + part.backward.time;
+  };
   PartTimes times;
   for (const Passes& kind : parts.kinds) times.kind.push_back(both(kind));
   times.embedding = both(parts.embedding);
@@ -136,18 +132,21 @@ std::variant<Chunks, Infeasible> TrainingSteps::Shared::chunks(const StepQuestio
 }
 
 PipelineProblem pipeline_of(const Parallelism& p, std::int64_t micro_batches) {
-  return {.schedule = p.schedule, .stages = p.pp, .chunks_per_stage = chunks_of(p.schedule, p.vpp), .micro_batches = micro_batches, .chunks = {}, .transfer = {}};
+  return {.schedule = p.schedule, .stages = p.pp, .chunks_per_stage = chunks_of(p.schedule, p.vpp), .micro_batches = micro_batches,
+          .chunks = {}, .transfer = {}};
 }
 
 std::variant<Cut*, Infeasible> TrainingSteps::Shared::cut(const StepQuestion& q, Detail detail) {
   const Parallelism& p = q.parallelism;
   for (Cut& known : cuts_) {
     if (known.pp == p.pp && known.vpp == p.vpp && known.folded == is_folded(p.schedule) &&
-        known.both_ways == runs_both_ways(p.schedule) && known.hides == hides_exchanges(q) && known.layout == q.train.pipeline_layout) return &known;
+        known.both_ways == runs_both_ways(p.schedule) && known.hides == hides_exchanges(q) &&
+        known.layout == q.train.pipeline_layout) return &known;
   }
   auto cut_up = chunks(q, detail);
   if (Infeasible* why = std::get_if<Infeasible>(&cut_up)) return std::move(*why);
-  Cut& made = cuts_.emplace_back(Cut{.pp = p.pp, .vpp = p.vpp, .folded = is_folded(p.schedule), .both_ways = runs_both_ways(p.schedule), .hides = hides_exchanges(q), .layout = q.train.pipeline_layout,
+  Cut& made = cuts_.emplace_back(Cut{.pp = p.pp, .vpp = p.vpp, .folded = is_folded(p.schedule), .both_ways = runs_both_ways(p.schedule),
+                                     .hides = hides_exchanges(q), .layout = q.train.pipeline_layout,
                                      .chunks = std::get<Chunks>(std::move(cut_up)), .stages = {}, .chunk_sums = {}, .stage_sums = {}, .words = {}});
   for (StageContent& chunk : made.chunks) chunk.recomputed = recomputed_share(context.train, chunk);
   const PipelineProblem pipeline = pipeline_of(p, 1);
@@ -214,7 +213,7 @@ class Trainer {
   const Passes& sum_at(std::int64_t chunk) const { return at(cut_.chunk_sums, chunk % static_cast<std::int64_t>(cut_.chunk_sums.size())); }
   Saving combined(std::int64_t stage) const;
   Saving paired(std::int64_t stage) const;
-  Saving saving(std::int64_t stage) const { return is_dual(p_.schedule) ? paired(stage) : combined(stage); }
+  Saving saving(std::int64_t stage) const { return pairs_passes(p_.schedule) ? paired(stage) : combined(stage); }
   Breakdown rows(const StageRows& parts, std::int64_t stage) const;
   const PipelineRun::Result& run_pipeline(const StageRows& parts);
   // None before `from` is of its name.
@@ -283,7 +282,7 @@ Saving Trainer::combined(std::int64_t stage) const {
   if (!train_.overlap.contains(Overlap::ep_1f1b) || !(sum.forward.network + sum.backward.network > Seconds{})) return {};
   const double all = real(pipeline().micro_batches * pipeline().chunks_per_stage);
   const double times = passes() * std::max(0.0, (all - in_flight(stage)) / all);
-  const Pair pair = pair_of(sum.forward, sum.backward, taken_by_exchange(train_, machine_));
+  const Pair pair = pair_of(sum.forward, sum.backward, taken(train_.transport, machine_.gpu));
   return {times * (sum.forward.exchange + sum.backward.exchange - pair.exposed), times * pair.contention};
 }
 
@@ -293,7 +292,7 @@ Saving Trainer::paired(std::int64_t stage) const {
   for (const std::int64_t own : {0, 1}) {
     const PassTimes& forward = sum_at(pipeline().chunk_at(stage, own)).forward;
     const PassTimes& backward = sum_at(pipeline().chunk_at(stage, 1 - own)).backward;
-    const Pair pair = pair_of(forward, backward, taken_by_exchange(train_, machine_));
+    const Pair pair = pair_of(forward, backward, taken(train_.transport, machine_.gpu));
     const double times = real(pairs_of(pipeline().shape(), stage, own));
     saving.hidden += times * (forward.exchange + backward.exchange - pair.exposed);
     saving.contention += times * pair.contention;
@@ -320,12 +319,14 @@ Seconds Trainer::price_stages(Bytes message) {
     const Seconds busy = alone - saved.hidden + saved.contention;
     priced.computed = max(priced.computed, busy);
     // Combined 1F1B shortens all passes of a stage alike; pairs of an order shorten themselves.
-    const double kept = is_dual(p_.schedule) || !(alone > Seconds{}) ? 1 : busy / alone;
+    const double kept = pairs_passes(p_.schedule) || !(alone > Seconds{}) ? 1 : busy / alone;
     for (std::int64_t own = 0; own < pipeline.chunks_per_stage; ++own) {
       const std::int64_t chunk = pipeline.chunk_at(stage, own);
       const Passes& one = sum_at(chunk);
       at(pipeline.chunks, chunk) = {kept * one.forward.time, kept * one.backward.time, kept * one.backward.weight};
-      if (is_dual(p_.schedule)) at(pipeline.chunks, chunk).paired = pair_of(one.forward, sum_at(pipeline.chunk_at(stage, 1 - own)).backward, taken_by_exchange(train_, machine_)).time;
+      if (!pairs_passes(p_.schedule)) continue;
+      const PassTimes& other = sum_at(pipeline.chunk_at(stage, 1 - own)).backward;
+      at(pipeline.chunks, chunk).paired = pair_of(one.forward, other, taken(train_.transport, machine_.gpu)).time;
     }
   }
   return priced.computed;

@@ -20,6 +20,7 @@ namespace moeline {
 enum class Schedule { gpipe, one_f_one_b, interleaved, zb_h1, zb_h2, zb_v, dualpipe, dualpipe_v };
 constexpr bool is_folded(Schedule s) { return s == Schedule::zb_v || s == Schedule::dualpipe_v; }  // two chunks a stage, down and up
 constexpr bool runs_both_ways(Schedule s) { return s == Schedule::dualpipe; }                     // from both ends
+constexpr bool pairs_passes(Schedule s) { return s == Schedule::dualpipe || s == Schedule::dualpipe_v; }  // forward beside backward
 
 struct Parallelism {
   std::int64_t tp = 1, pp = 1, vpp = 1, ep = 1, etp = 1, cp = 1;

@@ -167,6 +167,11 @@ TrainWorkload read_train(ObjectReader& reader) {
 
 }  // namespace
 
+Loss loss_of(const TrainWorkload& train) {
+  if (train.extra_passes.contains(ExtraPass::vocabulary_loss)) return Loss::vocabulary;
+  return train.extra_passes.contains(ExtraPass::log_softmax) || !train.fused_passes ? Loss::log_softmax : Loss::fused;
+}
+
 Workload read_workload(ObjectReader reader) {
   const auto kind = value_of<Kind>(reader, "kind", reader.string("kind"), kKinds);
   Workload workload;

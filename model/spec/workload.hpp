@@ -68,6 +68,10 @@ struct TrainWorkload {
   bool operator==(const TrainWorkload&) const = default;
 };
 
+// How the loss runs over the logits: fused, as a framework's log-softmax, or op by op over a vocabulary that is cut.
+enum class Loss { fused, log_softmax, vocabulary };
+Loss loss_of(const TrainWorkload& train);
+
 struct LayerWorkload {
   std::int64_t tokens = 4096;             // per device
   std::int64_t sequence = 4096;           // length attention sees

@@ -108,6 +108,7 @@ TEST_CASE("the pruned search of grouped products finds what trying every tile fi
     const GroupedGemm gemm{.groups = std::round(draw.between(1, 256)), .m = std::round(draw.between(1, 4096)),
                            .n = std::round(draw.between(64, 8192)), .k = std::round(draw.between(64, 8192))};
     const GemmFit fit = draw.fit();
+    // the same equation in another order: rounding alone
     INFO(gemm.groups << " of " << gemm.m << " x " << gemm.n << " x " << gemm.k << ", draw " << i);
     REQUIRE_THAT(gemm_terms(gemm, gpu, fit).time.in(second), WithinRel(exhaustive(gemm, gpu, fit), 1e-12));
   }

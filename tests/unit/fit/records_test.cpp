@@ -45,12 +45,13 @@ TEST_CASE("records become one family per op, in microseconds", "[unit]") {
 TEST_CASE("records of one case are one row, the middle of them", "[unit]") {
   std::string text;
   for (const char* median : {"3e-3", "1e-3", "2e-3"}) {
-    text += std::string(R"({"op": "gemm", "device": "h200-sxm", "backend": "cublas", "shape": {"m": 1, "n": 2, "k": 3}, "dtype": "bf16", "seconds": {"median": )") + median + "}}\n";
+    text += std::string(R"({"op": "gemm", "device": "h200-sxm", "backend": "cublas", "shape": {"m": 1, "n": 2, "k": 3}, )") +
+            R"("dtype": "bf16", "seconds": {"median": )" + median + "}}\n";
   }
   const std::vector<FamilyData> families = record_families(text, "three");
   REQUIRE(families.size() == 1);
   REQUIRE(families[0].observations.measured.size() == 1);
-  CHECK_THAT(families[0].observations.measured[0], Catch::WithinRel(2000, 1e-12));  // microseconds
+  CHECK_THAT(families[0].observations.measured[0], Catch::WithinRel(2000, 1e-12));  // microseconds, rounded
 }
 
 TEST_CASE("records that nothing prices are counted by reason", "[unit]") {

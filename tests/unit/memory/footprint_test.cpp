@@ -156,6 +156,7 @@ TEST_CASE("a loss that is not fused holds logits in fp32", "[unit]") {
     stage.head = true;
     return footprint(s.context(), stage).of("workspace").in(byte) / (4096.0 * 32'000) - 2;  // its own stub
   };
+  // Whole bytes: rounding of the quotient alone.
   CHECK_THAT(bytes_a_logit({}), WithinRel(2 + 2, 1e-12));
   CHECK_THAT(bytes_a_logit({ExtraPass::vocabulary_loss}), WithinRel(4 + 2, 1e-12));
   CHECK_THAT(bytes_a_logit({ExtraPass::log_softmax}), WithinRel(4 + 4 + 2, 1e-12));
