@@ -7,7 +7,7 @@
 #include "cli/reporting.hpp"
 #include "cli/scenario_flags.hpp"
 #include "cli/subcommand.hpp"
-#include "plan/load.hpp"
+#include "plan/serving/load.hpp"
 #include "reports/load_table.hpp"
 
 namespace moeline {

@@ -10,7 +10,7 @@
 #include <utility>
 
 #include "fit/calibration_file.hpp"
-#include "plan/train.hpp"
+#include "plan/training/train.hpp"
 
 namespace moeline {
 namespace {

@@ -10,7 +10,7 @@
 #include "plan/bill.hpp"
 #include "plan/evaluate.hpp"
 #include "plan/layouts.hpp"
-#include "plan/train.hpp"
+#include "plan/training/train.hpp"
 
 namespace moeline {
 

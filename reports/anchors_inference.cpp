@@ -7,8 +7,8 @@
 #include "memory/footprint.hpp"
 #include "ops/decoder.hpp"
 #include "plan/experts_backends.hpp"
-#include "plan/load.hpp"
-#include "plan/speculate.hpp"
+#include "plan/serving/load.hpp"
+#include "plan/serving/speculate.hpp"
 #include "reports/anchor_machines.hpp"
 #include "spec/catalogue.hpp"
 

@@ -4,7 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "fit/calibration_file.hpp"
-#include "plan/serve_steps.hpp"
+#include "plan/serving/steps.hpp"
 #include "reports/anchor_machines.hpp"
 #include "spec/catalogue.hpp"
 

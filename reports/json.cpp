@@ -3,7 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "plan/bill.hpp"
-#include "plan/goodput.hpp"
+#include "plan/training/goodput.hpp"
 #include "reports/formats.hpp"
 #include "reports/memory_table.hpp"
 

@@ -5,7 +5,7 @@
 #include <variant>
 #include <vector>
 
-#include "plan/load.hpp"
+#include "plan/serving/load.hpp"
 
 namespace moeline {
 

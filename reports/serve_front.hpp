@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "plan/serve_front.hpp"
+#include "plan/serving/front.hpp"
 #include "reports/report.hpp"
 
 namespace moeline {

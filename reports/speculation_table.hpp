@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "plan/speculation_search.hpp"
+#include "plan/serving/speculation_search.hpp"
 #include "spec/reader.hpp"
 
 namespace moeline {

@@ -6,7 +6,7 @@
 #include <cmath>
 
 #include "plan/bill.hpp"
-#include "plan/goodput.hpp"
+#include "plan/training/goodput.hpp"
 #include "reports/formats.hpp"
 
 namespace moeline {

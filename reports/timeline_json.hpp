@@ -7,7 +7,7 @@
 // many passes two spans are written, its beginning and its end: between them the stages repeat their beat.
 #pragma once
 
-#include "plan/trace.hpp"
+#include "plan/training/trace.hpp"
 #include "spec/reader.hpp"
 
 namespace moeline {

@@ -7,7 +7,7 @@
 
 #include <string>
 
-#include "plan/trace.hpp"
+#include "plan/training/trace.hpp"
 
 namespace moeline {
 

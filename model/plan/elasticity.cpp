@@ -6,8 +6,8 @@
 #include <cmath>
 
 #include "cost/serving_fit.hpp"
-#include "plan/serve.hpp"
-#include "plan/wafer_inputs.hpp"
+#include "plan/serving/serve.hpp"
+#include "plan/wafer/inputs.hpp"
 
 namespace moeline {
 namespace {

@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "plan/evaluate.hpp"
-#include "plan/serve_stack.hpp"
+#include "plan/serving/stack.hpp"
 
 namespace moeline {
 

@@ -6,9 +6,9 @@
 
 #include "ops/decoder.hpp"
 #include "plan/rates.hpp"
-#include "plan/serve.hpp"
-#include "plan/train.hpp"
-#include "plan/wafer.hpp"
+#include "plan/serving/serve.hpp"
+#include "plan/training/train.hpp"
+#include "plan/wafer/evaluate.hpp"
 
 namespace moeline {
 namespace {

@@ -15,9 +15,9 @@
 #include "gpu/product_memo.hpp"
 #include "memory/footprint.hpp"
 #include "plan/experts_backends.hpp"
-#include "plan/recomputation.hpp"
-#include "plan/serve_answer.hpp"
-#include "plan/wafer_answer.hpp"
+#include "plan/serving/answer.hpp"
+#include "plan/training/recomputation.hpp"
+#include "plan/wafer/answer.hpp"
 #include "spec/scenario.hpp"
 
 namespace moeline {

@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <array>
 
-#include "plan/step_rules.hpp"
-#include "plan/train.hpp"
+#include "plan/training/step_rules.hpp"
+#include "plan/training/train.hpp"
 
 namespace moeline {
 namespace {

@@ -13,7 +13,7 @@
 #include <string>
 #include <vector>
 
-#include "plan/recomputation.hpp"
+#include "plan/training/recomputation.hpp"
 #include "spec/scenario.hpp"
 
 namespace moeline {

@@ -13,8 +13,8 @@
 #include "gpu/serving.hpp"
 #include "net/collectives.hpp"
 #include "ops/decoder.hpp"
-#include "plan/serve_steps.hpp"
-#include "plan/wafer_step.hpp"
+#include "plan/serving/steps.hpp"
+#include "plan/wafer/step.hpp"
 
 namespace moeline {
 namespace {

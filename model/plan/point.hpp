@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "plan/train.hpp"
+#include "plan/training/train.hpp"
 
 namespace moeline {
 

@@ -51,6 +51,11 @@ class Breakdown {
   std::vector<BreakdownRow> rows_;
 };
 
+// A range that the true value falls into in about eight of ten cases.
+struct Range {
+  Seconds value, p10, p90;
+};
+
 struct StepCost {
   Seconds makespan;
   Breakdown breakdown;       // by group

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <functional>
 
-#include "plan/train.hpp"
+#include "plan/training/train.hpp"
 
 namespace moeline {
 namespace {

@@ -7,7 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "fit/answer.hpp"
-#include "plan/serve_answer.hpp"
+#include "plan/serving/answer.hpp"
 
 using namespace moeline;
 

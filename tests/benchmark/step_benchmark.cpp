@@ -6,7 +6,7 @@
 
 #include "fit/calibration_file.hpp"
 #include "plan/layouts.hpp"
-#include "plan/train.hpp"
+#include "plan/training/train.hpp"
 
 namespace moeline {
 namespace {

@@ -3,7 +3,7 @@
 #include <catch2/catch.hpp>
 #include <random>
 
-#include "plan/pipeline.hpp"
+#include "plan/training/pipeline.hpp"
 
 using namespace moeline;
 using Catch::WithinRel;

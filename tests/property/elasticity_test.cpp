@@ -8,7 +8,7 @@
 #include "fit/calibration_file.hpp"
 #include "plan/neighbours.hpp"
 #include "plan/op_terms.hpp"
-#include "plan/serve.hpp"
+#include "plan/serving/serve.hpp"
 #include "scenarios.hpp"
 
 using namespace moeline;

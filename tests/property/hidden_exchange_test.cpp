@@ -1,7 +1,7 @@
 // What hides an exchange, and what hiding costs.
 #include <catch2/catch.hpp>
 
-#include "plan/pass_times.hpp"
+#include "plan/training/pass_times.hpp"
 #include "scenarios.hpp"
 
 using namespace moeline;

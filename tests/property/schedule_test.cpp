@@ -7,7 +7,7 @@
 #include <random>
 #include <tuple>
 
-#include "plan/pipeline.hpp"
+#include "plan/training/pipeline.hpp"
 
 using namespace moeline;
 using Catch::WithinAbs;

@@ -3,7 +3,7 @@
 #include <catch2/catch.hpp>
 
 #include "fit/calibration_file.hpp"
-#include "plan/serve_steady.hpp"
+#include "plan/serving/steady.hpp"
 #include "scenarios.hpp"
 #include "spec/catalogue.hpp"
 

@@ -3,7 +3,7 @@
 #include <cmath>
 #include <random>
 
-#include "plan/speculate.hpp"
+#include "plan/serving/speculate.hpp"
 
 using namespace moeline;
 

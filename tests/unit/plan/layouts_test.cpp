@@ -6,7 +6,7 @@
 
 #include "engine/search_run.hpp"
 #include "error_of.hpp"
-#include "plan/train.hpp"
+#include "plan/training/train.hpp"
 
 namespace moeline {
 namespace {

@@ -3,7 +3,7 @@
 #include <array>
 #include <catch2/catch.hpp>
 
-#include "plan/parts.hpp"
+#include "plan/training/parts.hpp"
 
 using namespace moeline;
 using Catch::WithinRel;
