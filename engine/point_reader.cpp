@@ -28,7 +28,7 @@ struct Asked {
   Scenario scenario;
   const Calibration* calibration = nullptr;
   std::optional<TrainingSteps> steps;  // of GPUs
-  ProductMemo products;                // of their layers
+  CostMemo memo;                       // of their layers
 };
 
 bool below(const std::string& pointer, const std::string& field) {
@@ -207,7 +207,7 @@ Point PointReader::answer(const std::vector<Json>& values) const {
   read_rest(asked.scenario, memo.rest.json, origin_, memo.rest.known);
   const bool step = asked.steps && std::holds_alternative<TrainWorkload>(asked.scenario.workload);
   return step ? point_of(evaluate_step(asked.scenario, *asked.steps), columns_)
-              : point_of(evaluate(asked.scenario, *asked.calibration, {}, &asked.products), columns_);
+              : point_of(evaluate(asked.scenario, *asked.calibration, {}, &asked.memo), columns_);
 }
 
 Point PointReader::point(std::uint64_t number) const {

@@ -6,10 +6,10 @@
 
 namespace moeline {
 
-Timeline schedule(const Step& step, std::span<const OpCost> costs) {
+Timeline schedule(const Step& step, std::span<const OpCost> costs, Timeline timeline) {
   MOELINE_EXPECT(step.size() == costs.size());
-  Timeline timeline;
   timeline.intervals.resize(step.size());
+  timeline.makespan = {};
   std::array<Seconds, 2> lane_free{};
   for (std::size_t i = 0; i < step.size(); ++i) {
     Seconds start = lane_free[static_cast<std::size_t>(step[i].lane)];

@@ -24,6 +24,7 @@ struct Timeline {
   Seconds makespan;
 };
 
-Timeline schedule(const Step& step, std::span<const OpCost> costs);
+// `memory`: of an earlier one, whose place the answer takes.
+Timeline schedule(const Step& step, std::span<const OpCost> costs, Timeline memory = {});
 
 }  // namespace moeline

@@ -69,20 +69,24 @@ OpCost searched(const GroupedGemm& product, const Machine& machine) {
   return grouped;
 }
 
-template <class Product>
-OpCost product_cost(const Product& product, const Machine& machine) {
-  if (machine.products == nullptr) return searched(product, machine);
-  return machine.products->cost(product, [&](const Product& p) { return searched(p, machine); });
+OpCost searched(const Collective& collective, const Machine& machine) { return cost(collective, machine.fabric, machine.calibration); }
+
+template <class Asked>
+OpCost remembered(const Asked& work, const Machine& machine) {
+  if (machine.memo == nullptr) return searched(work, machine);
+  return machine.memo->cost(work, [&](const Asked& asked) { return searched(asked, machine); });
 }
 
 }  // namespace
 
+OpCost cost(const Collective& collective, const Machine& machine) { return remembered(collective, machine); }
+
 OpCost cost(const Work& work, const Machine& machine) {
   struct Visitor {
     const Machine& machine;
-    OpCost operator()(const Gemm& w) const { return product_cost(w, machine); }
-    OpCost operator()(const GroupedGemm& w) const { return product_cost(w, machine); }
-    OpCost operator()(const Collective& w) const { return cost(w, machine.fabric, machine.calibration); }
+    OpCost operator()(const Gemm& w) const { return remembered(w, machine); }
+    OpCost operator()(const GroupedGemm& w) const { return remembered(w, machine); }
+    OpCost operator()(const Collective& w) const { return remembered(w, machine); }
     OpCost operator()(const TokenExchange& w) const { return cost(w, machine.fabric, machine.calibration); }
     OpCost operator()(const AttentionCore& w) const { return cost(w, machine); }
     OpCost operator()(const StateScan& w) const { return cost(w, machine); }

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "cost/calibration.hpp"
-#include "gpu/product_memo.hpp"
+#include "gpu/cost_memo.hpp"
 #include "ops/step.hpp"
 #include "ops/work.hpp"
 #include "spec/device.hpp"
@@ -19,7 +19,7 @@ struct Machine {
   const Fabric& fabric;
   const Calibration& calibration;
   std::vector<std::string_view> free{};  // what if these breakdown groups took no time?
-  ProductMemo* products = nullptr;       // of this machine, where many steps are asked about
+  CostMemo* memo = nullptr;              // of this machine, where many steps are asked about
 };
 
 inline bool is_free(const Machine& machine, std::string_view group) {
@@ -35,6 +35,7 @@ OpCost cost(const StateScan& scan, const Machine& machine);
 // t = launch + bytes / (memory BW)
 OpCost cost(const Elementwise& pass, const Machine& machine);
 OpCost cost(const Permute& pass, const Machine& machine);
+OpCost cost(const Collective& collective, const Machine& machine);  // net/collectives, remembered
 
 OpCost cost(const Work& work, const Machine& machine);
 

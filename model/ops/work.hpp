@@ -90,6 +90,7 @@ struct Collective {
   CollectiveKind kind = CollectiveKind::all_reduce;
   Bytes bytes;
   Group group;
+  bool operator==(const Collective&) const = default;
 };
 
 // Dispatch or combine of MoE rows among the ranks of an expert-parallel group.

@@ -169,7 +169,7 @@ StepAnswer evaluate_step(const Scenario& s, TrainingSteps& steps) {
   return steps.evaluate({l.recipe, s.routing, l.parallelism, std::get<TrainWorkload>(s.workload)});
 }
 
-Outcome evaluate(const Scenario& s, const Calibration& calibration, std::vector<std::string_view> free, ProductMemo* products) {
+Outcome evaluate(const Scenario& s, const Calibration& calibration, std::vector<std::string_view> free, CostMemo* memo) {
   if (std::holds_alternative<ServeWorkload>(s.workload)) {
     Outcome served = evaluate_serve(s, calibration, std::move(free));
     if (Evaluation* evaluation = std::get_if<Evaluation>(&served)) add_common_warnings(s, *evaluation);
@@ -182,7 +182,7 @@ Outcome evaluate(const Scenario& s, const Calibration& calibration, std::vector<
   Evaluation evaluation;
   add_words(s, l, evaluation);
   if (const LayerWorkload* layer = std::get_if<LayerWorkload>(&s.workload)) {
-    const Machine machine{std::get<Gpu>(s.cluster.device), s.cluster.fabric, calibration, std::move(free), products};
+    const Machine machine{std::get<Gpu>(s.cluster.device), s.cluster.fabric, calibration, std::move(free), memo};
     evaluate_layer(s, l, *layer, machine, evaluation);
     add_common_warnings(s, evaluation);
     return evaluation;

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "error.hpp"
-#include "gpu/product_memo.hpp"
+#include "gpu/cost_memo.hpp"
 #include "memory/footprint.hpp"
 #include "plan/experts_backends.hpp"
 #include "plan/serving/answer.hpp"
@@ -94,6 +94,6 @@ using Outcome = std::variant<Evaluation, Infeasible>;
 // `free`: breakdown groups that are taken to cost no time, for what-if questions. `products`: prices of a layer's products on this
 // device with this calibration, remembered from question to question.
 Outcome evaluate(const Scenario& scenario, const Calibration& calibration, std::vector<std::string_view> free = {},
-                 ProductMemo* products = nullptr);
+                 CostMemo* memo = nullptr);
 
 }  // namespace moeline

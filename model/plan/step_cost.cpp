@@ -94,13 +94,13 @@ Source Breakdown::source() const {
   return source;
 }
 
-StepCost timed(const Step& step, const Machine& machine) {
-  StepCost result;
+StepCost timed(const Step& step, const Machine& machine, StepCost result) {
+  result.costs.clear();
   result.costs.reserve(step.size());
   for (const Op& op : step) {
     result.costs.push_back(is_free(machine, op.group) ? OpCost{.source = Source::measured} : cost(op.work, machine));
   }
-  result.timeline = schedule(step, result.costs);
+  result.timeline = schedule(step, result.costs, std::move(result.timeline));
   result.makespan = result.timeline.makespan;
   return result;
 }

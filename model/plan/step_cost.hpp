@@ -67,7 +67,8 @@ struct StepCost {
 StepCost step_cost(const Step& step, const Machine& machine);
 
 // The same in two: what ops cost and when they run, and what they sum up to.
-StepCost timed(const Step& step, const Machine& machine);
+// `memory`: of an earlier one, whose place the answer takes.
+StepCost timed(const Step& step, const Machine& machine, StepCost memory = {});
 Breakdown breakdown_of(const Step& step, const StepCost& cost);
 
 }  // namespace moeline

@@ -37,6 +37,7 @@ BytesPerSecond device_bandwidth(const Tier& tier);
 // `size` ranks, `stride` device numbers apart, starting at a domain boundary.
 struct Group {
   std::int64_t size = 1, stride = 1;
+  bool operator==(const Group&) const = default;
 };
 
 // How many members of the group share one domain of tier `t` (at least 1, at most size).

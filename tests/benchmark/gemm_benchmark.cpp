@@ -3,7 +3,7 @@
 
 #include "fit/calibration_file.hpp"
 #include "gpu/gemm.hpp"
-#include "gpu/product_memo.hpp"
+#include "gpu/cost_memo.hpp"
 #include "spec/catalogue.hpp"
 
 namespace moeline {
@@ -60,7 +60,7 @@ BENCHMARK_CAPTURE(product_searched, h200_fp8_block, "h200-sxm", DType::fp8_block
 void product_remembered(benchmark::State& state) {
   const Cluster machine = cluster("h200-sxm");
   const Calibration fits = calibration_named("auto", machine);
-  ProductMemo memo;
+  CostMemo memo;
   const auto search = [&](const Gemm& gemm) { return cost(gemm, std::get<Gpu>(machine.device), fits.gemm_bf16); };
   over_shapes(state, shapes(DType::bf16), [&](const Gemm& gemm) { return memo.cost(gemm, search); });
 }

@@ -5,7 +5,7 @@
 #include <random>
 
 #include "gpu/gemm.hpp"
-#include "gpu/product_memo.hpp"
+#include "gpu/cost_memo.hpp"
 #include "scenarios.hpp"
 
 using namespace moeline;
@@ -117,7 +117,7 @@ TEST_CASE("the pruned search of grouped products finds what trying every tile fi
 TEST_CASE("a memo answers as the search does, and searches again only what it has not seen", "[property]") {
   const Gpu gpu = h100();
   const GemmFit fit = Draw().fit();
-  ProductMemo memo;
+  CostMemo memo;
   int searches = 0;
   for (int i = 0; i < 400; ++i) {
     const Gemm gemm{.m = static_cast<double>(1 + i % 40), .n = 4096, .k = 2048, .accumulate = i % 3 == 0};
@@ -128,6 +128,23 @@ TEST_CASE("a memo answers as the search does, and searches again only what it ha
     CHECK(remembered.time == cost(gemm, gpu, fit).time);
   }
   CHECK(searches == 80);  // 40 sizes, a third of 400 accumulate: each pair is met, since 40 and 3 share no factor
+}
+
+TEST_CASE("a memo tells collectives apart by kind, bytes, size and stride", "[property]") {
+  CostMemo memo;
+  double priced = 0;
+  for (const int round : {0, 1}) {
+    for (const CollectiveKind kind : {CollectiveKind::all_gather, CollectiveKind::all_reduce}) {
+      for (const double bytes : {1e6, 2e6}) {
+        for (const Group group : {Group{8, 1}, Group{8, 8}, Group{16, 1}}) {
+          const double number = 1 + priced;
+          const OpCost cost = memo.cost(Collective{kind, bytes * byte, group}, [&](const Collective&) { return OpCost{.time = ++priced * second}; });
+          if (round == 0) CHECK(cost.time.in(second) == number);  // not seen before
+        }
+      }
+    }
+  }
+  CHECK(priced == 12);  // 2 kinds x 2 sizes x 3 groups, once each
 }
 
 TEST_CASE("a correction surface multiplies a dense product and leaves a grouped one", "[property]") {

@@ -28,7 +28,7 @@ ServingSteps::ServingSteps(const Scenario& s, const ServeLayout& layout, const C
                decode_transport(std::get<ServeWorkload>(s.workload), layout, s.cluster),
                decode_transport(std::get<ServeWorkload>(s.workload), layout, s.cluster)},
       two_batches_(std::get<ServeWorkload>(s.workload).two_batch_overlap),
-      machine_{std::get<Gpu>(s.cluster.device), s.cluster.fabric, calibration, std::move(free), &products_},
+      machine_{std::get<Gpu>(s.cluster.device), s.cluster.fabric, calibration, std::move(free), &memo_},
       count_(s.model.kinds.size()) {
   for (const int kind : s.model.layers) ++count_[static_cast<std::size_t>(kind)];
   if (s.speculation.kind != SpeculationKind::none) rounds_ = std::make_unique<DecodeRounds>(*this);

@@ -3,7 +3,7 @@
 //   iteration = max( sum over layers of their ops, launches of an eager iteration ) + host
 // With pp stages the worker's sequences are as many micro-batches; a token passes all of them, so an iteration is all
 // layers at a micro-batch's size, and the stages work on different micro-batches meanwhile. Two-batch overlap hides
-// exchanges behind the other half's computation. Prices of products are remembered.
+// exchanges behind the other half's computation. Prices of products and collectives are remembered.
 #pragma once
 
 #include <map>
@@ -74,7 +74,7 @@ class ServingSteps {
   StackConduct conduct_;
   ServingContext context_;
   bool two_batches_;
-  mutable ProductMemo products_;
+  mutable CostMemo memo_;
   Machine machine_;
   std::vector<double> count_;  // layers of each kind
   std::unique_ptr<DecodeRounds> rounds_;

@@ -39,8 +39,8 @@ PassTimes times_of(const Step& step, const StepCost& cost) {
 // The ops of a pass, and what the step does to them: gaps between launches, two halves of a micro-batch side by side.
 class Pricing {
  public:
-  Pricing(const Step& step, const TrainWorkload& train, const Machine& machine, Detail detail)
-      : step_(step), cost_(timed(step, machine)), host_(machine.calibration.host), detail_(detail), pass_{times_of(step, cost_), {}, detail} {
+  Pricing(const Step& step, const TrainWorkload& train, const Machine& machine, Detail detail, StepCost memory)
+      : step_(step), cost_(timed(step, machine, std::move(memory))), host_(machine.calibration.host), detail_(detail), pass_{times_of(step, cost_), {}, detail} {
     if (detail == Detail::rows) rows_ = breakdown_of(step, cost_);
     if (!train.cuda_graph && !step.empty() && !is_free(machine, "launch gaps")) add_gap(launch_gap(step, pass_.times.time, machine));
     const double taken = moeline::taken(train.transport, machine.gpu);
@@ -51,6 +51,7 @@ class Pricing {
     }
   }
 
+  StepCost take_memory() { return std::move(cost_); }
   PricedPass take() {
     pass_.rows = {rows_.rows().begin(), rows_.rows().end()};  // no more memory than they take
     return std::move(pass_);
@@ -168,7 +169,9 @@ PricedPass PassPrices::priced(const PassKey& key, Detail detail) {
   const DecoderContext context{model_, asked.parallelism, asked.recipe, asked.routing, share * static_cast<double>(asked.train.micro_batch),
                                static_cast<double>(asked.train.sequence), asked.train};
   Step step = ops(key, context);
-  PricedPass pass = Pricing(step, asked.train, machine_, detail).take();
+  Pricing pricing(step, asked.train, machine_, detail, std::move(cost_memory_));
+  PricedPass pass = pricing.take();
+  cost_memory_ = pricing.take_memory();
   memory_ = std::move(step);
   return pass;
 }

@@ -75,6 +75,7 @@ class PassPrices {
   const ModelSpec& model_;
   const Machine& machine_;
   Step memory_;                              // for ops, again and again
+  StepCost cost_memory_;                     // and for what they cost
   std::unordered_map<PassKey, std::shared_ptr<const PricedPass>, PassHash> known_;
 };
 

@@ -97,7 +97,7 @@ void Rest::add_reductions(const LocalParameters& local) {
   Seconds cover_reduce = p_.zero >= 2 ? m * end_.backward : end_.backward, cover_gather = p_.zero == 3 ? m * (end_.forward + end_.backward) : end_.forward;
   const auto reduce = [&](CollectiveKind kind, double parameters, Group group) {
     if (group.size <= 1) return;
-    const OpCost cost = moeline::cost(Collective{kind, bytes(train_.gradient, parameters), group}, end_.machine.fabric, end_.machine.calibration);
+    const OpCost cost = moeline::cost(Collective{kind, bytes(train_.gradient, parameters), group}, end_.machine);
     const BreakdownRow row = behind("gradient reduction", "backward", cost, reductions, cover_reduce, reduce_hidden, parameters / kBucket);
     add(row);
     cover_reduce = max(Seconds{}, cover_reduce - slow_by(row));
@@ -109,8 +109,7 @@ void Rest::add_reductions(const LocalParameters& local) {
     reduce(p_.zero == 0 ? CollectiveKind::all_reduce : CollectiveKind::reduce_scatter, parameters, shard);
     reduce(CollectiveKind::all_reduce, parameters / real(shard.size), replicas);
     if (p_.zero == 0 || shard.size <= 1) continue;
-    const OpCost gather = cost(Collective{CollectiveKind::all_gather, gathered_weights(parameters, local), shard}, end_.machine.fabric,
-                               end_.machine.calibration);
+    const OpCost gather = cost(Collective{CollectiveKind::all_gather, gathered_weights(parameters, local), shard}, end_.machine);
     const BreakdownRow row = behind("parameter gather", "forward", gather, gathers, cover_gather, gather_hidden, parameters / kBucket);
     add(row);
     cover_gather = max(Seconds{}, cover_gather - slow_by(row));
@@ -208,7 +207,7 @@ void Rest::add_balancer() {
     add_copies(*moe, work.copies, train_.gradient, layers);
   }
   if (!(reduced > Bytes{}) || group.size <= 1) return;
-  add(once("balancer", cost(Collective{CollectiveKind::all_reduce, reduced, group}, end_.machine.fabric, end_.machine.calibration)));
+  add(once("balancer", cost(Collective{CollectiveKind::all_reduce, reduced, group}, end_.machine)));
 }
 
 }  // namespace

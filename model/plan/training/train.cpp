@@ -8,7 +8,6 @@
 #include <deque>
 #include <unordered_map>
 
-#include "net/collectives.hpp"
 #include "net/occupancy.hpp"
 #include "plan/rates.hpp"
 #include "plan/training/parts.hpp"
@@ -303,7 +302,7 @@ Saving Trainer::paired(std::int64_t stage) const {
 
 Seconds Trainer::transfer_time(Bytes message) const {
   if (p_.pp == 1 || is_free(machine_, "pipeline transfers")) return {};
-  return cost(Collective{CollectiveKind::send_recv, message, pipeline_group(p_)}, machine_.fabric, machine_.calibration).time;
+  return cost(Collective{CollectiveKind::send_recv, message, pipeline_group(p_)}, machine_).time;
 }
 
 Seconds Trainer::price_stages(Bytes message) {
@@ -397,7 +396,7 @@ struct TrainingSteps::Memo {
   Memo(const ModelSpec& model, const Machine& machine) : passes(model, machine) {}
 
   static constexpr std::size_t kMost = 32;  // some 30 kB each: what a second-level cache holds
-  ProductMemo products;
+  CostMemo costs;
   PassPrices passes;
   PassGraphs graphs;
   SlowestDevice slowest;
@@ -409,7 +408,7 @@ TrainingSteps::TrainingSteps(const Cluster& cluster, const ModelSpec& model, con
                              std::vector<std::string_view> free)
     : cluster_(cluster), model_(model), machine_{std::get<Gpu>(cluster.device), cluster.fabric, calibration, std::move(free)},
       memo_(std::make_unique<Memo>(model, machine_)) {
-  machine_.products = &memo_->products;
+  machine_.memo = &memo_->costs;
 }
 
 TrainingSteps::~TrainingSteps() = default;

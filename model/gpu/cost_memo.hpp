@@ -1,4 +1,4 @@
-// Has this product been priced before? Remembers costs, so that many steps ask for each shape once.
+// Has this product or collective been priced before? Remembers costs, so that many steps ask for each once.
 //
 // For one machine (device, calibration) and one thread. Bounded: when full, it forgets.
 #pragma once
@@ -13,19 +13,21 @@
 
 namespace moeline {
 
-class ProductMemo {
+class CostMemo {
  public:
-  // What `price` makes of the product, at its first asking.
-  template <class Product, class Price>
-  OpCost cost(const Product& product, const Price& price) {
-    auto& known = std::get<Map<Product>>(known_);
-    const auto found = known.find(product);
+  // What `price` makes of the work, at its first asking.
+  template <class Asked, class Price>
+  OpCost cost(const Asked& work, const Price& price) {
+    auto& known = std::get<Map<Asked>>(known_);
+    const auto found = known.find(work);
     if (found != known.end()) return found->second;
     if (known.size() >= kMost) known.clear();
-    return known.emplace(product, price(product)).first->second;
+    return known.emplace(work, price(work)).first->second;
   }
 
-  std::size_t size() const { return std::get<0>(known_).size() + std::get<1>(known_).size(); }
+  std::size_t size() const {
+    return std::apply([](const auto&... known) { return (known.size() + ...); }, known_);
+  }
 
  private:
   static constexpr std::size_t kMost = 1 << 14;
@@ -38,16 +40,21 @@ class ProductMemo {
       if constexpr (requires { p.groups; }) h = mixed(h ^ std::bit_cast<std::uint64_t>(p.groups));
       return h;
     }
+    std::size_t operator()(const Collective& c) const {
+      auto h = mixed(static_cast<std::uint64_t>(c.kind) ^ std::bit_cast<std::uint64_t>(c.bytes.in(byte)));
+      for (const std::int64_t count : {c.group.size, c.group.stride}) h = mixed(h ^ static_cast<std::uint64_t>(count));
+      return h;
+    }
     // Brings the high half of a product down, as multiplicative hashes do.
     static std::uint64_t mixed(std::uint64_t h) {
       h *= 0x9e3779b97f4a7c15;
       return h ^ (h >> 32);
     }
   };
-  template <class Product>
-  using Map = std::unordered_map<Product, OpCost, Hash>;
+  template <class Asked>
+  using Map = std::unordered_map<Asked, OpCost, Hash>;
 
-  std::tuple<Map<Gemm>, Map<GroupedGemm>> known_;
+  std::tuple<Map<Gemm>, Map<GroupedGemm>, Map<Collective>> known_;
 };
 
 }  // namespace moeline
