@@ -42,8 +42,8 @@ void StepBuilder::quantise(const Tensor& t, Copies copies, Part part) {
   const bool apart = recipe_.kernels == Kernels::te && (has_block_scales(t.type) || recipe_.maximum_pass);
   // One scale per tensor leaves nothing to do along the other direction but a transposed copy.
   add(t.group, t.name,
-      Quantize{.elements = t.elements, .launches = apart ? std::max(1.0, t.experts) : 1, .to = t.type, .copies = count, .kernels = recipe_.kernels,
-               .columns = copies == Copies::columns, .read = t.read + (recipe_.maximum_pass ? 2 : 0)},
+      Quantize{.elements = t.elements, .launches = apart ? std::max(1.0, t.experts) : 1, .to = t.type, .copies = count,
+               .kernels = recipe_.kernels, .columns = copies == Copies::columns, .read = t.read + (recipe_.maximum_pass ? 2 : 0)},
       part);
   if (recipe_.scales == ScaleLayout::relayout && has_block_scales(t.type)) {
     if (copies != Copies::columns) {

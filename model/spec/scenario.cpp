@@ -66,7 +66,8 @@ void check_switches(const Scenario& s, const TrainWorkload& train, const std::st
     refuse("mla_down_proj_fusion", "the model has no latent attention");
   }
   if (train.moe_permute_fusion_into_hybridep && train.transport != Transport::hybridep) {
-    refuse("moe_permute_fusion_into_hybridep", fmt::format("only hybridep sorts rows on their way, and the transport is {}", name(train.transport)));
+    refuse("moe_permute_fusion_into_hybridep",
+           fmt::format("only hybridep sorts rows on their way, and the transport is {}", name(train.transport)));
   }
   const Gpu* gpu = std::get_if<Gpu>(&s.cluster.device);
   if (train.attention == AttentionKernel::flash2 && (gpu == nullptr || (gpu->architecture != "sm_80" && gpu->architecture != "sm_90"))) {
