@@ -282,7 +282,8 @@ void experts_forward(StepBuilder& b, const DecoderContext& c, const Routed& r) {
 bool has_columns(const DecoderContext& c) { return is_quantised(expert_wgrad(c.recipe)) || c.recipe.dequantised; }
 
 void weight_gradient_input(StepBuilder& b, const DecoderContext& c, const Routed& r, double elements) {
-  if (has_columns(c)) b.quantise_input_again({.name = "quantise input again", .elements = elements, .type = c.recipe.expert, .experts = r.groups});
+  if (!has_columns(c)) return;
+  b.quantise_input_again({.name = "quantise input again", .elements = elements, .type = c.recipe.expert, .experts = r.groups});
 }
 void down_weight_gradient(StepBuilder& b, const DecoderContext& c, const Routed& r) {
   weight_gradient_input(b, c, r, r.rows * r.width);
