@@ -197,25 +197,21 @@ Permute permutation(const DecoderContext& c, const MoeFfn& moe, const Routed& r,
   return {bytes(rows, tokens_side + sorted), bytes(rows, rows_side + sorted)};
 }
 
-// What must be known before rows move, and goes by itself. Hybrid-EP gathers whose token goes to which expert, a byte each, and
-// reads it all; DeepEP and NCCL gather how many go to each. NCCL's weights of rows are an exchange of their own.
+// What must be known before rows move, and goes by itself. Hybrid-EP sends every rank whose token goes to which expert, a byte
+// each, and reads it all; DeepEP and NCCL gather how many go to each. NCCL's weights of rows are an exchange of their own.
 void add_metadata(StepBuilder& b, const DecoderContext& c, const MoeFfn& moe, const Routed& r) {
-  const double entries = real(moe.experts) * real(c.parallelism.ep);
-  const auto gather = [&](std::string_view name, Bytes all) {
-    b.add(kMetadata, name, Collective{CollectiveKind::all_gather, all, expert_group(c.parallelism)}, Part::moe);
-  };
-  switch (c.train.transport) {
-    case Transport::hybridep: {
-      const Bytes map = c.shard_tokens() * entries * byte;
-      gather("routing map", map);
-      return b.add("router", "rows by rank", Elementwise{map, map / real(c.parallelism.ep)}, Part::moe);
-    }
-    case Transport::deepep: return gather("rows by expert", 4 * entries * byte);
-    case Transport::nccl:
-      gather("rows by expert", 8 * entries * byte);
-      return b.add(kMetadata, "weights", weights(c, moe, r, Flow::to_experts), Part::moe);
-    case Transport::allreduce: return;
+  const std::int64_t ranks = c.parallelism.ep;
+  if (c.train.transport == Transport::hybridep) {
+    TokenExchange map = exchange(c, {.experts = ranks, .top_k = ranks}, DType::bf16, 1, Flow::to_experts);
+    map.copy = real(moe.experts) * byte;
+    b.add(kMetadata, "routing map", map, Part::moe);
+    const Bytes own = map.tokens * map.copy;
+    b.add("router", "rows by rank", Elementwise{real(ranks) * own, own}, Part::moe);
+  } else if (c.train.transport != Transport::allreduce) {
+    const Bytes counts = bytes(DType::fp32, real(moe.experts * ranks));
+    b.add(kMetadata, "rows by expert", Collective{CollectiveKind::all_gather, counts, expert_group(c.parallelism)}, Part::moe);
   }
+  if (c.train.transport == Transport::nccl) b.add(kMetadata, "weights", weights(c, moe, r, Flow::to_experts), Part::moe);
 }
 
 void etp_collective(StepBuilder& b, const DecoderContext& c, const Routed& r, CollectiveKind kind) {

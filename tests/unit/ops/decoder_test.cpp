@@ -97,13 +97,15 @@ TEST_CASE("expert parallelism exchanges rows twice forward and twice backward, a
   CHECK(count_lane(layer.backward(), Lane::network) == 2);
 }
 
-TEST_CASE("Hybrid-EP gathers a byte of every token and expert, and reads them all", "[unit]") {
+TEST_CASE("Hybrid-EP sends every rank a byte of every token and expert, and reads them all", "[unit]") {
   OneLayer layer("deepseek-v3");
   layer.parallelism.ep = 64;
   layer.train.transport = Transport::hybridep;
   const Step step = layer.forward();
   const double map = 4096.0 * 64 * 256;
-  CHECK(std::get<Collective>(op_named(step, "routing map").work).bytes == map * byte);
+  const TokenExchange& sent = std::get<TokenExchange>(op_named(step, "routing map").work);
+  CHECK(sent.copy == 256 * byte);
+  CHECK(expected_domains_hit(sent.moe, 64) == 64);
   CHECK(moved(step, "rows by rank") == map + map / 64);
 }
 
