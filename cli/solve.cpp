@@ -47,7 +47,7 @@ void add_solve(CLI::App& app, Action& action) {
   const auto [command, request] = subcommand(
       app, action, solve, "solve", "the input that gives a wanted answer",
       "Example: moeline solve examples/deepseek-v3-256-gb200.json --vary /hardware/device/hbm_bandwidth --want "
-      "step_time='13.5 s'");
+      "step_time='14 s'");
   request->flags.add_to(*command, {"table", "json"});
   request->flags.add_workload_to(*command);
   request->flags.add_serving_to(*command);

@@ -73,7 +73,7 @@ OpCost cost(const Quantize& pass, const Machine& machine) {
   const bool bound = fit.source >= Source::bound;
   const double share = bound ? fit.memory : pass.columns ? form.columns : form.rows;
   const Bytes moved = pass.elements * pass.read * byte + pass.copies * bytes(pass.to, pass.elements);
-  const Seconds time = fit.launch + moved / (share * machine.gpu.hbm_bandwidth.value);
+  const Seconds time = pass.launches * fit.launch + moved / (share * machine.gpu.hbm_bandwidth.value);
   return {.bytes = moved, .time = time, .spread = fit.spread.at(time), .bound_by = "HBM", .source = fit.source};
 }
 

@@ -78,6 +78,9 @@ ByTier<Bytes> flat_exchange(const TokenExchange& e, const ByTier<double>& member
   return per_tier;
 }
 
+// Of one token inside a node or rack: to every rank touched, or to every expert.
+double copies_inside(const TokenExchange& e, double ranks) { return e.sorted ? real(e.moe.top_k) : expected_domains_hit(e.moe, ranks); }
+
 // One copy per domain touched on the slow tiers, forwarded inside; one copy per rank touched on the fast one.
 ByTier<Bytes> deduplicated_exchange(const TokenExchange& e, const ByTier<double>& members, double ranks) {
   ByTier<Bytes> per_tier(members.size());
@@ -86,7 +89,8 @@ ByTier<Bytes> deduplicated_exchange(const TokenExchange& e, const ByTier<double>
   for (std::size_t t = 0; t < members.size(); ++t) {
     const double domains = ranks / inner;
     const double within = members[t] / inner;  // how many of those domains this tier connects
-    if (within > 1) per_tier[t] = rows * (expected_domains_hit(e.moe, domains) * (within - 1) / within);
+    const double copies = inner == 1 ? copies_inside(e, ranks) : expected_domains_hit(e.moe, domains);
+    if (within > 1) per_tier[t] = rows * (copies * (within - 1) / within);
     inner = members[t];
   }
   return per_tier;
@@ -115,7 +119,7 @@ constexpr double kDeepEpMultiprocessors = 20;
 OpCost deepep_cost(const TokenExchange& e, const Fabric& fabric, const DeepEpFits& fits) {
   const double ranks = real(e.group.size), per_node = real(members_within(e.group, fabric, 0)), nodes = ranks / per_node;
   DeepEpNormal exchange{.tokens = e.tokens * e.overload, .row = e.copy, .ranks = ranks,
-                        .ranks_hit = expected_domains_hit(e.moe, ranks), .nodes = nodes,
+                        .ranks_hit = copies_inside(e, ranks), .nodes = nodes,
                         .nodes_hit = expected_domains_hit(e.moe, nodes), .multiprocessors = kDeepEpMultiprocessors,
                         .link = device_bandwidth(fabric[0]), .nic = device_bandwidth(fabric.back())};
   if (nodes > 1) return named(cost(exchange, e.combine ? fits.nodes_combine : fits.nodes_dispatch), fabric.back());
@@ -133,7 +137,7 @@ std::optional<OpCost> measured_exchange(const TokenExchange& e, const Fabric& fa
   }
   if (e.transport == Transport::hybridep && near && calibration.mnnvl.dispatch.source != Source::bound) {
     const MnnvlExchange exchange{.tokens = e.tokens * e.overload, .row = e.copy, .ranks = ranks,
-                                 .ranks_hit = expected_domains_hit(e.moe, ranks), .link = link};
+                                 .ranks_hit = copies_inside(e, ranks), .link = link};
     return named(cost(exchange, e.combine ? calibration.mnnvl.combine : calibration.mnnvl.dispatch), fabric[0]);
   }
   const bool deepep = e.transport == Transport::deepep || e.transport == Transport::hybridep;

@@ -14,7 +14,9 @@ double real(std::int64_t value) { return static_cast<double>(value); }
 struct Widths {
   double first;       // columns of the input projection that follows the all-gather
   double second;      // rows of the output projection
-  double pointwise;   // elements per token that rotary embedding, q/k norms or convolution read and write
+  double read, written;  // elements per token of rotary embedding or convolution; a rotation runs backward the other way round
+  double normed = 0;     // of q/k norms
+  double copied = 0, joined = 0;  // taken out of the joint product, and put back into its gradient
   AttentionCore core{};
   StateScan scan{};
   bool is_scan = false;
@@ -36,7 +38,13 @@ Widths widths(const DecoderContext& c, const GroupedQueryAttention& a) {
   Widths w{};
   w.first = (heads * (a.output_gate ? 2 : 1) + 2 * kv_heads) * head;
   w.second = heads * head;
-  w.pointwise = a.rotary ? (heads + kv_heads) * head : 0;
+  w.read = w.written = a.rotary ? (heads + kv_heads) * head : 0;
+  w.normed = a.norm_parameters > 0 ? (heads + kv_heads) * head : 0;
+  // Kernels take rows of one head each. What rotates writes them; values, and queries of several groups, are copied.
+  if (a.rotary && c.train.attention != AttentionKernel::unfused && !c.extra(ExtraPass::projections)) {
+    w.copied = ((kv_heads > 1 && heads > kv_heads ? heads : 0) + kv_heads) * head;
+    w.joined = (heads + 2 * kv_heads) * head;
+  }
   w.core = core_shape(c);
   w.core.heads = heads;
   w.core.kv_heads = kv_heads;
@@ -51,7 +59,9 @@ Widths widths(const DecoderContext& c, const LatentAttention& a) {
   const double heads = real(a.heads) / real(c.parallelism.tp);
   Widths w{};
   w.second = heads * real(a.value_dim);
-  w.pointwise = 2 * heads * real(a.nope_dim + a.rope_dim);
+  // Queries rotate where they lie; keys and values leave their joint product, keys with the part that all heads share.
+  w.read = heads * real(a.rope_dim + a.nope_dim + a.value_dim);
+  w.written = heads * real(2 * a.rope_dim + a.nope_dim + a.value_dim);
   w.core = core_shape(c);
   w.core.heads = w.core.kv_heads = heads;
   w.core.qk_dim = real(a.nope_dim + a.rope_dim);
@@ -66,15 +76,17 @@ Widths widths(const DecoderContext& c, const GatedDeltaNet& a) {
   Widths w{};
   w.first = 2 * keys + 2 * values + 2 * real(a.value_heads) / tp;
   w.second = values;
-  w.pointwise = 2 * keys + 2 * values;
+  w.read = w.written = 2 * keys + 2 * values;
   w.is_scan = true;
   w.scan = {.tokens = c.tokens(), .heads = real(a.value_heads) / tp, .key_dim = real(a.key_dim),
             .value_dim = real(a.value_dim)};
   return w;
 }
 
-Elementwise pointwise(double elements, bool backward) {
-  return backward ? Elementwise{bf16(2 * elements), bf16(elements)} : Elementwise{bf16(elements), bf16(elements)};
+// A rotation needs its gradient alone, a convolution its input, too.
+Elementwise pointwise_backward(const Widths& w, double tokens) {
+  return w.is_scan ? Elementwise{bf16(2 * tokens * w.read), bf16(tokens * w.written)}
+                   : Elementwise{bf16(tokens * w.written), bf16(tokens * w.read)};
 }
 
 Elementwise copied(double elements) { return {bf16(elements), bf16(elements)}; }
@@ -93,7 +105,15 @@ std::vector<StepBuilder::Linear> input_projections(const DecoderContext& c, cons
     const double heads = real(a->heads) / tp;
     std::vector<StepBuilder::Linear> list;
     // Down projections are replicated and work on the rank's own tokens; up projections see the gathered latent.
-    list.push_back({kProjection, "latent down", c.shard_tokens(), real(a->q_rank + a->kv_rank + a->rope_dim), hidden, type});
+    const auto down = [&](std::string_view name, std::int64_t width) {
+      list.push_back({kProjection, name, c.shard_tokens(), real(width), hidden, type});
+    };
+    if (a->q_rank > 0 && !c.train.mla_down_proj_fusion) {
+      down("query down", a->q_rank);
+      down("key-value down", a->kv_rank + a->rope_dim);
+    } else {
+      down("latent down", a->q_rank + a->kv_rank + a->rope_dim);
+    }
     if (a->q_rank > 0) {
       list.push_back({kProjection, "query up", c.tokens(), heads * w.core.qk_dim, real(a->q_rank), type, Part::mla_up_projection});
     } else {
@@ -109,6 +129,11 @@ std::vector<StepBuilder::Linear> input_projections(const DecoderContext& c, cons
   return {{kProjection, "query", c.tokens(), w.first - 2 * each, hidden, type},
           {.group = kProjection, .name = "key", .m = c.tokens(), .n = each, .k = hidden, .type = type, .shares_input = true},
           {.group = kProjection, .name = "value", .m = c.tokens(), .n = each, .k = hidden, .type = type, .shares_input = true}};
+}
+
+// So many of the projections make latents.
+std::size_t down_projections(const Attention& attention, std::size_t projections) {
+  return std::holds_alternative<LatentAttention>(attention) ? projections - 2 : 0;
 }
 
 // Elements per token that tensor-parallel ranks gather before the column-parallel projections.
@@ -172,19 +197,23 @@ void attention_forward(StepBuilder& b, const DecoderContext& c, const Attention&
   b.add("norms", "attention norm", norm_forward(shard * hidden), Part::norm);
   const bool latent = std::holds_alternative<LatentAttention>(attention);
   int gathered = latent ? -1 : gather_tokens(b, c, gathered_width(c, attention), overlap);
-  bool down = latent;
-  for (const StepBuilder::Linear& projection : input_projections(c, attention, w)) {
+  const std::vector<StepBuilder::Linear> projections = input_projections(c, attention, w);
+  std::size_t down = down_projections(attention, projections.size());
+  double latents = 0;
+  for (const StepBuilder::Linear& projection : projections) {
     b.forward(projection);
-    if (down) {  // the latent is what travels, not the hidden state
-      b.add("norms", "latent norm", norm_forward(shard * projection.n), Part::norm);
-      gathered = gather_tokens(b, c, gathered_width(c, attention), overlap);
-      down = false;
-    }
+    if (down == 0) continue;
+    latents += projection.n;
+    if (--down > 0) continue;  // the latent is what travels, not the hidden state
+    b.add("norms", "latent norm", norm_forward(shard * latents), Part::norm);
+    gathered = gather_tokens(b, c, gathered_width(c, attention), overlap);
   }
   b.join(gathered);
   if (bias_apart(c, attention)) b.add(kPointwise, "bias", copied(tokens * w.first));
-  if (w.pointwise > 0) {
-    b.add(kPointwise, w.is_scan ? "convolution" : "rotary embedding", pointwise(tokens * w.pointwise, false),
+  if (w.copied > 0) b.add(kPointwise, "heads apart", copied(tokens * w.copied));
+  if (w.normed > 0) b.add("norms", "query and key norms", norm_forward(tokens * w.normed));
+  if (w.read > 0) {
+    b.add(kPointwise, w.is_scan ? "convolution" : "rotary embedding", Elementwise{bf16(tokens * w.read), bf16(tokens * w.written)},
           pointwise_part(attention));
   }
   if (w.is_scan) {
@@ -236,24 +265,32 @@ void attention_backward(StepBuilder& b, const DecoderContext& c, const Attention
   b.backward({kProjection, "output", tokens, hidden, w.second, c.recipe.linear}, c.train.gradient);
   b.join(gradient);
   core_backward(b, c, w);
-  if (w.pointwise > 0) b.add(kPointwise, w.is_scan ? "convolution" : "rotary embedding", pointwise(tokens * w.pointwise, true));
+  if (w.read > 0) b.add(kPointwise, w.is_scan ? "convolution" : "rotary embedding", pointwise_backward(w, tokens));
+  if (w.normed > 0) b.add("norms", "query and key norms", norm_backward(tokens * w.normed));
+  if (w.joined > 0) b.add(kPointwise, "gradients in one", copied(tokens * w.joined));
   std::vector<StepBuilder::Linear> projections = input_projections(c, attention, w);
   std::reverse(projections.begin(), projections.end());
-  const bool latent = std::holds_alternative<LatentAttention>(attention);
+  const LatentAttention* latent = std::get_if<LatentAttention>(&attention);
+  const std::size_t down = down_projections(attention, projections.size());
   if (bias_apart(c, attention)) b.add(kPointwise, "bias gradient", Elementwise{bf16(tokens * w.first), Bytes{}});
-  for (const StepBuilder::Linear& projection : projections) {
-    int input = -1;
-    if (latent && &projection == &projections.back()) {
+  double latents = 0;
+  for (std::size_t i = projections.size() - down; i < projections.size(); ++i) latents += projections[i].n;
+  for (std::size_t left = projections.size(); left > 0; --left) {
+    const StepBuilder::Linear& projection = projections[projections.size() - left];
+    if (latent != nullptr && left == down) {
       scatter_tokens(b, c, gathered_width(c, attention), false);
-      b.add("norms", "latent norm", norm_backward(shard * projection.n));
-    } else {
-      input = projection.shares_input ? -1 : gather_tokens(b, c, projection.k, true);  // again, for wgrad, behind dgrad
+      b.add("norms", "latent norm", norm_backward(shard * latents));
     }
+    const bool gathers = left > down && !projection.shares_input;  // again, for wgrad, behind dgrad
+    const int input = gathers ? gather_tokens(b, c, projection.k, true) : -1;
     b.backward(projection, c.train.gradient);
     b.join(input);
   }
-  if (!latent && projections.size() > 1) b.add(kProjection, "sum of gradients", summed(static_cast<double>(projections.size()), tokens * hidden));
-  if (!latent) scatter_tokens(b, c, gathered_width(c, attention), false);
+  const std::size_t readers = latent == nullptr ? projections.size() : down + (latent->q_rank > 0 ? 0 : 1);  // of the hidden state
+  if (readers > 1) {
+    b.add(kProjection, "sum of gradients", summed(static_cast<double>(readers), (latent == nullptr ? tokens : shard) * hidden));
+  }
+  if (latent == nullptr) scatter_tokens(b, c, gathered_width(c, attention), false);
   b.add("norms", "attention norm", norm_backward(shard * hidden));
   b.add("residuals", "residual", Elementwise{bf16(2 * shard * hidden), bf16(shard * hidden)});
 }

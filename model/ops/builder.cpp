@@ -38,17 +38,19 @@ void StepBuilder::join(int op) {
 void StepBuilder::quantise(const Tensor& t, Copies copies, Part part) {
   if (!is_quantised(t.type)) return;
   const double count = copies == Copies::both ? 2 : 1;
+  // Transformer Engine runs its quantisers expert by expert, but for scales of former steps.
+  const bool apart = recipe_.kernels == Kernels::te && (has_block_scales(t.type) || recipe_.maximum_pass);
   // One scale per tensor leaves nothing to do along the other direction but a transposed copy.
   add(t.group, t.name,
-      Quantize{.elements = t.elements, .to = t.type, .copies = count, .kernels = recipe_.kernels,
-               .columns = copies == Copies::columns, .read = t.read + (recipe_.maximum_pass ? 2 : 0)},
+      Quantize{.elements = t.elements, .launches = apart ? std::max(1.0, t.experts) : 1, .to = t.type, .copies = count,
+               .kernels = recipe_.kernels, .columns = copies == Copies::columns, .read = t.read + (recipe_.maximum_pass ? 2 : 0)},
       part);
   if (recipe_.scales == ScaleLayout::relayout && has_block_scales(t.type)) {
     if (copies != Copies::columns) {
       add("scale relayout", "relayout", Relayout{t.elements, t.type, recipe_.kernels, false}, part);
     }
     if (copies != Copies::rows) {
-      add("scale relayout", "relayout", Relayout{t.elements, t.type, recipe_.kernels, t.in_groups}, part);
+      add("scale relayout", "relayout", Relayout{t.elements, t.type, recipe_.kernels, t.experts > 0}, part);
     }
   }
   if (recipe_.dequantised) {

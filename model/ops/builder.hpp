@@ -40,7 +40,7 @@ class StepBuilder {
     double elements = 0;
     DType type = DType::bf16;
     double read = 2;            // bytes per element that the quantiser reads
-    bool in_groups = false;     // rows of several experts
+    double experts = 0;         // whose rows these are; 0: one tensor
     std::string_view group = "quantise";
   };
   enum class Copies { rows, columns, both };

@@ -63,10 +63,10 @@ Step again(const DecoderContext& c, const LayerKind& layer, Step reused) {
 // Single ops of a framework read and write what one fused kernel keeps: bytes of eager PyTorch over those of the fused
 // kernel, for an RMS norm in fp32 (24 over 4 an element), a rotary embedding of complex numbers (16 over 4), SwiGLU in two
 // kernels (10 over 6).
-double eager_bytes(std::string_view group) {
-  if (group == "norms") return 6;
-  if (group == "attention pointwise") return 4;
-  return group == "dense FFN activation" ? 10.0 / 6 : 1;
+double eager_bytes(const Op& op) {
+  if (op.group == "norms") return 6;
+  if (op.name == "rotary embedding") return 4;
+  return op.group == "dense FFN activation" ? 10.0 / 6 : 1;
 }
 
 Step as_run(const DecoderContext& c, Step step) {
@@ -74,8 +74,8 @@ Step as_run(const DecoderContext& c, Step step) {
   for (Op& op : step) {
     Elementwise* pass = std::get_if<Elementwise>(&op.work);
     if (pass != nullptr && op.phase != Phase::recompute) {  // those come from a forward pass that was here before
-      pass->read *= eager_bytes(op.group);
-      pass->written *= eager_bytes(op.group);
+      pass->read *= eager_bytes(op);
+      pass->written *= eager_bytes(op);
     }
   }
   return step;

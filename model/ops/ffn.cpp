@@ -30,20 +30,20 @@ Elementwise swiglu_backward(double elements, const Recipe& r) {
 Elementwise gelu(double elements, bool backward) { return {bf16((backward ? 2 : 1) * elements), bf16(elements)}; }
 
 // SwiGLU, and the copies of what it writes for the product that follows.
-void activation_forward(StepBuilder& b, const Recipe& r, std::string_view group, double elements, DType type, bool in_groups,
+void activation_forward(StepBuilder& b, const Recipe& r, std::string_view group, double elements, DType type, double experts,
                         Part part) {
   if (r.fused_activation && is_quantised(type)) {
-    b.quantise_input({.name = "SwiGLU + quantise", .elements = elements, .type = type, .read = 4, .in_groups = in_groups,
+    b.quantise_input({.name = "SwiGLU + quantise", .elements = elements, .type = type, .read = 4, .experts = experts,
                       .group = group}, part);
     return;
   }
   b.add(group, "SwiGLU", swiglu_forward(elements, r), part);
 }
 
-void activation_backward(StepBuilder& b, const Recipe& r, std::string_view group, double elements, DType type, bool in_groups) {
+void activation_backward(StepBuilder& b, const Recipe& r, std::string_view group, double elements, DType type, double experts) {
   if (r.fused_activation && is_quantised(type)) {  // reads gate, up and the gradient for two outputs
     b.quantise_gradient({.name = "SwiGLU + quantise", .elements = 2 * elements, .type = type, .read = 3,
-                         .in_groups = in_groups, .group = group});
+                         .experts = experts, .group = group});
     return;
   }
   b.add(group, "SwiGLU", swiglu_backward(elements, r));
@@ -74,7 +74,7 @@ void dense_forward(StepBuilder& b, const DecoderContext& c, double full_width, N
   }
   b.join(gathered);
   if (gated) {
-    activation_forward(b, c.recipe, names.activation, tokens * width, c.recipe.linear, false, part);
+    activation_forward(b, c.recipe, names.activation, tokens * width, c.recipe.linear, 0, part);
   } else {
     b.add(names.activation, "GELU", gelu(tokens * width, false), part);
   }
@@ -89,7 +89,7 @@ void dense_backward(StepBuilder& b, const DecoderContext& c, double full_width, 
   b.backward({names.gemm, "down", tokens, hidden, width, c.recipe.linear, Part::other, false, adapted(c)}, c.train.gradient);
   b.join(gradient);
   if (gated) {
-    activation_backward(b, c.recipe, names.activation, tokens * width, c.recipe.linear, false);
+    activation_backward(b, c.recipe, names.activation, tokens * width, c.recipe.linear, 0);
   } else {
     b.add(names.activation, "GELU", gelu(tokens * width, true));
   }
@@ -158,25 +158,61 @@ int move_copies(StepBuilder& b, const DecoderContext& c, const MoeFfn& moe, DTyp
 }
 
 enum class Flow { to_experts, to_tokens };
+constexpr std::string_view kMetadata = "routing metadata";
+
+bool exchanges(const DecoderContext& c) { return c.parallelism.ep > 1; }
+
+// Rows arrive where their expert reads them: a row for every expert of a token, and no sort.
+bool sorted_on_the_way(const DecoderContext& c) {
+  return exchanges(c) && c.train.moe_permute_fusion_into_hybridep && c.train.transport == Transport::hybridep;
+}
 
 TokenExchange exchange(const DecoderContext& c, const MoeFfn& moe, DType wire, double overload, Flow flow) {
   return {.tokens = c.shard_tokens(), .copy = bytes(wire, real(c.model.hidden)), .moe = moe,
           .group = expert_group(c.parallelism), .transport = c.train.transport, .overload = overload,
-          .combine = flow == Flow::to_tokens};
+          .combine = flow == Flow::to_tokens, .sorted = sorted_on_the_way(c)};
+}
+
+TokenExchange weights(const DecoderContext& c, const MoeFfn& moe, const Routed& r, Flow flow) {
+  TokenExchange each = exchange(c, moe, DType::fp32, r.overload, flow);
+  each.copy = bytes(DType::fp32, 1);
+  return each;
+}
+
+// Tokens that the sort by expert reads. DeepEP and Hybrid-EP sort behind the exchange, which brings a token once to every rank
+// that it goes to; NCCL's rows are sorted before they leave.
+double tokens_to_sort(const DecoderContext& c, const MoeFfn& moe, const Routed& r) {
+  const bool behind = c.train.transport == Transport::deepep || c.train.transport == Transport::hybridep;
+  return c.shard_tokens() * (exchanges(c) && behind ? expected_domains_hit(moe, real(c.parallelism.ep)) * r.overload : 1);
 }
 
 // Rows move from token order to expert order; transports without a permutation of their own need a second sort by
 // local expert after the exchange.
-Permute permutation(const DecoderContext& c, const Routed& r, bool backward_of_gather, DType rows = DType::bf16) {
+Permute permutation(const DecoderContext& c, const MoeFfn& moe, const Routed& r, bool backward_of_gather, DType rows = DType::bf16) {
   const double hidden = real(c.model.hidden);
-  const double tokens_side = c.shard_tokens() * hidden, rows_side = r.rows / real(c.parallelism.etp) * hidden;
+  const double tokens_side = tokens_to_sort(c, moe, r) * hidden, rows_side = r.rows / real(c.parallelism.etp) * hidden;
   const bool second_sort = c.train.transport == Transport::nccl && c.parallelism.ep > 1 && r.groups > 1;
   const double sorted = second_sort ? rows_side : 0;
   if (backward_of_gather) return {bytes(rows, rows_side + sorted), bytes(rows, tokens_side + sorted)};
   return {bytes(rows, tokens_side + sorted), bytes(rows, rows_side + sorted)};
 }
 
-bool exchanges(const DecoderContext& c) { return c.parallelism.ep > 1; }
+// What must be known before rows move, and goes by itself. Hybrid-EP sends every rank whose token goes to which expert, a byte
+// each, and reads it all; DeepEP and NCCL gather how many go to each. NCCL's weights of rows are an exchange of their own.
+void add_metadata(StepBuilder& b, const DecoderContext& c, const MoeFfn& moe, const Routed& r) {
+  const std::int64_t ranks = c.parallelism.ep;
+  if (c.train.transport == Transport::hybridep) {
+    TokenExchange map = exchange(c, {.experts = ranks, .top_k = ranks}, DType::bf16, 1, Flow::to_experts);
+    map.copy = real(moe.experts) * byte;
+    b.add(kMetadata, "routing map", map, Part::moe);
+    const Bytes own = map.tokens * map.copy;
+    b.add("router", "rows by rank", Elementwise{real(ranks) * own, own}, Part::moe);
+  } else if (c.train.transport != Transport::allreduce) {
+    const Bytes counts = bytes(DType::fp32, real(moe.experts * ranks));
+    b.add(kMetadata, "rows by expert", Collective{CollectiveKind::all_gather, counts, expert_group(c.parallelism)}, Part::moe);
+  }
+  if (c.train.transport == Transport::nccl) b.add(kMetadata, "weights", weights(c, moe, r, Flow::to_experts), Part::moe);
+}
 
 void etp_collective(StepBuilder& b, const DecoderContext& c, const Routed& r, CollectiveKind kind) {
   if (c.parallelism.etp == 1) return;
@@ -224,14 +260,14 @@ void experts_forward(StepBuilder& b, const DecoderContext& c, const Routed& r) {
   const DType type = c.recipe.expert;
   if (!c.recipe.quantised_dispatch) {
     b.quantise_input({.name = permutes_quantised(c) ? "permute + quantise" : "quantise rows", .elements = r.rows * hidden,
-                      .type = type, .in_groups = true}, Part::moe);
+                      .type = type, .experts = r.groups}, Part::moe);
   }
   b.weight(r.groups * 2 * r.width * hidden, type, Part::moe);
   adapt_forward(b, c, r, 2 * r.width, hidden);
   b.add("expert GEMM", "gate+up", product(c, r.groups, r.rows_each, 2 * r.width, hidden), Part::moe);
-  activation_forward(b, c.recipe, "expert activation", r.rows * r.width, type, true, Part::moe_activation);
+  activation_forward(b, c.recipe, "expert activation", r.rows * r.width, type, r.groups, Part::moe_activation);
   if (!c.recipe.fused_activation) {
-    b.quantise_input({.name = "quantise activation", .elements = r.rows * r.width, .type = type, .in_groups = true}, Part::moe);
+    b.quantise_input({.name = "quantise activation", .elements = r.rows * r.width, .type = type, .experts = r.groups}, Part::moe);
   }
   b.weight(r.groups * r.width * hidden, type, Part::moe);
   adapt_forward(b, c, r, hidden, r.width);
@@ -241,16 +277,17 @@ void experts_forward(StepBuilder& b, const DecoderContext& c, const Routed& r) {
 // Rows that arrived quantised have no columns: their products' gradients need rows only, and wgrad is bf16.
 bool has_columns(const DecoderContext& c) { return is_quantised(expert_wgrad(c.recipe)) || c.recipe.dequantised; }
 
-void weight_gradient_input(StepBuilder& b, const DecoderContext& c, double elements) {
-  if (has_columns(c)) b.quantise_input_again({.name = "quantise input again", .elements = elements, .type = c.recipe.expert, .in_groups = true});
+void weight_gradient_input(StepBuilder& b, const DecoderContext& c, const Routed& r, double elements) {
+  if (!has_columns(c)) return;
+  b.quantise_input_again({.name = "quantise input again", .elements = elements, .type = c.recipe.expert, .experts = r.groups});
 }
 void down_weight_gradient(StepBuilder& b, const DecoderContext& c, const Routed& r) {
-  weight_gradient_input(b, c, r.rows * r.width);
+  weight_gradient_input(b, c, r, r.rows * r.width);
   expert_gradient(b, c, r, "down wgrad", real(c.model.hidden), r.width);
 }
 void gate_up_weight_gradient(StepBuilder& b, const DecoderContext& c, const Routed& r) {
   const double elements = r.rows * real(c.model.hidden);
-  weight_gradient_input(b, c, elements);
+  weight_gradient_input(b, c, r, elements);
   if (c.recipe.quantised_dispatch) b.add("dequantise", "rows to bf16", Elementwise{bytes(c.recipe.expert, elements), bf16(elements)});
   expert_gradient(b, c, r, "gate+up wgrad", 2 * r.width, real(c.model.hidden));
 }
@@ -260,7 +297,7 @@ void experts_backward(StepBuilder& b, const DecoderContext& c, const Routed& r, 
   const double hidden = real(c.model.hidden);
   const DType type = c.recipe.expert;
   const auto gradient = [&](std::string_view name, double elements) {
-    const StepBuilder::Tensor tensor{.name = name, .elements = elements, .type = type, .in_groups = true};
+    const StepBuilder::Tensor tensor{.name = name, .elements = elements, .type = type, .experts = r.groups};
     if (has_columns(c)) return b.quantise_gradient(tensor);
     b.quantise(tensor, StepBuilder::Copies::rows);
   };
@@ -268,7 +305,7 @@ void experts_backward(StepBuilder& b, const DecoderContext& c, const Routed& r, 
   b.weight(r.groups * r.width * hidden, type);
   b.add("expert GEMM", "down dgrad", product(c, r.groups, r.rows_each, r.width, hidden));
   if (!delayed) down_weight_gradient(b, c, r);
-  activation_backward(b, c.recipe, "expert activation", r.rows * r.width, type, true);
+  activation_backward(b, c.recipe, "expert activation", r.rows * r.width, type, r.groups);
   if (!c.recipe.fused_activation || !is_quantised(type)) gradient("quantise gradient", 2 * r.rows * r.width);
   b.weight(r.groups * 2 * r.width * hidden, type);
   b.add("expert GEMM", "gate+up dgrad", product(c, r.groups, r.rows_each, hidden, 2 * r.width));
@@ -332,8 +369,9 @@ void moe_forward(StepBuilder& b, const DecoderContext& c, const MoeFfn& moe) {
     b.quantise({.name = "quantise tokens", .elements = shard * hidden, .type = c.recipe.expert}, StepBuilder::Copies::rows,
                Part::moe);
   }
-  if (!permutes_quantised(c)) {
-    b.add("permute", "permute", permutation(c, r, false, c.recipe.quantised_dispatch ? c.recipe.expert : DType::bf16), Part::moe);
+  if (exchanges(c)) add_metadata(b, c, moe, r);
+  if (!permutes_quantised(c) && !sorted_on_the_way(c)) {
+    b.add("permute", "permute", permutation(c, moe, r, false, c.recipe.quantised_dispatch ? c.recipe.expert : DType::bf16), Part::moe);
   }
   if (exchanges(c)) {
     const TokenExchange dispatch = exchange(c, moe, c.recipe.dispatch_wire, r.overload, Flow::to_experts);
@@ -356,7 +394,7 @@ void moe_forward(StepBuilder& b, const DecoderContext& c, const MoeFfn& moe) {
   }
   etp_collective(b, c, r, CollectiveKind::reduce_scatter);
   if (exchanges(c)) b.add("combine", "combine", exchange(c, moe, c.recipe.combine_wire, r.overload, Flow::to_tokens), Part::moe);
-  b.add("permute", "unpermute", permutation(c, r, true), Part::moe);
+  if (!sorted_on_the_way(c)) b.add("permute", "unpermute", permutation(c, moe, r, true), Part::moe);
   add_outputs(b, c, moe);
 }
 
@@ -368,7 +406,7 @@ void moe_backward(StepBuilder& b, const DecoderContext& c, const MoeFfn& moe) {
     router_backward(b, c, moe);
     return;
   }
-  b.add("permute", "unpermute", permutation(c, r, false));
+  if (!sorted_on_the_way(c)) b.add("permute", "unpermute", permutation(c, moe, r, false));
   if (exchanges(c)) b.add("combine", "combine backward", exchange(c, moe, c.recipe.gradient_wire, r.overload, Flow::to_experts));
   etp_collective(b, c, r, CollectiveKind::all_gather);
   const bool delayed = c.train.overlap.contains(Overlap::delayed_wgrad) && exchanges(c);
@@ -391,7 +429,8 @@ void moe_backward(StepBuilder& b, const DecoderContext& c, const MoeFfn& moe) {
   if (!beside) b.join(dispatched);
   if (moe.shared_width > 0) dense_backward(b, c, real(moe.shared_width), kShared);
   if (beside) b.join(dispatched);
-  b.add("permute", "permute", permutation(c, r, true));
+  if (exchanges(c) && c.train.transport == Transport::nccl) b.add(kMetadata, "weights", weights(c, moe, r, Flow::to_tokens));
+  if (!sorted_on_the_way(c)) b.add("permute", "permute", permutation(c, moe, r, true));
   router_backward(b, c, moe);
 }
 

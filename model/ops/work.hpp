@@ -62,6 +62,7 @@ struct Elementwise {
 
 struct Quantize {
   double elements = 0;         // written, per copy
+  double launches = 1;         // of the kernel, on a part of them each
   DType to = DType::fp8;
   double copies = 1;           // 2: row-wise and column-wise from one read
   Kernels kernels = Kernels::te;
@@ -102,6 +103,7 @@ struct TokenExchange {
   Transport transport = Transport::nccl;
   double overload = 1;   // hottest receiver over the mean
   bool combine = false;  // rows flow back to their tokens: combine, or the backward of dispatch
+  bool sorted = false;   // a row for every expert that a token chose, not for every rank: nothing is left to sort
 };
 
 // Dispatch, experts and combine of one rank in one kernel; backward is reverse combine, dgrad, wgrad and reverse dispatch.

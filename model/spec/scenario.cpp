@@ -62,6 +62,14 @@ void check_switches(const Scenario& s, const TrainWorkload& train, const std::st
   const auto plain = [](const LayerKind& kind) { return std::holds_alternative<GroupedQueryAttention>(kind.attention); };
   const bool all_plain = std::all_of(s.model.kinds.begin(), s.model.kinds.end(), plain);
   if (train.attention == AttentionKernel::unfused && !all_plain) refuse("attention", "only grouped-query attention runs unfused here");
+  const auto latent = [](const LayerKind& kind) { return std::holds_alternative<LatentAttention>(kind.attention); };
+  if (train.mla_down_proj_fusion && std::none_of(s.model.kinds.begin(), s.model.kinds.end(), latent)) {
+    refuse("mla_down_proj_fusion", "the model has no latent attention");
+  }
+  if (train.moe_permute_fusion_into_hybridep && train.transport != Transport::hybridep) {
+    refuse("moe_permute_fusion_into_hybridep",
+           fmt::format("only hybridep sorts rows on their way, and the transport is {}", name(train.transport)));
+  }
   const Gpu* gpu = std::get_if<Gpu>(&s.cluster.device);
   if (train.attention == AttentionKernel::flash2 && (gpu == nullptr || (gpu->architecture != "sm_80" && gpu->architecture != "sm_90"))) {
     refuse("attention", "what FlashAttention 2 reaches is known of A100 and Hopper only");
@@ -245,6 +253,8 @@ Json echo(const Scenario& s, const Json& given) {
     if (!t->extra_passes.empty()) workload["extra_passes"] = Json::array();
     for (const ExtraPass pass : t->extra_passes) workload["extra_passes"].push_back(name(pass));
     workload["sequence_parallel"] = t->sequence_parallel;
+    if (t->mla_down_proj_fusion) workload["mla_down_proj_fusion"] = true;
+    if (t->moe_permute_fusion_into_hybridep) workload["moe_permute_fusion_into_hybridep"] = true;
     if (t->run) workload["run"] = to_json(*t->run);
     if (t->lora) workload["lora"] = to_json(*t->lora);
   } else if (const ServeWorkload* serve = std::get_if<ServeWorkload>(&s.workload)) {

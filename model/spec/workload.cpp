@@ -158,6 +158,8 @@ TrainWorkload read_train(ObjectReader& reader) {
   train.fused_passes = reader.boolean_or("fused_passes", true);
   read_extra_passes(reader, train);
   train.sequence_parallel = reader.boolean_or("sequence_parallel", true);
+  train.mla_down_proj_fusion = reader.boolean_or("mla_down_proj_fusion", false);
+  train.moe_permute_fusion_into_hybridep = reader.boolean_or("moe_permute_fusion_into_hybridep", false);
   reader.skip("run");
   if (reader.has("run")) train.run = read_long_run(reader.object("run"));
   reader.skip("lora");

@@ -60,6 +60,8 @@ struct TrainWorkload {
   bool fused_passes = true;               // false: norms, activations and loss run as the framework's single ops
   EnumSet<ExtraPass> extra_passes{};
   bool sequence_parallel = true;          // false: norms and residuals see all tokens on every tensor-parallel rank
+  bool mla_down_proj_fusion = false;      // latents of queries and of keys and values from one product
+  bool moe_permute_fusion_into_hybridep = false;  // rows are sorted by expert on their way
   std::optional<LongRun> run{};           // how long the training is, and what interrupts it
   std::optional<Lora> lora{};             // adapters are trained, all else is frozen
   WaferOptions wafer{};  // of a wafer only, which in turn cuts its micro-batches itself

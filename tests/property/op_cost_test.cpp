@@ -125,7 +125,7 @@ TEST_CASE("passes over memory take their bytes over its bandwidth", "[property]"
   REQUIRE_THAT(bench.seconds(Elementwise{3 * n * byte, 2 * n * byte}), WithinRel(5 * n / kHbm, 1e-12));
   REQUIRE_THAT(bench.seconds(Permute{3 * n * byte, 2 * n * byte}), WithinRel(5 * n / kHbm, 1e-12));
   // bf16 in, values and scales out: one scale byte per 32, four per 128, one per 16 values of half a byte.
-  const auto quantised = [&](DType to, double copies) { return bench.seconds(Quantize{n, to, copies}); };
+  const auto quantised = [&](DType to, double copies) { return bench.seconds(Quantize{.elements = n, .to = to, .copies = copies}); };
   REQUIRE_THAT(quantised(DType::mxfp8, 1), WithinRel(n * (2 + 1 + 1.0 / 32) / kHbm, 1e-12));
   REQUIRE_THAT(quantised(DType::mxfp8, 2), WithinRel(n * (2 + 2 * (1 + 1.0 / 32)) / kHbm, 1e-12));
   REQUIRE_THAT(quantised(DType::fp8_block, 2), WithinRel(n * (2 + 2 * (1 + 4.0 / 128)) / kHbm, 1e-12));

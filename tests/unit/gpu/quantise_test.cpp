@@ -41,6 +41,14 @@ TEST_CASE("block-scaled products are slower than per-tensor ones, and faster tha
   CHECK(time(DType::mxfp8) < time(DType::bf16));
 }
 
+TEST_CASE("rows of experts quantised one by one take a launch each", "[unit]") {
+  const AnchorMachine b200("b200-sxm");
+  Quantize rows{.elements = 1e8, .to = DType::mxfp8, .copies = 2};
+  const double together = b200.seconds(rows);
+  rows.launches = 16;
+  CHECK_THAT(b200.seconds(rows) - together, WithinRel(15 * b200.machine().calibration.memory.launch.in(second), 1e-6));
+}
+
 TEST_CASE("unequal experts pay more padding than equal ones of the same rows, and at most a tile each", "[unit]") {
   const std::vector<double> equal{512, 512, 512, 512}, skewed{1000, 700, 300, 48}, one{2048, 0, 0, 0};
   CHECK(padded_rows(equal, 128) == 2048);

@@ -108,3 +108,12 @@ TEST_CASE("over three tiers a token is sent once per domain it touches", "[unit]
                WithinRel(1e4 * 16 * 3 / 4, 1e-12));  // 16 nodes, of each rack's 4 one is where it lands
   REQUIRE_THAT(terms.per_tier[0].in(byte), WithinRel(1e4 * 64 * 3 / 4, 1e-12));
 }
+
+TEST_CASE("sorted on its way, a token goes to every expert of a rank", "[unit]") {
+  const MoeFfn half{.experts = 64, .top_k = 32};
+  TokenExchange e{.tokens = 10, .copy = 1000 * byte, .moe = half, .group = {4, 1}, .transport = Transport::hybridep};
+  const double ranks = exchange_terms(e, three_tiers()).per_tier[0].in(byte);
+  REQUIRE_THAT(ranks, WithinRel(1e4 * 4 * 3 / 4, 1e-4));  // 32 choices of 16 experts a rank: all four ranks
+  e.sorted = true;
+  REQUIRE_THAT(exchange_terms(e, three_tiers()).per_tier[0].in(byte), WithinRel(1e4 * 32 * 3 / 4, 1e-12));
+}

@@ -53,11 +53,19 @@ int count_lane(const Step& step, Lane lane) {
 // Bytes of the passes over memory of that name.
 double moved(const Step& step, std::string_view name) {
   Bytes sum;
+  const auto add = [&](const auto* pass) {
+    if (pass != nullptr) sum += pass->read + pass->written;
+  };
   for (const Op& op : step) {
-    const Elementwise* pass = std::get_if<Elementwise>(&op.work);
-    if (pass != nullptr && op.name == name) sum += pass->read + pass->written;
+    if (op.name != name) continue;
+    add(std::get_if<Elementwise>(&op.work));
+    add(std::get_if<Permute>(&op.work));
   }
   return sum.in(byte);
+}
+
+const Op& op_named(const Step& step, std::string_view name) {
+  return *std::find_if(step.begin(), step.end(), [&](const Op& op) { return op.name == name; });
 }
 
 }  // namespace
@@ -65,10 +73,10 @@ double moved(const Step& step, std::string_view name) {
 TEST_CASE("the forward of an MoE layer runs in the order of the formula", "[unit]") {
   OneLayer layer("mixtral-8x7b");
   layer.parallelism.ep = 8;
-  CHECK(names(layer.forward()) == std::vector<std::string>{"attention norm", "query-key-value", "rotary embedding",
-                                                           "attention", "output", "residual", "FFN norm", "logits",
-                                                           "top-k", "permute", "dispatch", "gate+up", "SwiGLU", "down",
-                                                           "combine", "unpermute", "residual"});
+  CHECK(names(layer.forward()) == std::vector<std::string>{"attention norm", "query-key-value", "heads apart", "rotary embedding",
+                                                           "attention", "output", "residual", "FFN norm", "logits", "top-k",
+                                                           "rows by expert", "weights", "permute", "dispatch", "gate+up", "SwiGLU",
+                                                           "down", "combine", "unpermute", "residual"});
 }
 
 TEST_CASE("one rank alone has nothing on the network lane", "[unit]") {
@@ -79,11 +87,94 @@ TEST_CASE("one rank alone has nothing on the network lane", "[unit]") {
   }
 }
 
-TEST_CASE("expert parallelism exchanges twice forward and twice backward", "[unit]") {
+TEST_CASE("expert parallelism exchanges rows twice forward and twice backward, and what they need", "[unit]") {
   OneLayer layer("mixtral-8x7b");
   layer.parallelism.ep = 8;
-  CHECK(count_lane(layer.forward(), Lane::network) == 2);
+  CHECK(count_lane(layer.forward(), Lane::network) == 2 + 2);  // counts, weights of rows
+  CHECK(count_lane(layer.backward(), Lane::network) == 2 + 1);  // gradients of weights
+  layer.train.transport = Transport::deepep;  // weights travel with their rows
+  CHECK(count_lane(layer.forward(), Lane::network) == 2 + 1);
   CHECK(count_lane(layer.backward(), Lane::network) == 2);
+}
+
+TEST_CASE("Hybrid-EP sends every rank a byte of every token and expert, and reads them all", "[unit]") {
+  OneLayer layer("deepseek-v3");
+  layer.parallelism.ep = 64;
+  layer.train.transport = Transport::hybridep;
+  const Step step = layer.forward();
+  const double map = 4096.0 * 64 * 256;
+  const TokenExchange& sent = std::get<TokenExchange>(op_named(step, "routing map").work);
+  CHECK(sent.copy == 256 * byte);
+  CHECK(expected_domains_hit(sent.moe, 64) == 64);
+  CHECK(moved(step, "rows by rank") == map + map / 64);
+}
+
+TEST_CASE("what sorts rows behind the exchange reads a token once for every rank that it goes to", "[unit]") {
+  OneLayer layer("qwen3-235b-a22b");
+  layer.parallelism.ep = 128;  // an expert a rank: eight ranks, eight rows
+  const double row = 4096.0 * 4096 * 2;
+  CHECK_THAT(moved(layer.forward(), "permute"), WithinRel((1 + 8) * row, 1e-12));  // before it
+  for (const Transport transport : {Transport::deepep, Transport::hybridep}) {
+    layer.train.transport = transport;
+    for (const char* name : {"permute", "unpermute"}) {
+      CHECK_THAT(moved(layer.forward(), name), WithinRel((8 + 8) * row, 1e-12));
+      CHECK_THAT(moved(layer.backward(), name), WithinRel((8 + 8) * row, 1e-12));
+    }
+  }
+  layer.parallelism.ep = 1;
+  CHECK_THAT(moved(layer.forward(), "permute"), WithinRel((1 + 8) * row, 1e-12));
+  layer.parallelism.ep = 32;
+  layer.train.moe_permute_fusion_into_hybridep = true;
+  CHECK(moved(layer.forward(), "permute") + moved(layer.backward(), "permute") == 0);
+  CHECK(std::get<TokenExchange>(op_named(layer.forward(), "dispatch").work).sorted);
+}
+
+TEST_CASE("latents come from two products, whose input's gradients are summed, or from one", "[unit]") {
+  OneLayer layer("deepseek-v3");
+  const double sum = 3 * 4096.0 * 7168 * 2;
+  const Step step = layer.forward();
+  CHECK(std::get<Gemm>(op_named(step, "query down").work).n == 1536);
+  CHECK(std::get<Gemm>(op_named(step, "key-value down").work).n == 512 + 64);
+  CHECK(moved(step, "latent norm") == 2 * 4096.0 * 2112 * 2);
+  CHECK(moved(layer.backward(), "latent norm") == 3 * 4096.0 * 2112 * 2);
+  const double apart = moved(layer.backward(), "sum of gradients");
+  layer.train.mla_down_proj_fusion = true;
+  CHECK(std::get<Gemm>(op_named(layer.forward(), "latent down").work).n == 2112);
+  CHECK(apart - moved(layer.backward(), "sum of gradients") == sum);
+}
+
+TEST_CASE("heads are normed, rotated and copied out of the joint product", "[unit]") {
+  OneLayer layer("qwen3-235b-a22b");  // 64 heads and 4 of keys, 128 wide
+  const double head = 4096.0 * 128 * 2;
+  CHECK(moved(layer.forward(), "rotary embedding") == 2 * (64 + 4) * head);
+  CHECK(moved(layer.backward(), "rotary embedding") == 2 * (64 + 4) * head);  // its gradient alone
+  CHECK(moved(layer.forward(), "query and key norms") == 2 * (64 + 4) * head);
+  CHECK(moved(layer.backward(), "query and key norms") == 3 * (64 + 4) * head);
+  CHECK(moved(layer.forward(), "heads apart") == 2 * (64 + 4) * head);  // queries of several groups, values
+  CHECK(moved(layer.backward(), "gradients in one") == 2 * (64 + 2 * 4) * head);
+  layer.parallelism.tp = 4;  // one group a rank
+  CHECK(moved(layer.forward(), "heads apart") == 2 * head);
+  layer.train.extra_passes = {ExtraPass::projections};
+  CHECK(moved(layer.forward(), "heads apart") + moved(layer.backward(), "gradients in one") == 0);
+  // Latent attention: 128 heads; 64 of a query rotate in place, 128 + 128 leave the joint product as 128 + 64 and 128.
+  OneLayer latent("deepseek-v3");
+  CHECK(moved(latent.forward(), "rotary embedding") == (2 * 64 + 256 + 320) * 128 * 4096.0 * 2);
+  CHECK(moved(latent.backward(), "rotary embedding") == moved(latent.forward(), "rotary embedding"));
+}
+
+TEST_CASE("Transformer Engine quantises rows expert by expert, with scales of former steps at once", "[unit]") {
+  OneLayer layer("deepseek-v3");
+  layer.parallelism.ep = 64;
+  const auto launches = [&](const char* recipe, std::string_view name) {
+    layer.recipe = read_recipe(recipe, "test");
+    return std::get<Quantize>(op_named(layer.forward(), name).work).launches;
+  };
+  CHECK(launches("mxfp8", "quantise rows") == 4);
+  CHECK(launches("mxfp8", "quantise activation") == 4);
+  CHECK(launches("mxfp8", "quantise input") == 1);
+  CHECK(launches("fp8_tensor_current", "quantise rows") == 4);
+  CHECK(launches("fp8_tensor", "quantise rows") == 1);
+  CHECK(launches("mxfp8_torchao", "quantise rows") == 1);
 }
 
 TEST_CASE("tensor parallelism gathers and scatters around attention, and around a dense FFN", "[unit]") {
@@ -147,9 +238,9 @@ TEST_CASE("the loss over a cut vocabulary moves 52 bytes a logit, a log-softmax 
 }
 
 TEST_CASE("what leaves a layer's input by three ways comes back as three gradients", "[unit]") {
-  // deepseek-v3: experts, router and shared expert, two sums of 4096 x 7168; mixtral has no shared expert.
+  // deepseek-v3: experts, router and shared expert, two sums of 4096 x 7168, and one of its two latents; mixtral has no shared expert.
   CHECK(moved(OneLayer("deepseek-v3").forward(), "shared expert") == 3 * 4096.0 * 7168 * 2);
-  CHECK(moved(OneLayer("deepseek-v3").backward(), "sum of gradients") == 2 * 3 * 4096.0 * 7168 * 2);
+  CHECK(moved(OneLayer("deepseek-v3").backward(), "sum of gradients") == 3 * 3 * 4096.0 * 7168 * 2);
   CHECK(moved(OneLayer("mixtral-8x7b").forward(), "shared expert") == 0);
   CHECK(moved(OneLayer("mixtral-8x7b").backward(), "sum of gradients") == 3 * 4096.0 * 4096 * 2);
 }
@@ -191,7 +282,7 @@ TEST_CASE("a recomputed exchange is exchanged again", "[unit]") {
   OneLayer layer("mixtral-8x7b");
   layer.parallelism.ep = 8;
   layer.train.full_recompute = true;
-  CHECK(count_lane(layer.backward(), Lane::network) == 4);  // dispatch and combine again, and their reversals
+  CHECK(count_lane(layer.backward(), Lane::network) == 4 + 3);  // dispatch and combine with what they need again, and their reversals
 }
 
 TEST_CASE("quantised operands bring their own passes, bf16 none", "[unit]") {

@@ -230,6 +230,11 @@ TEST_CASE("more MTP modules than the model has are refused, naming the file", "[
   CHECK_THAT(with_error_of("workload/mtp_layers=1"), StartsWith("x.json#/workload/mtp_layers: "));
 }
 
+TEST_CASE("fusions of what a model or a transport does not have are refused", "[unit]") {
+  CHECK_THAT(with_error_of("workload/mla_down_proj_fusion=true"), Contains("no latent attention"));
+  CHECK_THAT(with_error_of("workload/moe_permute_fusion_into_hybridep=true"), Contains("only hybridep sorts rows"));
+}
+
 TEST_CASE("a recipe is a name with changes", "[unit]") {
   const Scenario s = with(R"(recipe={"base": "fp8_block", "combine_wire": "bf16", "dispatch_wire": "fp8"})");
   CHECK(s.recipe.linear == DType::fp8_block);
