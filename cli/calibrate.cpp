@@ -2,17 +2,17 @@
 #include <fmt/format.h>
 
 #include <filesystem>
-#include <nlohmann/json.hpp>
 
-#include "cli/subcommand.hpp"
 #include "cli/measuring.hpp"
 #include "cli/reporting.hpp"
+#include "cli/subcommand.hpp"
 #include "cli/whole_file.hpp"
 #include "fit/checking.hpp"
 #include "fit/measurement.hpp"
 #include "fit/pages.hpp"
 #include "reports/calibration_report.hpp"
 #include "reports/check_table.hpp"
+#include "spec/json.hpp"
 
 namespace moeline {
 namespace {

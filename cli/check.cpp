@@ -3,10 +3,9 @@
 
 #include <fmt/format.h>
 
-#include <nlohmann/json.hpp>
-
 #include "cli/reporting.hpp"
 #include "cli/subcommand.hpp"
+#include "spec/json.hpp"
 
 namespace moeline {
 namespace {

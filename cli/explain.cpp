@@ -1,15 +1,14 @@
 // `moeline explain`: what holds the answer back?
 #include <fmt/format.h>
 
-#include <nlohmann/json.hpp>
-
 #include "cli/asking.hpp"
-#include "cli/scenario_flags.hpp"
 #include "cli/reporting.hpp"
+#include "cli/scenario_flags.hpp"
 #include "cli/subcommand.hpp"
 #include "fit/answer.hpp"
 #include "reports/explanation.hpp"
 #include "reports/page_answer.hpp"
+#include "spec/json.hpp"
 
 namespace moeline {
 namespace {

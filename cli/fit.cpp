@@ -5,7 +5,6 @@
 #include <chrono>
 #include <filesystem>
 #include <map>
-#include <nlohmann/json.hpp>
 #include <optional>
 
 #include "cli/subcommand.hpp"
@@ -16,6 +15,7 @@
 #include "fit/pages.hpp"
 #include "reports/accuracy_plot.hpp"
 #include "reports/calibration_page.hpp"
+#include "spec/json.hpp"
 
 namespace moeline {
 namespace {

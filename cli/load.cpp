@@ -1,14 +1,13 @@
 // `moeline load`: how long until a checkpoint is on the devices, by every way there is.
 #include <fmt/format.h>
 
-#include <nlohmann/json.hpp>
-
 #include "cli/asking.hpp"
 #include "cli/reporting.hpp"
 #include "cli/scenario_flags.hpp"
 #include "cli/subcommand.hpp"
 #include "plan/serving/load.hpp"
 #include "reports/load_table.hpp"
+#include "spec/json.hpp"
 
 namespace moeline {
 namespace {

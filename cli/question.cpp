@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <cstdlib>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <optional>
 
 #include "cli/asking.hpp"
@@ -22,6 +21,7 @@
 #include "reports/page_answer.hpp"
 #include "reports/schedule_table.hpp"
 #include "reports/trace_json.hpp"
+#include "spec/json.hpp"
 #include "units_text.hpp"
 
 namespace moeline {

@@ -2,12 +2,12 @@
 #include <fmt/format.h>
 
 #include <map>
-#include <nlohmann/json.hpp>
 
 #include "cli/reporting.hpp"
 #include "cli/subcommand.hpp"
 #include "cli/whole_file.hpp"
 #include "reports/sweep_page.hpp"
+#include "spec/json.hpp"
 
 namespace moeline {
 namespace {

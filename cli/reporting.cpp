@@ -1,11 +1,11 @@
 #include "cli/reporting.hpp"
 
 #include <CLI/CLI.hpp>
-#include <nlohmann/json.hpp>
 
 #include "cli/commands.hpp"
 #include "cli/whole_file.hpp"
 #include "reports/page.hpp"
+#include "spec/json.hpp"
 
 namespace moeline {
 namespace {

@@ -1,12 +1,12 @@
 // The flags that every question about a scenario shares, laid over the scenario file.
 #pragma once
 
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "reports/report.hpp"
+#include "spec/json.hpp"
 #include "spec/scenario.hpp"
 
 namespace CLI {

@@ -171,24 +171,25 @@ Asked& PointReader::Memo::asked_of(const std::string& key, const std::function<J
   return *asked.emplace(key, std::move(made)).first->second;
 }
 
-// A field of which a value is another than at the point before is set anew and will be read anew.
+// A field of which a value is another than at the point before is set and will be read anew: all its values, in their
+// order, since one may replace what the next lies in. Objects are merged into what is there, so that theirs starts afresh.
 void PointReader::set_rest(Rest& rest, const std::vector<Json>& values) const {
-  if (rest.json.is_null()) rest.json = rest_;
   const std::vector<Json> before = std::exchange(rest.values, {});  // none, should setting fail
+  if (before.empty()) rest = {.json = rest_, .values = {}, .known = {}};
   std::vector<bool> changed(rest_fields_.size(), before.empty());
   for (const auto& [axis, field] : rest_axes_) {
-    if (!changed[field] && !is_same(before[axis], values[axis])) changed[field] = true;
-  }
-  for (std::size_t f = 0; f < rest_fields_.size(); ++f) {
-    if (!changed[f]) continue;
-    const std::string& name = rest_fields_[f];
-    const auto given = rest_.find(name);
-    if (given == rest_.end()) {
-      rest.json.erase(name);
-    } else {
-      rest.json[name] = *given;
+    if (before.empty() || is_same(before[axis], values[axis])) continue;
+    const std::string& name = rest_fields_[field];
+    if (before[axis].is_structured() || values[axis].is_structured()) {
+      const auto given = rest_.find(name);
+      if (given == rest_.end()) {
+        rest.json.erase(name);
+      } else {
+        rest.json[name] = *given;
+      }
     }
-    rest.known.forget(name);
+    if (!changed[field]) rest.known.forget(name);
+    changed[field] = true;
   }
   for (const auto& [axis, field] : rest_axes_) {
     if (changed[field]) set_value(rest.json, sweep_.axes[axis], values[axis], origin_);

@@ -3,8 +3,9 @@
 #include <unistd.h>
 
 #include <bit>
-#include <nlohmann/json.hpp>
 #include <thread>
+
+#include "spec/json.hpp"
 
 namespace moeline {
 namespace {

@@ -9,8 +9,8 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
-#include <nlohmann/json.hpp>
 
+#include "spec/json.hpp"
 #include "spec/reader.hpp"
 
 namespace moeline {

@@ -3,8 +3,6 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
-#include <nlohmann/json.hpp>
-
 #include "engine/sweep_run.hpp"
 #include "fit/answer.hpp"
 #include "fit/check_files.hpp"
@@ -15,6 +13,7 @@
 #include "reports/check_table.hpp"
 #include "reports/report.hpp"
 #include "reports/sweep_rows.hpp"
+#include "spec/json.hpp"
 
 namespace moeline {
 namespace {

@@ -2,7 +2,6 @@
 #include <fmt/format.h>
 
 #include <array>
-#include <nlohmann/json.hpp>
 
 #include "memory/footprint.hpp"
 #include "ops/decoder.hpp"
@@ -11,6 +10,7 @@
 #include "plan/serving/speculate.hpp"
 #include "reports/anchor_machines.hpp"
 #include "spec/catalogue.hpp"
+#include "spec/json.hpp"
 
 namespace moeline {
 namespace {

@@ -1,9 +1,9 @@
 // Whole expert layers: TorchAO's, and the three configurations of the layer rewritten for MXFP8.
-#include <nlohmann/json.hpp>
 
 #include "ops/decoder.hpp"
 #include "reports/anchor_machines.hpp"
 #include "spec/catalogue.hpp"
+#include "spec/json.hpp"
 
 namespace moeline {
 namespace {

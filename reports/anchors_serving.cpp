@@ -1,12 +1,11 @@
 // DeepSeek-V3 as its authors serve it, and a model read at the speed of a desktop's memory.
 #include <memory>
 
-#include <nlohmann/json.hpp>
-
 #include "fit/calibration_file.hpp"
 #include "plan/serving/steps.hpp"
 #include "reports/anchor_machines.hpp"
 #include "spec/catalogue.hpp"
+#include "spec/json.hpp"
 
 namespace moeline {
 namespace {

@@ -5,10 +5,10 @@
 // Works on results as -o json writes them, so that an answer of last week can be held against one of today.
 #pragma once
 
-#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
+#include "spec/json.hpp"
 #include "spec/reader.hpp"
 
 namespace moeline {

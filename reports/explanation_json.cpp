@@ -1,8 +1,8 @@
 // The contract of `explain -o json`.
 #include <cmath>
-#include <nlohmann/json.hpp>
 
 #include "reports/explanation.hpp"
+#include "spec/json.hpp"
 
 namespace moeline {
 namespace {

@@ -1,11 +1,11 @@
 // The contract scripts rely on: SI base units, units in the keys, every key always there.
 #include <cmath>
-#include <nlohmann/json.hpp>
 
 #include "plan/bill.hpp"
 #include "plan/training/goodput.hpp"
 #include "reports/formats.hpp"
 #include "reports/memory_table.hpp"
+#include "spec/json.hpp"
 
 namespace moeline {
 namespace {

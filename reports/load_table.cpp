@@ -2,8 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <nlohmann/json.hpp>
-
+#include "spec/json.hpp"
 #include "spec/reader.hpp"
 #include "units_text.hpp"
 

@@ -4,10 +4,10 @@
 // What an answer holds is rendered by its "kind", in reports/page/kinds/; names in it reach the page as text alone.
 #pragma once
 
-#include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
 
+#include "spec/json.hpp"
 #include "spec/reader.hpp"
 
 namespace moeline {

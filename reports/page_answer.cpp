@@ -1,11 +1,10 @@
 #include "reports/page_answer.hpp"
 
-#include <nlohmann/json.hpp>
-
 #include "fit/lending.hpp"
 #include "reports/formats.hpp"
 #include "reports/records.hpp"
 #include "reports/timeline_json.hpp"
+#include "spec/json.hpp"
 
 namespace moeline {
 namespace {

@@ -2,8 +2,9 @@
 
 #include <fmt/format.h>
 
-#include <nlohmann/json.hpp>
 #include <vector>
+
+#include "spec/json.hpp"
 
 namespace moeline {
 namespace {

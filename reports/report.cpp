@@ -1,6 +1,5 @@
-#include <nlohmann/json.hpp>
-
 #include "reports/formats.hpp"
+#include "spec/json.hpp"
 
 namespace moeline {
 

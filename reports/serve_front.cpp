@@ -4,8 +4,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <nlohmann/json.hpp>
 
+#include "spec/json.hpp"
 #include "units_text.hpp"
 
 namespace moeline {

@@ -3,8 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 
+#include "spec/json.hpp"
 #include "units_text.hpp"
 
 namespace moeline {

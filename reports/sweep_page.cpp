@@ -1,10 +1,10 @@
 #include "reports/sweep_page.hpp"
 
 #include <charconv>
-#include <nlohmann/json.hpp>
 #include <unordered_map>
 
 #include "fit/csv.hpp"
+#include "spec/json.hpp"
 
 namespace moeline {
 namespace {

@@ -3,8 +3,9 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
-#include <nlohmann/json.hpp>
 #include <tuple>
+
+#include "spec/json.hpp"
 
 namespace moeline {
 namespace {

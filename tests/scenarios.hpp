@@ -6,10 +6,10 @@
 #include <catch2/catch.hpp>
 #include <initializer_list>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <string>
 
 #include "plan/evaluate.hpp"
+#include "spec/json.hpp"
 
 namespace moeline {
 

@@ -7,7 +7,8 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <nlohmann/json.hpp>
+
+#include "spec/json.hpp"
 
 namespace moeline {
 

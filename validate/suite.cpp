@@ -1,8 +1,9 @@
 #include "validate/suite.hpp"
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 #include <sstream>
+
+#include "spec/json.hpp"
 
 namespace moeline {
 namespace {

@@ -1,8 +1,7 @@
 #include "fit/answer.hpp"
 
-#include <nlohmann/json.hpp>
-
 #include "fit/calibration_file.hpp"
+#include "spec/json.hpp"
 
 namespace moeline {
 

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <nlohmann/json.hpp>
 #include <tuple>
 
 #include "fit/attention_data.hpp"
@@ -21,6 +20,7 @@
 #include "fit/serving_pages.hpp"
 #include "fit/training_gemm_data.hpp"
 #include "spec/catalogue.hpp"
+#include "spec/json.hpp"
 
 namespace moeline {
 namespace {

@@ -2,13 +2,12 @@
 
 #include <fmt/format.h>
 
-#include <nlohmann/json.hpp>
-
 #include "fit/measurement.hpp"
 #include "fit/measurement_files.hpp"
 #include "fit/pages.hpp"
 #include "fit/step_check.hpp"
 #include "fit/step_data.hpp"
+#include "spec/json.hpp"
 
 namespace moeline {
 namespace {

@@ -4,8 +4,9 @@
 
 #include <algorithm>
 #include <functional>
-#include <nlohmann/json.hpp>
 #include <utility>
+
+#include "spec/json.hpp"
 
 namespace moeline {
 namespace {

@@ -4,11 +4,11 @@
 
 #include <cmath>
 #include <map>
-#include <nlohmann/json.hpp>
 
 #include "fit/calibration_file.hpp"
 #include "fit/step_data.hpp"
 #include "plan/evaluate.hpp"
+#include "spec/json.hpp"
 
 namespace moeline {
 namespace {

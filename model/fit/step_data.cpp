@@ -5,7 +5,8 @@
 #include <algorithm>
 #include <charconv>
 #include <map>
-#include <nlohmann/json.hpp>
+
+#include "spec/json.hpp"
 
 namespace moeline {
 namespace {

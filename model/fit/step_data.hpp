@@ -6,13 +6,13 @@
 // (configurations of calculon), Megatron-Bridge, torchtitan, SimuMax.
 #pragma once
 
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <variant>
 
 #include "fit/csv.hpp"
 #include "fit/family.hpp"
+#include "spec/json.hpp"
 #include "spec/reader.hpp"
 
 namespace moeline {

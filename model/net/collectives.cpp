@@ -16,18 +16,17 @@ namespace {
 double real(std::int64_t value) { return static_cast<double>(value); }
 
 // Members of the group inside one domain of each tier; the outermost tier reached holds all of them.
-std::vector<double> members_by_tier(const Group& group, const Fabric& fabric) {
-  std::vector<double> members;
-  members.reserve(fabric.size());
-  for (std::size_t t = 0; t < fabric.size(); ++t) members.push_back(real(members_within(group, fabric, t)));
+ByTier<double> members_by_tier(const Group& group, const Fabric& fabric) {
+  ByTier<double> members(fabric.size());
+  for (std::size_t t = 0; t < fabric.size(); ++t) members[t] = real(members_within(group, fabric, t));
   members.back() = real(group.size);  // the last tier reaches everybody
   return members;
 }
 
 // A ring or tree step per doubling of members; large groups pay the outermost tier's latency.
-NetworkTerms finish(std::vector<Bytes> per_tier, const std::vector<double>& members, const Fabric& fabric, double rounds) {
+NetworkTerms finish(const ByTier<Bytes>& per_tier, const ByTier<double>& members, const Fabric& fabric, double rounds) {
   NetworkTerms terms;
-  terms.per_tier = std::move(per_tier);
+  terms.per_tier = per_tier;
   double inner = 1;
   for (std::size_t t = 0; t < fabric.size(); ++t) {
     const Seconds transfer = terms.per_tier[t] / device_bandwidth(fabric[t]);
@@ -35,7 +34,7 @@ NetworkTerms finish(std::vector<Bytes> per_tier, const std::vector<double>& memb
       terms.transfer = transfer;
       terms.tier = t;
     }
-    const double hops = std::ceil(std::log2(members[t] / inner) - 1e-9) * rounds;
+    const double hops = members[t] > inner ? std::ceil(std::log2(members[t] / inner) - 1e-9) * rounds : 0;
     if (hops > 0) {
       terms.latency += hops * fabric[t].latency.value;
       terms.hops += hops;
@@ -47,8 +46,8 @@ NetworkTerms finish(std::vector<Bytes> per_tier, const std::vector<double>& memb
 
 // all_gather or reduce_scatter: what one device passes on in each tier. Every byte but one's own passes every device, and so
 // every border between domains, whose devices share its uplinks.
-std::vector<Bytes> ring_traffic(Bytes total, const std::vector<double>& members, double ranks) {
-  std::vector<Bytes> per_tier(members.size());
+ByTier<Bytes> ring_traffic(Bytes total, const ByTier<double>& members, double ranks) {
+  ByTier<Bytes> per_tier(members.size());
   double inner = 1;
   for (std::size_t t = 0; t < members.size(); ++t) {
     if (members[t] > inner) per_tier[t] = total * ((ranks - 1) / ranks / inner);
@@ -58,8 +57,8 @@ std::vector<Bytes> ring_traffic(Bytes total, const std::vector<double>& members,
 }
 
 // Sums between two domains go by a tree: what one has comes to the other once, half of a ring's way there and back.
-std::vector<Bytes> sum_traffic(Bytes total, const std::vector<double>& members, double ranks) {
-  std::vector<Bytes> per_tier = ring_traffic(2 * total, members, ranks);
+ByTier<Bytes> sum_traffic(Bytes total, const ByTier<double>& members, double ranks) {
+  ByTier<Bytes> per_tier = ring_traffic(2 * total, members, ranks);
   double inner = members[0];
   for (std::size_t t = 1; t < members.size(); ++t) {
     if (members[t] / inner == 2) per_tier[t] = total * (1 / inner);
@@ -68,8 +67,8 @@ std::vector<Bytes> sum_traffic(Bytes total, const std::vector<double>& members, 
   return per_tier;
 }
 
-std::vector<Bytes> flat_exchange(const TokenExchange& e, const std::vector<double>& members, double ranks) {
-  std::vector<Bytes> per_tier(members.size());
+ByTier<Bytes> flat_exchange(const TokenExchange& e, const ByTier<double>& members, double ranks) {
+  ByTier<Bytes> per_tier(members.size());
   const Bytes sent = e.tokens * real(e.moe.top_k) * e.copy;
   double inner = 1;
   for (std::size_t t = 0; t < members.size(); ++t) {
@@ -80,8 +79,8 @@ std::vector<Bytes> flat_exchange(const TokenExchange& e, const std::vector<doubl
 }
 
 // One copy per domain touched on the slow tiers, forwarded inside; one copy per rank touched on the fast one.
-std::vector<Bytes> deduplicated_exchange(const TokenExchange& e, const std::vector<double>& members, double ranks) {
-  std::vector<Bytes> per_tier(members.size());
+ByTier<Bytes> deduplicated_exchange(const TokenExchange& e, const ByTier<double>& members, double ranks) {
+  ByTier<Bytes> per_tier(members.size());
   const Bytes rows = e.tokens * e.copy;
   double inner = 1;
   for (std::size_t t = 0; t < members.size(); ++t) {
@@ -146,23 +145,23 @@ std::optional<OpCost> measured_exchange(const TokenExchange& e, const Fabric& fa
 }  // namespace
 
 NetworkTerms collective_terms(const Collective& c, const Fabric& fabric) {
-  const std::vector<double> members = members_by_tier(c.group, fabric);
+  const ByTier<double> members = members_by_tier(c.group, fabric);
   const double ranks = real(c.group.size);
-  if (ranks <= 1) return finish(std::vector<Bytes>(fabric.size()), members, fabric, 0);
+  if (ranks <= 1) return finish(ByTier<Bytes>(fabric.size()), members, fabric, 0);
   switch (c.kind) {
     case CollectiveKind::all_gather:
     case CollectiveKind::reduce_scatter: return finish(ring_traffic(c.bytes, members, ranks), members, fabric, 1);
     case CollectiveKind::all_reduce: {
-      std::vector<Bytes> traffic = sum_traffic(c.bytes, members, ranks);
+      ByTier<Bytes> traffic = sum_traffic(c.bytes, members, ranks);
       if (fabric[0].in_switch_reduction && members[0] > 2) {
         traffic[0] = min(traffic[0], c.bytes * ((members[0] + 1) / members[0]));
       }
-      return finish(std::move(traffic), members, fabric, 2);
+      return finish(traffic, members, fabric, 2);
     }
     case CollectiveKind::send_recv: {
       const std::size_t tier = tier_of({2, c.group.stride}, fabric);
       NetworkTerms terms;
-      terms.per_tier.resize(fabric.size());
+      terms.per_tier = ByTier<Bytes>(fabric.size());
       terms.per_tier[tier] = c.bytes;
       terms.tier = tier;
       terms.hops = 1;
@@ -176,14 +175,14 @@ NetworkTerms collective_terms(const Collective& c, const Fabric& fabric) {
 }
 
 NetworkTerms exchange_terms(const TokenExchange& e, const Fabric& fabric) {
-  const std::vector<double> members = members_by_tier(e.group, fabric);
+  const ByTier<double> members = members_by_tier(e.group, fabric);
   const double ranks = real(e.group.size);
-  if (ranks <= 1) return finish(std::vector<Bytes>(fabric.size()), members, fabric, 0);
+  if (ranks <= 1) return finish(ByTier<Bytes>(fabric.size()), members, fabric, 0);
   if (e.transport == Transport::allreduce) {
     // Tokens of all ranks to all ranks, and sums back: a gather one way, a scatter the other.
     return finish(ring_traffic(ranks * e.tokens * e.copy, members, ranks), members, fabric, 1);
   }
-  std::vector<Bytes> traffic = e.transport == Transport::nccl ? flat_exchange(e, members, ranks)
+  ByTier<Bytes> traffic = e.transport == Transport::nccl ? flat_exchange(e, members, ranks)
                                                               : deduplicated_exchange(e, members, ranks);
   for (Bytes& bytes : traffic) bytes *= e.overload;
   NetworkTerms terms = finish(traffic, members, fabric, 0);

@@ -8,7 +8,7 @@
 // Bus-bandwidth factors as derived in nccl-tests' PERFORMANCE notes; rail algorithm as in NCCL's multi-NIC rings.
 #pragma once
 
-#include <vector>
+#include <array>
 
 #include "cost/calibration.hpp"
 #include "cost/op_cost.hpp"
@@ -17,9 +17,31 @@
 
 namespace moeline {
 
+// A value for each tier of a fabric, from inner to outer, in place: a search prices millions of collectives. Spans at
+// least double from tier to tier, up to 2^30.
+template <class Value>
+class ByTier {
+ public:
+  ByTier() = default;
+  explicit ByTier(std::size_t tiers) : size_(tiers) {}
+  std::size_t size() const { return size_; }
+  Value& operator[](std::size_t tier) { return values_[tier]; }
+  const Value& operator[](std::size_t tier) const { return values_[tier]; }
+  Value& back() { return values_[size_ - 1]; }
+  const Value& back() const { return values_[size_ - 1]; }
+  auto begin() { return values_.begin(); }
+  auto begin() const { return values_.begin(); }
+  auto end() { return values_.begin() + static_cast<std::ptrdiff_t>(size_); }
+  auto end() const { return values_.begin() + static_cast<std::ptrdiff_t>(size_); }
+
+ private:
+  std::array<Value, 31> values_{};
+  std::size_t size_ = 0;
+};
+
 // What decides a collective's time; `explain` prints the same numbers.
 struct NetworkTerms {
-  std::vector<Bytes> per_tier;  // one device, one direction
+  ByTier<Bytes> per_tier;       // one device, one direction
   double hops = 0;              // of the outermost tier used
   std::size_t tier = 0;         // the tier that binds
   Seconds latency, transfer;

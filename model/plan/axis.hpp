@@ -12,8 +12,7 @@
 #include <variant>
 #include <vector>
 
-#include <nlohmann/json.hpp>
-
+#include "spec/json.hpp"
 #include "spec/reader.hpp"
 
 namespace moeline {

@@ -4,7 +4,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <nlohmann/json.hpp>
+
+#include "spec/json.hpp"
 
 #include "plan/elasticity.hpp"
 #include "plan/serving/changes.hpp"

@@ -5,8 +5,9 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
-#include <nlohmann/json.hpp>
 #include <numeric>
+
+#include "spec/json.hpp"
 
 namespace moeline {
 namespace {

@@ -39,6 +39,16 @@ void Breakdown::add_at(std::size_t place, const BreakdownRow& row, double times)
   }
 }
 
+void Breakdown::scale(double times) {
+  for (BreakdownRow& row : rows_) {
+    row.seconds *= times;
+    row.exposed *= times;
+    row.flops *= times;
+    row.bytes *= times;
+    row.largest *= times;
+  }
+}
+
 void Breakdown::drop_empty(std::size_t from) {
   const auto first = rows_.begin() + static_cast<std::ptrdiff_t>(from);
   rows_.erase(std::remove_if(first, rows_.end(), [](const BreakdownRow& row) { return row.bound_by.empty(); }), rows_.end());

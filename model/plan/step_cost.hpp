@@ -30,6 +30,7 @@ class Breakdown {
   // Adds `times` repetitions of a row; rows of the same name and phase merge. None before `from` can be the same.
   void add(const BreakdownRow& row, double times = 1, std::size_t from = 0);
   void add(const Breakdown& other, double times = 1);
+  void scale(double times);  // as if all of it had run so often
   // Takes exposed time away from network rows named `names`, in proportion, up to `hidden`.
   void hide(std::span<const std::string_view> names, Seconds hidden);
 

@@ -2,12 +2,12 @@
 // hw_profiles/calibration/, carried inside the library, so that the binary answers from any directory. Names accept '_' for '-'.
 #pragma once
 
-#include <nlohmann/json.hpp>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "spec/json.hpp"
 #include "spec/reader.hpp"
 
 namespace moeline {

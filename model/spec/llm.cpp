@@ -3,8 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 
+#include "spec/json.hpp"
 #include "spec/llm_families.hpp"
 
 namespace moeline {

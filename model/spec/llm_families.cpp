@@ -4,8 +4,8 @@
 
 #include <array>
 #include <map>
-#include <nlohmann/json.hpp>
 
+#include "spec/json.hpp"
 #include "spec/llm_fields.hpp"
 
 namespace moeline {

@@ -1,8 +1,7 @@
 // GPT-2 and what Megatron-LM trained in its shape: learned positions, LayerNorm, biases, an ungated GELU, dropout.
 #include <fmt/format.h>
 
-#include <nlohmann/json.hpp>
-
+#include "spec/json.hpp"
 #include "spec/llm_families.hpp"
 #include "spec/llm_fields.hpp"
 

@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <nlohmann/json.hpp>
+#include "spec/json.hpp"
 
 namespace moeline {
 namespace {

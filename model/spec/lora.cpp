@@ -1,6 +1,6 @@
 #include "spec/lora.hpp"
 
-#include <nlohmann/json.hpp>
+#include "spec/json.hpp"
 
 namespace moeline {
 

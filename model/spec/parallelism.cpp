@@ -4,7 +4,8 @@
 
 #include <algorithm>
 #include <charconv>
-#include <nlohmann/json.hpp>
+
+#include "spec/json.hpp"
 
 namespace moeline {
 namespace {

@@ -7,9 +7,10 @@
 #include <cmath>
 #include <cstdio>
 #include <fstream>
-#include <nlohmann/json.hpp>
 #include <set>
 #include <sstream>
+
+#include "spec/json.hpp"
 
 namespace moeline {
 namespace {

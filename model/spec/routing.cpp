@@ -4,8 +4,8 @@
 
 #include <algorithm>
 #include <array>
-#include <nlohmann/json.hpp>
 
+#include "spec/json.hpp"
 #include "spec/popularity.hpp"
 
 namespace moeline {

@@ -3,9 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 #include <numeric>
 #include <utility>
+
+#include "spec/json.hpp"
 
 namespace moeline {
 namespace {

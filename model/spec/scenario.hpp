@@ -4,7 +4,6 @@
 // recipes for that hardware, and every such default is listed in `assumptions`.
 #pragma once
 
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -12,6 +11,7 @@
 
 #include "spec/catalogue.hpp"
 #include "spec/cluster.hpp"
+#include "spec/json.hpp"
 #include "spec/llm.hpp"
 #include "spec/parallelism.hpp"
 #include "spec/recipe.hpp"

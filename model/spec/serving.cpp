@@ -1,8 +1,9 @@
 #include "spec/serving.hpp"
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 #include <numeric>
+
+#include "spec/json.hpp"
 
 namespace moeline {
 namespace {

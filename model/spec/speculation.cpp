@@ -3,9 +3,9 @@
 #include <fmt/format.h>
 
 #include <array>
-#include <nlohmann/json.hpp>
 
 #include "spec/catalogue.hpp"
+#include "spec/json.hpp"
 
 namespace moeline {
 namespace {

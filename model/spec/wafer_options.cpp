@@ -2,7 +2,8 @@
 
 #include <fmt/format.h>
 #include <array>
-#include <nlohmann/json.hpp>
+
+#include "spec/json.hpp"
 
 namespace moeline {
 namespace {

@@ -3,8 +3,9 @@
 #include <fmt/format.h>
 
 #include <array>
-#include <nlohmann/json.hpp>
 #include <span>
+
+#include "spec/json.hpp"
 
 namespace moeline {
 namespace {

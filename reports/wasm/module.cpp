@@ -1,7 +1,7 @@
 // The question that a page asks in the browser: {"scenario": {...}, "set": {pointer: value}} in, the answer out.
-#include <nlohmann/json.hpp>
 
 #include "reports/page_answer.hpp"
+#include "spec/json.hpp"
 
 namespace moeline {
 namespace {

@@ -4,9 +4,9 @@
 // published, and the count agrees with it. Sources and formulas: docs/theory/parameters.md.
 #include <catch2/catch.hpp>
 #include <filesystem>
-#include <nlohmann/json.hpp>
 #include <set>
 
+#include "spec/json.hpp"
 #include "spec/llm.hpp"
 
 using namespace moeline;

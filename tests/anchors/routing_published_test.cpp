@@ -3,10 +3,10 @@
 
 #include <catch2/catch.hpp>
 #include <iostream>
-#include <nlohmann/json.hpp>
 
 #include "fit/answer.hpp"
 #include "routing/balancers.hpp"
+#include "spec/json.hpp"
 #include "spec/popularity.hpp"
 
 using namespace moeline;

@@ -4,10 +4,10 @@
 #include <algorithm>
 #include <catch2/catch.hpp>
 #include <iostream>
-#include <nlohmann/json.hpp>
 
 #include "fit/answer.hpp"
 #include "plan/serving/answer.hpp"
+#include "spec/json.hpp"
 
 using namespace moeline;
 

@@ -1,13 +1,12 @@
 // How fast are the pieces of an answer? One product, one layer, one step. A cold `moeline train` is timed by cold_start.
 #include <benchmark/benchmark.h>
 
-#include <nlohmann/json.hpp>
-
 #include "fit/calibration_file.hpp"
 #include "gpu/gemm.hpp"
 #include "ops/decoder.hpp"
 #include "plan/evaluate.hpp"
 #include "plan/step_cost.hpp"
+#include "spec/json.hpp"
 
 namespace moeline {
 namespace {

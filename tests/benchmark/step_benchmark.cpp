@@ -2,11 +2,10 @@
 // breakdown) as a search does, and the cost of one against the micro-batches and the layers it has.
 #include <benchmark/benchmark.h>
 
-#include <nlohmann/json.hpp>
-
 #include "fit/calibration_file.hpp"
 #include "plan/layouts.hpp"
 #include "plan/training/train.hpp"
+#include "spec/json.hpp"
 
 namespace moeline {
 namespace {

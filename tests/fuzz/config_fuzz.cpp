@@ -1,9 +1,9 @@
 // Any bytes as a model's config.json: read and counted, or refused with SpecError; nothing else.
 #include <cstddef>
 #include <cstdint>
-#include <nlohmann/json.hpp>
 #include <string_view>
 
+#include "spec/json.hpp"
 #include "spec/llm.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {

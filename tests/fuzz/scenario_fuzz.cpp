@@ -1,9 +1,9 @@
 // Any bytes as a scenario file: read, or refused with SpecError; nothing else.
 #include <cstddef>
 #include <cstdint>
-#include <nlohmann/json.hpp>
 #include <string_view>
 
+#include "spec/json.hpp"
 #include "spec/scenario.hpp"
 
 namespace {

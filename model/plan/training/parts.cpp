@@ -60,18 +60,18 @@ StageRows::StageRows(PassPrices& prices, const PartsKey& key) : model_(prices.mo
   });
 }
 
-Breakdown StageRows::of(const StageContent& stage, double times) const {
+Breakdown StageRows::of(const StageContent& stage) const {
   Breakdown rows;
   rows.reserve(forward_names_.rows().size() + backward_names_.rows().size() + 1);  // and contention
-  for (const bool forward : {true, false}) add_to(rows, stage, forward, times);
+  for (const bool forward : {true, false}) add_to(rows, stage, forward);
   return rows;
 }
 
-void StageRows::add_to(Breakdown& rows, const StageContent& stage, bool forward, double times) const {
+void StageRows::add_to(Breakdown& rows, const StageContent& stage, bool forward) const {
   const std::size_t first = rows.append(forward ? forward_names_ : backward_names_);
   for_parts(parts_, model_, stage, [&](const Both& part, double count) {
     const auto& [pass, places] = forward ? part.forward : part.backward;
-    for (std::size_t i = 0; i < places.size(); ++i) rows.add_at(first + places[i], pass->rows[i], times * count);
+    for (std::size_t i = 0; i < places.size(); ++i) rows.add_at(first + places[i], pass->rows[i], count);
   });
   rows.drop_empty(first);
 }

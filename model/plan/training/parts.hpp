@@ -52,8 +52,8 @@ double recomputed_share(const TrainWorkload& train, const StageContent& chunk);
 class StageRows {
  public:
   StageRows(PassPrices& prices, const PartsKey& key);
-  // All that a stage computes: forward, then backward, each `times` over.
-  Breakdown of(const StageContent& stage, double times) const;
+  // All that a stage computes of a micro-batch: forward, then backward.
+  Breakdown of(const StageContent& stage) const;
 
  private:
   struct Placed {
@@ -63,7 +63,7 @@ class StageRows {
   struct Both {
     Placed forward, backward;
   };
-  void add_to(Breakdown& rows, const StageContent& stage, bool forward, double times) const;
+  void add_to(Breakdown& rows, const StageContent& stage, bool forward) const;
 
   const ModelSpec& model_;
   Breakdown forward_names_, backward_names_;  // rows that sums have, at no cost

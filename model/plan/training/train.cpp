@@ -53,6 +53,7 @@ struct Cut {
   Chunks chunks;
   std::vector<StageContent> stages;
   std::vector<Passes> chunk_sums, stage_sums;
+  std::vector<Breakdown> stage_rows;  // of one micro-batch, of stages that were asked for; else empty
   std::shared_ptr<const StageCut> words;  // once an answer wants them
   std::optional<PipelineRun> last;
 };
@@ -147,7 +148,7 @@ std::variant<Cut*, Infeasible> TrainingSteps::Shared::cut(const StepQuestion& q,
   if (Infeasible* why = std::get_if<Infeasible>(&cut_up)) return std::move(*why);
   Cut& made = cuts_.emplace_back(Cut{.pp = p.pp, .vpp = p.vpp, .folded = is_folded(p.schedule), .both_ways = runs_both_ways(p.schedule),
                                      .hides = hides_exchanges(q), .layout = q.train.pipeline_layout,
-                                     .chunks = std::get<Chunks>(std::move(cut_up)), .stages = {}, .chunk_sums = {}, .stage_sums = {}, .words = {}});
+                                     .chunks = std::get<Chunks>(std::move(cut_up)), .stages = {}, .chunk_sums = {}, .stage_sums = {}, .stage_rows = {}, .words = {}});
   for (StageContent& chunk : made.chunks) chunk.recomputed = recomputed_share(context.train, chunk);
   const PipelineProblem pipeline = pipeline_of(p, 1);
   if (pipeline.chunks_per_stage == 1) {
@@ -334,7 +335,11 @@ Seconds Trainer::price_stages(Bytes message) {
 
 // Forward and backward of all micro-batches.
 Breakdown Trainer::rows(const StageRows& parts, std::int64_t stage) const {
-  Breakdown sum = parts.of(at(cut_.stages, stage), passes());
+  cut_.stage_rows.resize(cut_.stages.size());
+  Breakdown& one = at(cut_.stage_rows, stage);
+  if (one.rows().empty()) one = parts.of(at(cut_.stages, stage));
+  Breakdown sum = one;
+  sum.scale(passes());
   const Saving saved = saving(stage);
   sum.hide(kExchanges, saved.hidden);
   if (saved.contention > Seconds{}) {

@@ -5,9 +5,9 @@
 #include "fit/records.hpp"
 
 #include <catch2/catch.hpp>
-#include <nlohmann/json.hpp>
 
 #include "spec/catalogue.hpp"
+#include "spec/json.hpp"
 
 namespace moeline {
 using Catch::WithinRel;

@@ -1,16 +1,16 @@
 // Readers of the kernels measured on H800, H20, A100 and H100. Rows: published figures of the sources named in the readers.
 #include <catch2/catch.hpp>
-#include <nlohmann/json.hpp>
 
 #include "error.hpp"
 #include "fit/calibration_file.hpp"
-#include "fit/pages.hpp"
 #include "fit/deepgemm_data.hpp"
 #include "fit/infersim_attention_data.hpp"
 #include "fit/layer_data.hpp"
+#include "fit/pages.hpp"
 #include "fit/unfitted_data.hpp"
 #include "gpu/roofline.hpp"
 #include "spec/catalogue.hpp"
+#include "spec/json.hpp"
 
 namespace moeline {
 namespace {

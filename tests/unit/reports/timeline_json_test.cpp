@@ -1,9 +1,9 @@
 #include "reports/timeline_json.hpp"
 
 #include <catch2/catch.hpp>
-#include <nlohmann/json.hpp>
 
 #include "scenarios.hpp"
+#include "spec/json.hpp"
 
 using namespace moeline;
 using Catch::WithinAbs;

@@ -1,9 +1,9 @@
 #include <catch2/catch.hpp>
-#include <nlohmann/json.hpp>
 
 #include "error_of.hpp"
 #include "spec/catalogue.hpp"
 #include "spec/cluster.hpp"
+#include "spec/json.hpp"
 
 using namespace moeline;
 using Catch::Contains;

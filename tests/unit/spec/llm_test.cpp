@@ -1,6 +1,6 @@
 #include <catch2/catch.hpp>
-#include <nlohmann/json.hpp>
 
+#include "spec/json.hpp"
 #include "spec/llm.hpp"
 
 using namespace moeline;

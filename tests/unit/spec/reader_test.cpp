@@ -3,9 +3,9 @@
 #include <catch2/catch.hpp>
 #include <filesystem>
 #include <fstream>
-#include <nlohmann/json.hpp>
 
 #include "error_of.hpp"
+#include "spec/json.hpp"
 
 using namespace moeline;
 using Catch::Contains;

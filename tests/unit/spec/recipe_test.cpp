@@ -1,10 +1,10 @@
 // Recipes as data: which operands each product gets, what a device without block scales makes of them.
 #include <catch2/catch.hpp>
-#include <nlohmann/json.hpp>
 
 #include "error_of.hpp"
 #include "spec/catalogue.hpp"
 #include "spec/cluster.hpp"
+#include "spec/json.hpp"
 #include "spec/recipe.hpp"
 
 namespace moeline {

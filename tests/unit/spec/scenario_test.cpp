@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <catch2/catch.hpp>
-#include <nlohmann/json.hpp>
 
 #include "error_of.hpp"
+#include "spec/json.hpp"
 
 using namespace moeline;
 using Catch::Contains;

@@ -5,10 +5,10 @@
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
-#include <nlohmann/json.hpp>
 
 #include "error_of.hpp"
 #include "fit/measurement.hpp"
+#include "spec/json.hpp"
 #include "validate/routed.hpp"
 
 using namespace moeline;

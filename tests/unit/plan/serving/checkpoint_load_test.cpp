@@ -1,9 +1,9 @@
 #include "plan/serving/load.hpp"
 
 #include <catch2/catch.hpp>
-#include <nlohmann/json.hpp>
 
 #include "spec/catalogue.hpp"
+#include "spec/json.hpp"
 
 using namespace moeline;
 using Catch::Matchers::WithinRel;

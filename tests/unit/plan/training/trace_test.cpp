@@ -4,10 +4,10 @@
 #include <catch2/catch.hpp>
 #include <cmath>
 #include <map>
-#include <nlohmann/json.hpp>
 
 #include "reports/trace_json.hpp"
 #include "scenarios.hpp"
+#include "spec/json.hpp"
 
 using namespace moeline;
 using Catch::WithinRel;

@@ -1,8 +1,8 @@
 // The module that a page carries, compiled for this machine: what a browser is told, without a browser.
 #include <catch2/catch.hpp>
-#include <nlohmann/json.hpp>
 
 #include "reports/page_answer.hpp"
+#include "spec/json.hpp"
 
 extern "C" const char* answer(const char* question);
 extern "C" const char* known();
