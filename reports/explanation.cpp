@@ -93,8 +93,8 @@ std::string refused_text(const std::vector<LayoutNeighbour>& neighbours) {
 
 // Beside the figures as they are; what moves none of them is named.
 std::string deployments_text(const Explanation& e, const ServedFigures& now) {
-  std::string out = fmt::format("\n  {:<44}{:>19}{:>19}{:>21}\n", "deployments one step away", "a token", "first token", "tokens/s a device");
-  out += fmt::format("  {:<44}{:>10}{:>19}{:>20.4g}\n", "as it is", format(now.tpot), format(now.ttft), now.tokens_per_second_per_device);
+  std::string out = fmt::format("\n  {:<44}{:>18}{:>18}{:>18}\n", "deployments one step away", "a token", "first token", "tok/s a device");
+  out += fmt::format("  {:<44}{:>9}{:>18}{:>18.4g}\n", "as it is", format(now.tpot), format(now.ttft), now.tokens_per_second_per_device);
   std::vector<std::string> still;
   for (const LayoutNeighbour& n : e.neighbours) {
     if (!n.served) continue;
@@ -104,8 +104,8 @@ std::string deployments_text(const Explanation& e, const ServedFigures& now) {
       still.push_back(n.change.label);
       continue;
     }
-    const auto in_percent = [&](std::size_t i) { return percent(changes.at(i), 1); };
-    out += fmt::format("  {:<44}{:>10}{:>9}{:>10}{:>9}{:>11.4g}{:>10}\n", n.change.label, format(n.served->tpot), in_percent(0), format(n.served->ttft),
+    const auto in_percent = [&](std::size_t i) { return percent(changes.at(i), std::abs(changes.at(i)) < 1 ? 1 : 0); };
+    out += fmt::format("  {:<44}{:>9}{:>9}{:>9}{:>9}{:>9.4g}{:>9}\n", n.change.label, format(n.served->tpot), in_percent(0), format(n.served->ttft),
                        in_percent(1), rate, in_percent(2));
   }
   if (!still.empty()) out += fmt::format("  no change by {}\n", fmt::join(still, ", "));
@@ -127,7 +127,7 @@ std::string term_text(const Term& term) {
   if (term.unit == "seconds") return fmt::format("{} {}", name, format(term.value * second));
   if (term.unit == "bytes") return fmt::format("{} {}", name, format(term.value * byte));
   if (term.unit == "flops") return format(term.value * flop);
-  const bool whole = term.value == std::floor(term.value) && std::abs(term.value) < 1e9;
+  const bool whole = term.value == std::floor(term.value) || std::abs(term.value) >= 1e4;
   return whole ? fmt::format("{} {:.0f}", name, term.value) : fmt::format("{} {:.4g}", name, term.value);
 }
 
@@ -222,11 +222,11 @@ std::vector<std::string> best_changes(const std::vector<Elasticity>& elasticitie
 
 namespace {
 
-// How much of the time goes if every rank has equal rows.
-std::string imbalance_text(const std::vector<LayoutNeighbour>& neighbours, std::string_view what) {
+// How much of the step goes if every rank has equal rows.
+std::string imbalance_text(const std::vector<LayoutNeighbour>& neighbours) {
   for (const LayoutNeighbour& n : neighbours) {
     if (n.change.label == "balanced routing" && n.time_change)
-      return fmt::format("  imbalance   {:.1f} % of {}: time with this routing less balanced\n", -100 * *n.time_change, what);
+      return fmt::format("  imbalance   {:.1f} % of the step: time with this routing less balanced\n", -100 * *n.time_change);
   }
   return "";
 }
@@ -264,7 +264,7 @@ std::string explanation_text(const Explanation& e) {
   const ServeEvaluation* serve = std::get_if<ServeEvaluation>(&e.evaluation.answer);
   out += fmt::format("  held by  {}\n", holders_text(held_by(e.evaluation), 5));
   if (serve != nullptr) out += fmt::format("  the first by  {}\n", holders_text(first_token_held_by(*serve), 5));
-  out += imbalance_text(e.neighbours, serve != nullptr ? "a token" : "the step");
+  else out += imbalance_text(e.neighbours);
   out += serve != nullptr ? served_help_text(e, figures_of(*serve))
                           : fmt::format("  what would help   {}\n\n", or_none(best_changes(e.elasticities, e.neighbours)));
   return out + inputs_text(e) + without_text(e) + neighbours_text(e) + passes_text(e) + ops_text(e);

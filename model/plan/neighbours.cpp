@@ -5,10 +5,9 @@
 #include <algorithm>
 #include <cmath>
 
-#include "spec/json.hpp"
-
 #include "plan/elasticity.hpp"
 #include "plan/serving/changes.hpp"
+#include "spec/json.hpp"
 
 namespace moeline {
 namespace {
@@ -21,10 +20,13 @@ void add_load(std::vector<Change>& list, const Routing& routing, std::int64_t ep
   else list.push_back({"balanced routing", {kRouting + "=balanced", "/routing/alpha=null"}, false});  // alpha: of the popularity that was
 }
 
-// Formats that the device multiplies, and ways for rows to reach experts.
+// Formats, but for those that the device multiplies as another; and ways for rows to reach experts.
 void add_formats(std::vector<Change>& list, const Scenario& s, Transport transport, std::int64_t ep) {
-  for (const char* recipe : {"bf16", "fp8_block", "mxfp8", "nvfp4"}) {
-    if (s.recipe.name != recipe) list.push_back(switched("recipe", s.recipe.name, recipe, "/recipe"));
+  for (const char* name : {"bf16", "fp8_block", "mxfp8", "nvfp4"}) {
+    Recipe recipe = read_recipe(name, "recipe");
+    std::vector<std::string> notes;
+    const bool refused = legalise(recipe, s.cluster.device, notes).has_value();
+    if (s.recipe.name != name && (refused || notes.empty())) list.push_back(switched("recipe", s.recipe.name, name, "/recipe"));
   }
   for (const Transport next : {Transport::nccl, Transport::deepep, Transport::hybridep}) {
     if (ep > 1 && next != transport) list.push_back(switched("transport", name(transport), name(next), "/workload/transport"));
@@ -70,14 +72,12 @@ std::vector<Change> changes(const Scenario& s, const TrainWorkload& train, const
   return list;
 }
 
-// A layer runs on its ranks as a step does.
+// A layer on its ranks; tp and cp would change how many tokens a device has.
 std::vector<Change> layer_changes(const Scenario& s, const LayerWorkload& layer) {
   std::vector<Change> list;
   const Parallelism& p = s.parallelism;
-  add_cut(list, "tp", p.tp);
   add_cut(list, "ep", p.ep);
   if (p.etp > 1) add_cut(list, "etp", p.etp);
-  add_cut(list, "cp", p.cp);
   add_formats(list, s, layer.transport, p.ep);
   add_load(list, s.routing, p.ep);
   return list;

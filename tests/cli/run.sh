@@ -385,7 +385,7 @@ case_explain_takes_a_token_apart() {
   says '^  HBM \(free\) .* tensor [0-9]+ %'
   says 'experts_hit [0-9.]+ .* waves'
   says '^  the longest ops of the first token '
-  says '^  attention core: .*, prefill of MoE layer '
+  says '^  tensor-parallel exchange: .*, prefill of MoE layer '
   says '^  as it is  '
   says '^  tp 8 -> 16, ep 8 -> 16, devices 8 -> 16 +[0-9.]+ ms +[-+]?[0-9.]+ % +[0-9.]+ ms +[-+]?[0-9.]+ % +[0-9.]+ +[-+]?[0-9.]+ %$'
   says '^  kv_cache bf16 -> fp8 '

@@ -5,9 +5,9 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <nlohmann/json.hpp>
 
 #include "plan/serving/stack.hpp"
+#include "spec/json.hpp"
 
 namespace moeline {
 namespace {
@@ -151,7 +151,7 @@ class Changes {
   void mode() {
     const ServeLayout& layout = w_.decode.layout;
     if (apart_) {
-      add({"all workers do both, like those that decode",
+      add({"prompts and decoding on the same workers",
            {"/workload/mode=aggregated", "/workload/prefill=null", "/workload/decode=null", assigned("/parallelism", layout_json(layout)),
             fmt::format("/workload/attention_dp={}", layout.dp > 1)}},
           layout.devices(), s_.cluster.devices);
