@@ -115,7 +115,7 @@ TEST_CASE("devices stay where whole workers fit them and go with the workers whe
 TEST_CASE("a deployment that cannot run is listed last with its reason", "[property]") {
   const std::vector<LayoutNeighbour> list = beside(deepseek().with({"/devices=8"}));
   CHECK(std::is_partitioned(list.begin(), list.end(), [](const LayoutNeighbour& n) { return n.time_change.has_value(); }));
-  const LayoutNeighbour& narrow = named(list, "tp 8 -> 4");  // 671 GB on four devices of 141 GB
+  const LayoutNeighbour& narrow = named(list, "tp 8 -> 4, ep 8 -> 4");  // 671 GB on four devices of 141 GB
   CHECK_FALSE(narrow.served);
   CHECK_THAT(narrow.obstacle, Contains("do not fit"));
 }
