@@ -35,7 +35,8 @@ std::string machine_text(const Explanation& e) {
   for (const Elasticity& i : e.elasticities) {
     if (i.input.kind == InputKind::workload) continue;
     const FirstToken first = i.first.value_or(FirstToken{});
-    if (std::max(std::abs(i.effect), std::abs(first.effect)) < kVisible && std::max(std::abs(i.elasticity), std::abs(first.elasticity)) < kVisibleSlope) {
+    const double effect = std::max(std::abs(i.effect), std::abs(first.effect)), slope = std::max(std::abs(i.elasticity), std::abs(first.elasticity));
+    if (effect < kVisible && slope < kVisibleSlope) {
       still.push_back(i.input.name);
       continue;
     }
@@ -55,7 +56,8 @@ std::string inputs_text(const Explanation& e) {
     if (i.input.kind != InputKind::workload) continue;
     const auto label = [&](double there) { return fmt::format("{} {} -> {}", i.input.name, i.input.value, value_text(there)); };
     for (const Neighbour& n : i.neighbours) {
-      out += fmt::format("  {:<42}{:>16}{:>12}{:>12}{}\n", label(n.value), "", percent(n.time_change), percent(n.throughput_change), served_column(n.ttft_change));
+      out += fmt::format("  {:<42}{:>16}{:>12}{:>12}{}\n", label(n.value), "", percent(n.time_change), percent(n.throughput_change),
+                         served_column(n.ttft_change));
     }
     for (const RefusedNeighbour& n : i.refused) out += fmt::format("  {:<33} cannot run: {}\n", label(n.value), n.reason);
   }
@@ -78,7 +80,8 @@ std::string without_text(const Explanation& e) {
   for (const Free& f : e.without) {
     if (std::max(std::abs(f.change), std::abs(f.ttft_change.value_or(0))) < 10 * kVisible) continue;
     const std::string name = f.kind == "group" ? f.name : fmt::format("{} ({})", f.name, f.kind == "tier" ? "infinitely fast" : "free");
-    out += fmt::format("  {:<42}{:>16}{:>12}{}   {}\n", name, format(f.time), percent(f.change), served_column(f.ttft_change), holders_text(f.held_by, 2));
+    out += fmt::format("  {:<42}{:>16}{:>12}{}   {}\n", name, format(f.time), percent(f.change), served_column(f.ttft_change),
+                       holders_text(f.held_by, 2));
   }
   return out;
 }
@@ -117,7 +120,8 @@ std::string neighbours_text(const Explanation& e) {
   if (const ServeEvaluation* serve = std::get_if<ServeEvaluation>(&e.evaluation.answer)) return deployments_text(e, figures_of(*serve));
   std::string out = fmt::format("\n  {:<42}{:>16}{:>12}\n", "layouts one step away", "memory", "time");
   for (const LayoutNeighbour& n : e.neighbours) {
-    if (n.time_change) out += fmt::format("  {:<42}{:>16}{:>12}\n", n.change.label, n.memory > Bytes{} ? format(n.memory) : "", percent(*n.time_change));
+    const std::string memory = n.memory > Bytes{} ? format(n.memory) : "";
+    if (n.time_change) out += fmt::format("  {:<42}{:>16}{:>12}\n", n.change.label, memory, percent(*n.time_change));
   }
   return out + refused_text(e.neighbours);
 }
@@ -237,7 +241,8 @@ std::string served_help_text(const Explanation& e, const ServedFigures& now) {
                              [&](const LayoutNeighbour& n) { return n.served->ttft / now.ttft - 1; });
   std::vector<Help> rates;
   for (const LayoutNeighbour& n : e.neighbours) {
-    if (n.served && n.change.choice) rates.push_back({n.change.label, n.served->tokens_per_second_per_device / now.tokens_per_second_per_device - 1});
+    if (!n.served || !n.change.choice) continue;
+    rates.push_back({n.change.label, n.served->tokens_per_second_per_device / now.tokens_per_second_per_device - 1});
   }
   return fmt::format("  what would help   a token           {}\n                    the first token   {}\n                    tokens/s a device {}\n\n",
                      or_none(best_changes(e.elasticities, e.neighbours)), or_none(first), or_none(best_of(std::move(rates), 1)));

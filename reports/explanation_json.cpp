@@ -28,7 +28,8 @@ Json elasticities_json(const std::vector<Elasticity>& elasticities) {
                                                           {"throughput_change", n.throughput_change}});
         if (n.ttft_change) next["ttft_change"] = *n.ttft_change;
       }
-      for (const RefusedNeighbour& n : e.refused) json["neighbours"].push_back(Json{{"value", number(n.value)}, {"feasible", false}, {"reason", n.reason}});
+      for (const RefusedNeighbour& n : e.refused)
+        json["neighbours"].push_back(Json{{"value", number(n.value)}, {"feasible", false}, {"reason", n.reason}});
     }
     list.push_back(json);
   }

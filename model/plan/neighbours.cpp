@@ -12,14 +12,6 @@
 namespace moeline {
 namespace {
 
-const std::string kRouting = "/routing/popularity";
-
-void add_load(std::vector<Change>& list, const Routing& routing, std::int64_t ep) {
-  if (ep == 1) return;
-  if (routing.popularity == Popularity::balanced) list.push_back({"a random router", {kRouting + "=uniform"}, false});
-  else list.push_back({"balanced routing", {kRouting + "=balanced", "/routing/alpha=null"}, false});  // alpha: of the popularity that was
-}
-
 // Formats, but for those that the device multiplies as another; and ways for rows to reach experts.
 void add_formats(std::vector<Change>& list, const Scenario& s, Transport transport, std::int64_t ep) {
   for (const char* name : {"bf16", "fp8_block", "mxfp8", "nvfp4"}) {
@@ -156,6 +148,13 @@ void add_halved_and_doubled(std::vector<Change>& list, const std::string& name, 
   if (now % 2 == 0) list.push_back(switched(name, std::to_string(now), std::to_string(now / 2), pointer));
 }
 
+void add_load(std::vector<Change>& list, const Routing& routing, std::int64_t ep) {
+  const std::string popularity = "/routing/popularity=";
+  if (ep == 1) return;
+  if (routing.popularity == Popularity::balanced) list.push_back({"a random router", {popularity + "uniform"}, false});
+  else list.push_back({"balanced routing", {popularity + "balanced", "/routing/alpha=null"}, false});  // alpha: of the popularity that was
+}
+
 ServedFigures figures_of(const ServeEvaluation& served) { return {served.tpot.value, served.ttft.value, served.tokens_per_second_per_device}; }
 
 std::vector<LayoutNeighbour> layout_neighbours(const Json& json, const std::string& origin, const Scenario& scenario,
@@ -167,7 +166,8 @@ std::vector<LayoutNeighbour> layout_neighbours(const Json& json, const std::stri
     LayoutNeighbour& next = list.emplace_back(LayoutNeighbour{.change = std::move(change)});
     try {
       Json moved = base;
-      const bool cuts = !next.change.set.empty() && (next.change.set[0].starts_with("/parallelism/pp=") || next.change.set[0].starts_with("/parallelism/vpp="));
+      const std::string& first = next.change.set.front();
+      const bool cuts = first.starts_with("/parallelism/pp=") || first.starts_with("/parallelism/vpp=");
       if (cuts && moved["workload"].erase("pipeline_layout") > 0) next.change.label += ", cut evenly";
       for (const std::string& field : next.change.set) set_field(moved, field, origin);
       const Scenario varied = read_scenario(moved, origin);

@@ -21,6 +21,7 @@ struct Change {
 };
 Change switched(std::string_view name, std::string_view from, std::string_view to, const std::string& pointer);  // "name from -> to"
 void add_halved_and_doubled(std::vector<Change>& list, const std::string& name, const std::string& pointer, std::int64_t now);
+void add_load(std::vector<Change>& list, const Routing& routing, std::int64_t ep);  // a random router, or an even one
 
 struct ServedFigures {
   Seconds tpot, ttft;

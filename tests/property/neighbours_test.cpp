@@ -64,8 +64,10 @@ TEST_CASE("a layout beside this one answers as if it had been asked for", "[prop
 }
 
 TEST_CASE("a layer has neighbours, too", "[property]") {
-  const Trial trial(R"({"model": "mixtral-8x7b", "hardware": "h100-sxm", "devices": 8, "parallelism": {"ep": 8}, "workload": {"kind": "layer", "tokens": 4096}})");
-  const LayoutNeighbour& halved = named(beside(trial), "ep 8 -> 4");
+  const Trial trial(R"({"model": "mixtral-8x7b", "hardware": "h100-sxm", "devices": 8, "parallelism": {"ep": 8},
+      "workload": {"kind": "layer", "tokens": 4096}})");
+  const std::vector<LayoutNeighbour> list = beside(trial);
+  const LayoutNeighbour& halved = named(list, "ep 8 -> 4");
   const Trial asked = trial.with({"/parallelism/ep=4"});
   const Seconds now = trial.layer().forward + trial.layer().backward, then = asked.layer().forward + asked.layer().backward;
   CHECK_THAT(*halved.time_change, WithinAbs(then / now - 1, 1e-12));

@@ -170,7 +170,8 @@ class Changes {
     const Gpu& gpu = std::get<Gpu>(s_.cluster.device);
     const bool narrow = served_formats(s_.recipe, w_, s_.model, gpu, notes).cache == DType::fp8;
     offer("kv_cache", narrow ? "fp8" : "bf16", narrow ? "bf16" : "fp8", "kv_cache");
-    for (const auto& [recipe, peak] : {std::pair{"bf16", &TensorPeaks::bf16}, std::pair{"fp8_block", &TensorPeaks::fp8}, std::pair{"nvfp4", &TensorPeaks::fp4}}) {
+    for (const auto& [recipe, peak] :
+         {std::pair{"bf16", &TensorPeaks::bf16}, std::pair{"fp8_block", &TensorPeaks::fp8}, std::pair{"nvfp4", &TensorPeaks::fp4}}) {
       if (gpu.dense_peak.*peak && s_.recipe.name != recipe) list_.push_back(switched("recipe", s_.recipe.name, recipe, "/recipe"));
     }
   }
@@ -207,13 +208,9 @@ class Changes {
     if (asked.kind == SpeculationKind::ssd) add_halved_and_doubled(list_, "draft_devices", "/speculation/draft_devices", asked.draft_devices);
   }
   void routing() {
-    if (!has_experts_ || std::max(w_.decode.layout.ep, w_.prefill.layout.ep) == 1) return;
-    if (s_.routing.popularity == Popularity::balanced) {
-      list_.push_back({"a random router", {"/routing/popularity=uniform"}, false});
-      return;
-    }
-    list_.push_back({"balanced routing", {"/routing/popularity=balanced", "/routing/alpha=null"}, false});
-    if (s_.routing.balancer != Balancer::none) return;
+    const std::int64_t ep = has_experts_ ? std::max(w_.decode.layout.ep, w_.prefill.layout.ep) : 1;
+    add_load(list_, s_.routing, ep);
+    if (ep == 1 || s_.routing.popularity == Popularity::balanced || s_.routing.balancer != Balancer::none) return;
     Json spared = s_.resolved["routing"];
     spared["balancer"] = name(Balancer::eplb);
     spared["redundant_experts"] = w_.decode.layout.ep;
