@@ -42,6 +42,7 @@ constexpr std::array kUnits{
     UnitText{"Gbit/s", kBandwidth, 1.25e8},
     UnitText{"Tbit/s", kBandwidth, 1.25e11},
     UnitText{"FLOP", kWork, 1},
+    UnitText{"MFLOP", kWork, 1e6},
     UnitText{"GFLOP", kWork, 1e9},
     UnitText{"TFLOP", kWork, 1e12},
     UnitText{"PFLOP", kWork, 1e15},
@@ -137,7 +138,8 @@ std::string format(FlopsPerSecond value) {
   return scaled(value.in(flop_per_second), scales);
 }
 std::string format(Flops value) {
-  constexpr std::array scales{Scale{1e15, "PFLOP"}, Scale{1e12, "TFLOP"}, Scale{1e9, "GFLOP"}, Scale{1, "FLOP"}};
+  constexpr std::array scales{Scale{1e15, "PFLOP"}, Scale{1e12, "TFLOP"}, Scale{1e9, "GFLOP"}, Scale{1e6, "MFLOP"},
+                              Scale{1, "FLOP"}};
   return scaled(value.in(flop), scales);
 }
 std::string format(Hertz value) {

@@ -1,4 +1,5 @@
-// What holds the answer back, shown: inputs by effect, parts taken away, layouts beside this one, ops by their numbers.
+// What holds the answer back, shown: inputs by effect, parts taken away, layouts or deployments beside this one, ops by
+// their numbers.
 #pragma once
 
 #include <string>
@@ -16,7 +17,7 @@ struct Explanation {
   const Evaluation& evaluation;
   std::vector<Elasticity> elasticities;
   std::vector<Free> without;
-  std::vector<LayoutNeighbour> neighbours;  // of a training step
+  std::vector<LayoutNeighbour> neighbours;
   std::vector<OpExplanation> ops;
 };
 

@@ -7,6 +7,8 @@
 namespace moeline {
 namespace {
 
+Json number(double value) { return value == std::floor(value) ? Json(std::llround(value)) : Json(value); }
+
 Json elasticities_json(const std::vector<Elasticity>& elasticities) {
   Json list = Json::array();
   for (const Elasticity& e : elasticities) {
@@ -21,12 +23,13 @@ Json elasticities_json(const std::vector<Elasticity>& elasticities) {
     if (e.input.set) {
       json["neighbours"] = Json::array();
       for (const Neighbour& n : e.neighbours) {
-        const bool whole = n.value == std::floor(n.value);
-        Json& next = json["neighbours"].emplace_back(Json{{"value", whole ? Json(std::llround(n.value)) : Json(n.value)},
+        Json& next = json["neighbours"].emplace_back(Json{{"value", number(n.value)},
                                                           {"time_change", n.time_change},
                                                           {"throughput_change", n.throughput_change}});
         if (n.ttft_change) next["ttft_change"] = *n.ttft_change;
       }
+      for (const RefusedNeighbour& n : e.refused)
+        json["neighbours"].push_back(Json{{"value", number(n.value)}, {"feasible", false}, {"reason", n.reason}});
     }
     list.push_back(json);
   }
@@ -44,9 +47,13 @@ Json holders_json(const std::vector<Holder>& holders) {
 Json neighbours_json(const std::vector<LayoutNeighbour>& neighbours) {
   Json list = Json::array();
   for (const LayoutNeighbour& n : neighbours) {
-    Json json{
-        {"change", n.change}, {"pointer", n.pointer}, {"value", n.value}, {"feasible", n.time_change.has_value()}};
+    Json json{{"change", n.change.label}, {"set", n.change.set}, {"choice", n.change.choice}, {"feasible", n.time_change.has_value()}};
     if (n.time_change) json["time_change"] = *n.time_change;
+    if (n.served) {
+      json["tpot_seconds"] = n.served->tpot.in(second);
+      json["ttft_seconds"] = n.served->ttft.in(second);
+      json["tokens_per_second_per_device"] = n.served->tokens_per_second_per_device;
+    }
     if (n.memory > Bytes{}) json["required_bytes"] = n.memory.in(byte);
     if (!n.obstacle.empty()) json["reason"] = n.obstacle;
     list.push_back(json);
@@ -74,8 +81,8 @@ Json passes_json(const std::vector<PassExplanation>& passes) {
                         {"times", pass.times},
                         {"total_seconds", (pass.times * pass.time).in(second)},
                         {"bound_by", pass.bound_by},
-                        {"formula", pass.formula},
-                        {"terms", terms_json(pass.terms)}});
+                        {"formula", pass.formula.text},
+                        {"terms", terms_json(pass.formula.terms)}});
   }
   return list;
 }
@@ -94,8 +101,8 @@ Json ops_json(const std::vector<OpExplanation>& ops) {
               {"bytes", op.cost.bytes.in(byte)},
               {"bound_by", op.cost.bound_by},
               {"source", name(op.cost.source)},
-              {"formula", op.formula}};
-    json["terms"] = terms_json(op.terms);
+              {"formula", op.formula.text},
+              {"terms", terms_json(op.formula.terms)}};
     list.push_back(json);
   }
   return list;
@@ -113,7 +120,11 @@ Json explanation_json(const Explanation& e) {
                          {"stage", train->memory_stage}};
   }
   if (const ServeEvaluation* serve = std::get_if<ServeEvaluation>(&e.evaluation.answer)) {
-    out["ttft_seconds"] = serve->ttft.value.in(second);
+    const ServedFigures now = figures_of(*serve);
+    out["tpot_seconds"] = now.tpot.in(second);
+    out["ttft_seconds"] = now.ttft.in(second);
+    out["tokens_per_second_per_device"] = now.tokens_per_second_per_device;
+    out["ttft_held_by"] = holders_json(first_token_held_by(*serve));
     out["memory"] = Json{{"required_bytes", serve->memory.total().in(byte)},
                          {"available_bytes", serve->memory_available.in(byte)},
                          {"headroom_bytes", (serve->memory_available - serve->memory.total()).in(byte)}};

@@ -135,15 +135,12 @@ Json page_of(const Answer& answer, const Evaluation& evaluation, const Json& jso
 Explanation explained(const Question& question, const Answer& answer, const Json& json, const std::string& origin,
                       std::size_t ops) {
   const Evaluation& evaluation = std::get<Evaluation>(answer.outcome);
-  Explanation e{*answer.scenario,
-                evaluation,
-                elasticities(question),
-                without_each(question, evaluation),
-                {},
-                explained_ops(question, evaluation, ops)};
-  if (const TrainEvaluation* train = std::get_if<TrainEvaluation>(&evaluation.answer))
-    e.neighbours = layout_neighbours(json, origin, *answer.scenario, answer.calibration, *train);
-  return e;
+  return {*answer.scenario,
+          evaluation,
+          elasticities(question),
+          without_each(question, evaluation),
+          layout_neighbours(json, origin, *answer.scenario, answer.calibration, evaluation),
+          explained_ops(question, evaluation, ops)};
 }
 
 void add_explanation(Json& page, const Answer& answer, const Json& json, const std::string& origin) {

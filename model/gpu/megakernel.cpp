@@ -47,8 +47,9 @@ MegakernelTerms megakernel_terms(const Megakernel& kernel, const Gpu& gpu, Bytes
   return terms;
 }
 
-OpCost cost(const FusedExperts& e, const Machine& machine) {
-  const std::size_t tier = tier_of(e.group, machine.fabric);
+namespace {
+
+Megakernel kernel_of(const FusedExperts& e) {
   Megakernel kernel{.layer = {e.experts, e.top_k, e.hidden, e.width},
                     .tokens = e.tokens,
                     .ranks = static_cast<double>(e.group.size),
@@ -60,16 +61,27 @@ OpCost cost(const FusedExperts& e, const Machine& machine) {
     kernel.products = 1 + 1 / kernel_form(Kernels::fused).wgrad;
     kernel.gradients = bytes(DType::fp32, 2 * e.experts / kernel.ranks * 3 * e.hidden * e.width);
   }
-  const MegakernelTerms t = megakernel_terms(kernel, machine.gpu, kLinkShare * device_bandwidth(machine.fabric[tier]));
+  return kernel;
+}
+
+}  // namespace
+
+MegakernelTerms megakernel_terms(const FusedExperts& e, const Machine& machine) {
+  const Tier& tier = machine.fabric[tier_of(e.group, machine.fabric)];
+  return megakernel_terms(kernel_of(e), machine.gpu, kLinkShare * device_bandwidth(tier));
+}
+
+OpCost cost(const FusedExperts& e, const Machine& machine) {
+  const MegakernelTerms t = megakernel_terms(e, machine);
   const Source source = machine.calibration.memory.source >= Source::bound ? Source::assumed : Source::extrapolated;
-  OpCost result{.flops = kernel.products * 6 * e.tokens * e.top_k * e.hidden * e.width * flop,
+  OpCost result{.flops = kernel_of(e).products * 6 * e.tokens * e.top_k * e.hidden * e.width * flop,
                 .bytes = t.memory * machine.gpu.hbm_bandwidth.value,
                 .time = t.time,
                 .spread = 0.15,
                 .bound_by = "tensor",
                 .source = source};
   if (t.memory > t.tensor) result.bound_by = "HBM";
-  if (t.link > max(t.memory, t.tensor)) result.bound_by = machine.fabric[tier].name;
+  if (t.link > max(t.memory, t.tensor)) result.bound_by = machine.fabric[tier_of(e.group, machine.fabric)].name;
   return result;
 }
 

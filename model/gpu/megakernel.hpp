@@ -36,6 +36,7 @@ struct MegakernelTerms {
 MegakernelTerms megakernel_terms(const Megakernel& kernel, const Gpu& gpu, BytesPerSecond link);
 
 // As an op of a layer, over the tier that holds the group; a bound where the machine is not calibrated.
+MegakernelTerms megakernel_terms(const FusedExperts& experts, const Machine& machine);
 OpCost cost(const FusedExperts& experts, const Machine& machine);
 
 // Waves of 128 x 256 tiles that a minibatch of rows gives the narrower product, and what its half-empty last one costs.

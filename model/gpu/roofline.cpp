@@ -41,17 +41,23 @@ OpCost cost(const AttentionCore& a, const Machine& machine) {
   return attention_cost(a, machine.gpu, latent ? machine.calibration.latent_attention : machine.calibration.attention);
 }
 
-OpCost cost(const StateScan& s, const Machine& machine) {
+ScanTerms scan_terms(const StateScan& s, const Machine& machine) {
   const ScanFit& fit = machine.calibration.scan;
   const double products = s.backward ? kBackwardProducts : 1;
   const double per_token = 4 * s.key_dim * s.value_dim + kChunk * (s.key_dim + s.value_dim);
-  const Flops flops = products * 2 * s.tokens * s.heads * per_token * flop;
-  const Bytes bytes = moeline::bytes(DType::bf16, s.tokens * s.heads * 2 * (s.key_dim + s.value_dim)) * (s.backward ? 2 : 1);
-  const Seconds math = flops / (fit.tensor * machine.gpu.dense_peak.bf16->value);
-  const Seconds memory = bytes / (fit.memory * machine.gpu.hbm_bandwidth.value);
-  const Seconds time = fit.launch + max(math, memory);
-  return {.flops = flops, .bytes = bytes, .time = time, .spread = fit.spread.at(time),
-          .bound_by = math > memory ? "tensor" : "HBM", .source = fit.source};
+  ScanTerms t{.flops = products * 2 * s.tokens * s.heads * per_token * flop,
+              .bytes = moeline::bytes(DType::bf16, s.tokens * s.heads * 2 * (s.key_dim + s.value_dim)) * (s.backward ? 2 : 1)};
+  t.tensor = t.flops / (fit.tensor * machine.gpu.dense_peak.bf16->value);
+  t.memory = t.bytes / (fit.memory * machine.gpu.hbm_bandwidth.value);
+  return t;
+}
+
+OpCost cost(const StateScan& s, const Machine& machine) {
+  const ScanFit& fit = machine.calibration.scan;
+  const ScanTerms t = scan_terms(s, machine);
+  const Seconds time = fit.launch + max(t.tensor, t.memory);
+  return {.flops = t.flops, .bytes = t.bytes, .time = time, .spread = fit.spread.at(time),
+          .bound_by = t.tensor > t.memory ? "tensor" : "HBM", .source = fit.source};
 }
 
 OpCost cost(const Elementwise& pass, const Machine& machine) { return streamed(pass.read + pass.written, machine); }

@@ -31,6 +31,12 @@ double attended_pairs(const AttentionCore& attention);
 
 // Always bf16 tensor cores; equations in gpu/attention.
 OpCost cost(const AttentionCore& attention, const Machine& machine);
+struct ScanTerms {
+  Flops flops;
+  Bytes bytes;
+  Seconds tensor, memory;
+};
+ScanTerms scan_terms(const StateScan& scan, const Machine& machine);
 OpCost cost(const StateScan& scan, const Machine& machine);
 // t = launch + bytes / (memory BW)
 OpCost cost(const Elementwise& pass, const Machine& machine);

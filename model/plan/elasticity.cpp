@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "cost/serving_fit.hpp"
+#include "plan/serving/inputs.hpp"
 #include "plan/serving/serve.hpp"
 #include "plan/wafer/inputs.hpp"
 
@@ -138,84 +139,48 @@ void add_fabric_inputs(std::vector<Input>& list, const Fabric& fabric) {
   }
 }
 
-// The software around a served model, which its calibration does not hold.
-void add_conduct_inputs(std::vector<Input>& list, const StackConduct& conduct) {
-  list.push_back({.name = "host work of an iteration",
-                  .pointer = "/workload/host_overhead",
-                  .value = format(conduct.host),
-                  .kind = InputKind::latency,
-                  .scale = [](Question& q, double f) {
-                    q.conduct.host *= f;
-                    q.conduct.host_sequence *= f;
-                  }});
-  list.push_back({.name = "handling of a request",
-                  .value = format(conduct.request),
-                  .kind = InputKind::latency,
-                  .scale = [](Question& q, double f) { q.conduct.request *= f; }});
-}
-
-// Twice and half of a whole number.
-std::vector<double> halved_and_doubled(std::int64_t value) {
-  return value % 2 == 0 ? std::vector{real(value / 2), real(2 * value)} : std::vector{real(2 * value)};
-}
-
-Input request_rate_input(double rate) {
-  return {.name = "request_rate",
-          .pointer = "/workload/request_rate",
-          .value = fmt::format("{:.4g}", rate),
-          .kind = InputKind::workload,
-          .now = rate,
-          .neighbours = {rate / kTenth, kTenth * rate},
-          .set = [](Question& q, double to) { std::get<ServeWorkload>(q.scenario.workload).request_rate = to; }};
-}
-
-void add_experts_per_token(std::vector<Input>& list, const ModelSpec& model) {
-  for (const LayerKind& kind : model.kinds) {
-    const MoeFfn* moe = std::get_if<MoeFfn>(&kind.ffn);
-    if (moe == nullptr || moe->top_k < 2 || moe->top_k >= moe->experts) continue;
-    list.push_back({.name = "experts per token",
-                    .value = std::to_string(moe->top_k),
-                    .kind = InputKind::workload,
-                    .now = real(moe->top_k),
-                    .neighbours = {real(moe->top_k - 1), real(moe->top_k + 1)},
-                    .set = [](Question& q, double to) {
-                      for (LayerKind& k : q.scenario.model.kinds) {
-                        if (MoeFfn* ffn = std::get_if<MoeFfn>(&k.ffn)) ffn->top_k = std::llround(to);
-                      }
-                      choose_cut_anew(q);
-                    }});
-    return;
+// Shapes of the model; every layer of a kind alike.
+void add_model_inputs(std::vector<Input>& list, const Scenario& s) {
+  const auto layer_kinds = [](auto change) {
+    return [change](Question& q, std::int64_t to) {
+      for (LayerKind& kind : q.scenario.model.kinds) {
+        if (MoeFfn* moe = std::get_if<MoeFfn>(&kind.ffn)) change(*moe, to);
+      }
+    };
+  };
+  if (const MoeFfn* moe = any_moe(s.model)) {
+    if (moe->top_k > 1 && moe->top_k < moe->experts) {
+      Input top_k = halved_and_doubled("experts per token", "", moe->top_k, layer_kinds([](MoeFfn& f, std::int64_t to) { f.top_k = to; }));
+      top_k.neighbours = {real(moe->top_k - 1), real(moe->top_k + 1)};
+      list.push_back(std::move(top_k));
+    }
+    list.push_back(halved_and_doubled("width of an expert", "", moe->width, layer_kinds([](MoeFfn& f, std::int64_t to) { f.width = to; })));
+    const bool any = s.routing.popularity == Popularity::balanced || s.routing.popularity == Popularity::uniform;  // others name experts
+    if (any && moe->experts >= 2 * moe->top_k)
+      list.push_back(halved_and_doubled("experts", "", moe->experts, layer_kinds([](MoeFfn& f, std::int64_t to) { f.experts = to; })));
   }
+  const auto count = static_cast<std::int64_t>(s.model.layers.size());
+  const TrainWorkload* train = std::get_if<TrainWorkload>(&s.workload);
+  if (std::holds_alternative<LayerWorkload>(s.workload) || count < 2 || (train != nullptr && !train->pipeline_layout.empty())) return;
+  Input layers = halved_and_doubled("layers", "", count, [](Question& q, std::int64_t to) {
+    std::vector<int>& all = q.scenario.model.layers;
+    all.resize(static_cast<std::size_t>(to), all.back());
+  });
+  layers.neighbours = {real(count - 1), real(count + 1)};
+  list.push_back(std::move(layers));
 }
 
 void add_workload_inputs(std::vector<Input>& list, const Scenario& s) {
-  const auto add = [&](const char* name, std::int64_t value, auto assign) {
-    list.push_back({.name = name,
-                    .pointer = fmt::format("/workload/{}", name),
-                    .value = format_count(value),
-                    .kind = InputKind::workload,
-                    .now = real(value),
-                    .neighbours = halved_and_doubled(value),
-                    .set = [assign](Question& q, double to) {
-                      assign(q.scenario.workload, std::llround(to));
-                      choose_cut_anew(q);
-                    }});
+  const auto add = [&]<class Asked>(const char* name, std::int64_t Asked::*field) {
+    list.push_back(halved_and_doubled(name, fmt::format("/workload/{}", name), std::get<Asked>(s.workload).*field,
+                                      [field](Question& q, std::int64_t to) { std::get<Asked>(q.scenario.workload).*field = to; }));
   };
-  if (const TrainWorkload* train = std::get_if<TrainWorkload>(&s.workload)) {
-    add("sequence", train->sequence, [](Workload& w, std::int64_t to) { std::get<TrainWorkload>(w).sequence = to; });
-    add("global_batch", train->global_batch,
-        [](Workload& w, std::int64_t to) { std::get<TrainWorkload>(w).global_batch = to; });
-    if (std::holds_alternative<Gpu>(s.cluster.device))  // a wafer knows no micro-batch but its tiles
-      add("micro_batch", train->micro_batch,
-          [](Workload& w, std::int64_t to) { std::get<TrainWorkload>(w).micro_batch = to; });
-  } else if (const ServeWorkload* serve = std::get_if<ServeWorkload>(&s.workload)) {
-    if (serve->request_rate) list.push_back(request_rate_input(*serve->request_rate));
-    else add("concurrency", serve->concurrency, [](Workload& w, std::int64_t to) { std::get<ServeWorkload>(w).concurrency = to; });
-    add("input", serve->input, [](Workload& w, std::int64_t to) { std::get<ServeWorkload>(w).input = to; });
-    add("output", serve->output, [](Workload& w, std::int64_t to) { std::get<ServeWorkload>(w).output = to; });
-  } else {
-    add("tokens", std::get<LayerWorkload>(s.workload).tokens,
-        [](Workload& w, std::int64_t to) { std::get<LayerWorkload>(w).tokens = to; });
+  if (std::holds_alternative<TrainWorkload>(s.workload)) {
+    add("sequence", &TrainWorkload::sequence);
+    add("global_batch", &TrainWorkload::global_batch);
+    if (std::holds_alternative<Gpu>(s.cluster.device)) add("micro_batch", &TrainWorkload::micro_batch);  // a wafer knows its tiles only
+  } else if (std::holds_alternative<LayerWorkload>(s.workload)) {
+    add("tokens", &LayerWorkload::tokens);
   }
 }
 
@@ -229,6 +194,10 @@ std::vector<WithoutPart> without_gpu_parts(const Question& question) {
   }
   scale_launches(list[2].question, 0);
   scale_exchange_overheads(list[2].question.calibration, 0);
+  if (std::holds_alternative<ServeWorkload>(question.scenario.workload)) {
+    list.push_back({"handling of a request", "overhead", question});
+    list.back().question.conduct.request = Seconds{};
+  }
   return list;
 }
 
@@ -244,13 +213,13 @@ struct Moved {
   std::optional<Seconds> ttft{};  // of serving
 };
 
-std::optional<Moved> moved(const Question& question) {
-  const Outcome outcome = outcome_of(question);
-  const Evaluation* evaluation = std::get_if<Evaluation>(&outcome);
-  if (evaluation == nullptr) return std::nullopt;
-  const Seconds time = answer_time(*evaluation);
-  if (const TrainEvaluation* train = std::get_if<TrainEvaluation>(&evaluation->answer)) return Moved{time, train->tokens_per_second};
-  if (const ServeEvaluation* serve = std::get_if<ServeEvaluation>(&evaluation->answer)) return Moved{time, serve->tokens_per_second, serve->ttft.value};
+std::variant<Moved, Infeasible> moved(const Question& question) {
+  Outcome outcome = outcome_of(question);
+  if (Infeasible* why = std::get_if<Infeasible>(&outcome)) return std::move(*why);
+  const Evaluation& evaluation = std::get<Evaluation>(outcome);
+  const Seconds time = answer_time(evaluation);
+  if (const TrainEvaluation* train = std::get_if<TrainEvaluation>(&evaluation.answer)) return Moved{time, train->tokens_per_second};
+  if (const ServeEvaluation* serve = std::get_if<ServeEvaluation>(&evaluation.answer)) return Moved{time, serve->tokens_per_second, serve->ttft.value};
   return Moved{time, real(std::get<LayerWorkload>(question.scenario.workload).tokens) / time.in(second)};
 }
 
@@ -258,7 +227,8 @@ Elasticity continuous(const Input& input, const Question& question, const Moved&
   const auto at = [&](double factor) {
     Question other = question;
     input.scale(other, factor);
-    return moved(other).value_or(base);
+    const auto there = moved(other);
+    return std::holds_alternative<Moved>(there) ? std::get<Moved>(there) : base;
   };
   const Moved more = at(std::exp(input.step)), less = at(std::exp(-input.step)), tenth = at(kTenth);
   const auto slope = [&](Seconds up, Seconds down) { return std::log(up / down) / (2 * input.step); };
@@ -267,16 +237,19 @@ Elasticity continuous(const Input& input, const Question& question, const Moved&
   return result;
 }
 
-// Neighbours that cannot run are left out.
 Elasticity stepwise(const Input& input, const Question& question, const Moved& base) {
   Elasticity result{.input = input};
   for (const double value : input.neighbours) {
     Question other = question;
     input.set(other, value);
-    const std::optional<Moved> there = moved(other);
-    if (!there) continue;
-    result.neighbours.push_back({value, there->time / base.time - 1, there->tokens_per_second / base.tokens_per_second - 1});
-    if (base.ttft) result.neighbours.back().ttft_change = *there->ttft / *base.ttft - 1;
+    const auto there = moved(other);
+    if (const Infeasible* why = std::get_if<Infeasible>(&there)) {
+      result.refused.push_back({value, why->reason});
+      continue;
+    }
+    const Moved& next = std::get<Moved>(there);
+    result.neighbours.push_back({value, next.time / base.time - 1, next.tokens_per_second / base.tokens_per_second - 1});
+    if (base.ttft) result.neighbours.back().ttft_change = *next.ttft / *base.ttft - 1;
   }
   if (result.neighbours.empty()) return result;
   const Neighbour &first = result.neighbours.front(), &second = result.neighbours[result.neighbours.size() > 1 ? 1 : 0];
@@ -299,7 +272,7 @@ std::vector<std::string_view> groups_of(const Evaluation& evaluation) {
     for (const BreakdownRow& row : train->breakdown.rows()) add(row.name);
   } else if (const ServeEvaluation* serve = std::get_if<ServeEvaluation>(&evaluation.answer)) {
     for (const BreakdownRow& row : serve->breakdown.rows()) {
-      if (row.bound_by != "queue" && row.bound_by != "draft") add(row.name);
+      if (row.bound_by != "queue") add(row.name);
     }
   } else {
     for (const LayerRow& row : std::get<LayerEvaluation>(evaluation.answer).rows) add(row.group);
@@ -355,24 +328,53 @@ std::optional<Seconds> answer_time(const Question& question, std::vector<std::st
   return std::nullopt;
 }
 
-std::vector<Holder> held_by(const Evaluation& evaluation) {
-  std::vector<Holder> list;
-  const auto add = [&](std::string_view bound_by, Seconds exposed) {
-    auto found = std::find_if(list.begin(), list.end(), [&](const Holder& h) { return h.bound_by == bound_by; });
-    if (found == list.end()) found = list.insert(list.end(), {std::string(bound_by)});
-    found->share += exposed / answer_time(evaluation);
-  };
-  if (const TrainEvaluation* train = std::get_if<TrainEvaluation>(&evaluation.answer)) {
-    for (const BreakdownRow& row : train->breakdown.rows()) add(row.bound_by, row.exposed);
-  } else if (const ServeEvaluation* serve = std::get_if<ServeEvaluation>(&evaluation.answer)) {
-    for (const BreakdownRow& row : serve->breakdown.rows()) {
-      if (row.phase == name(Phase::decode)) add(row.bound_by == "queue" ? row.name : row.bound_by, row.exposed);
-    }
-  } else {
-    for (const LayerRow& row : std::get<LayerEvaluation>(evaluation.answer).rows) add(row.cost.bound_by, row.exposed);
-  }
+namespace {
+
+void add_share(std::vector<Holder>& list, std::string_view bound_by, double share) {
+  auto found = std::find_if(list.begin(), list.end(), [&](const Holder& h) { return h.bound_by == bound_by; });
+  if (found == list.end()) found = list.insert(list.end(), {std::string(bound_by)});
+  found->share += share;
+}
+
+std::vector<Holder> largest_first(std::vector<Holder> list) {
   std::stable_sort(list.begin(), list.end(), [](const Holder& a, const Holder& b) { return a.share > b.share; });
   return list;
+}
+
+// Of one phase; waits are bound by what is waited for.
+std::vector<Holder> served_held_by(const ServeEvaluation& served, Phase phase, Seconds time) {
+  std::vector<Holder> list;
+  for (const BreakdownRow& row : served.breakdown.rows()) {
+    if (row.phase == name(phase)) add_share(list, row.bound_by == "queue" ? row.name : row.bound_by, row.exposed / time);
+  }
+  return largest_first(std::move(list));
+}
+
+}  // namespace
+
+std::vector<Holder> first_token_held_by(const ServeEvaluation& served) { return served_held_by(served, Phase::prefill, served.ttft.value); }
+
+std::vector<Holder> held_by(const Evaluation& evaluation) {
+  const Seconds time = answer_time(evaluation);
+  if (const ServeEvaluation* serve = std::get_if<ServeEvaluation>(&evaluation.answer)) return served_held_by(*serve, Phase::decode, time);
+  std::vector<Holder> list;
+  if (const TrainEvaluation* train = std::get_if<TrainEvaluation>(&evaluation.answer)) {
+    for (const BreakdownRow& row : train->breakdown.rows()) add_share(list, row.bound_by, row.exposed / time);
+  } else {
+    for (const LayerRow& row : std::get<LayerEvaluation>(evaluation.answer).rows) add_share(list, row.cost.bound_by, row.exposed / time);
+  }
+  return largest_first(std::move(list));
+}
+
+Input halved_and_doubled(std::string name, std::string pointer, std::int64_t value, std::function<void(Question&, std::int64_t)> set) {
+  Input input{.name = std::move(name), .pointer = std::move(pointer), .value = format_count(value), .kind = InputKind::workload,
+              .now = real(value), .neighbours = {real(2 * value)}};
+  if (value % 2 == 0) input.neighbours.insert(input.neighbours.begin(), real(value / 2));
+  input.set = [set = std::move(set)](Question& q, double to) {
+    set(q, std::llround(to));
+    choose_cut_anew(q);
+  };
+  return input;
 }
 
 std::vector<Input> inputs_of(const Question& question) {
@@ -385,18 +387,20 @@ std::vector<Input> inputs_of(const Question& question) {
   }
   add_fabric_inputs(list, cluster.fabric);
   if (std::holds_alternative<Gpu>(cluster.device)) add_overhead_inputs(list);
-  if (std::holds_alternative<ServeWorkload>(question.scenario.workload)) add_conduct_inputs(list, question.conduct);
+  if (std::holds_alternative<ServeWorkload>(question.scenario.workload)) add_serving_inputs(list, question);
   add_workload_inputs(list, question.scenario);
-  add_experts_per_token(list, question.scenario.model);
+  add_model_inputs(list, question.scenario);
   return list;
 }
 
 std::vector<Elasticity> elasticities(const Question& question) {
-  const std::optional<Moved> base = moved(question);
-  MOELINE_EXPECT(base.has_value() && base->time > Seconds{});
+  const auto answered = moved(question);
+  MOELINE_EXPECT(std::holds_alternative<Moved>(answered));
+  const Moved& base = std::get<Moved>(answered);
+  MOELINE_EXPECT(base.time > Seconds{});
   std::vector<Elasticity> list;
   for (const Input& input : inputs_of(question)) {
-    list.push_back(input.scale ? continuous(input, question, *base) : stepwise(input, question, *base));
+    list.push_back(input.scale ? continuous(input, question, base) : stepwise(input, question, base));
   }
   std::stable_sort(list.begin(), list.end(), [](const Elasticity& a, const Elasticity& b) {
     const bool a_asked = a.input.kind == InputKind::workload, b_asked = b.input.kind == InputKind::workload;

@@ -32,12 +32,13 @@ Question varied_question(const Scenario& scenario, const Calibration& calibratio
 Seconds answer_time(const Evaluation& evaluation);
 std::optional<Seconds> answer_time(const Question& question, std::vector<std::string_view> free = {});
 
-// By what the time is bound: shares of its exposed seconds, largest first.
+// By what the time is bound: shares of its exposed seconds, largest first. Of a deployment its token; the first one apart.
 struct Holder {
   std::string bound_by;  // "HBM"
   double share = 0;
 };
 std::vector<Holder> held_by(const Evaluation& evaluation);
+std::vector<Holder> first_token_held_by(const ServeEvaluation& served);
 
 // assumption: a constant of the model that nothing published measures, not a fact of the machine.
 enum class InputKind { rate, latency, count, assumption, workload };
@@ -54,6 +55,8 @@ struct Input {
   std::function<void(Question&, double)> set{};        // and how to take one
 };
 std::vector<Input> inputs_of(const Question& question);
+// A whole number of what is asked, at half and at twice its value.
+Input halved_and_doubled(std::string name, std::string pointer, std::int64_t value, std::function<void(Question&, std::int64_t)> set);
 
 // Relative changes of TTFT, where an answer has one.
 struct FirstToken {
@@ -66,12 +69,17 @@ struct Neighbour {
   double time_change = 0, throughput_change = 0;  // relative; throughput in tokens per second
   std::optional<double> ttft_change{};
 };
+struct RefusedNeighbour {
+  double value = 0;
+  std::string reason;
+};
 
 struct Elasticity {
   Input input;
   double elasticity = 0;  // of the time
   double effect = 0;      // relative change of the time: +10 %, or the last neighbour's
   std::vector<Neighbour> neighbours{};
+  std::vector<RefusedNeighbour> refused{};  // those that cannot run
   std::optional<FirstToken> first{};
 };
 // Ranked by the size of the effect; workload inputs last, because they change what is asked.

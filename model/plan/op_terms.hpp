@@ -1,7 +1,7 @@
-// What is each op's time made of? The equation and its numbers, from the same Terms structs that the costs use.
+// Which ops is a breakdown row a sum of, and what is each one's time made of?
 //
 // Ops of every kind of layer, of embedding, head and MTP, as often as the busiest stage runs them in a step, or a worker
-// for a token:
+// for a token and, phase prefill, for the first one:
 //   total = times x time,   summed over a group and phase: the `seconds` of that breakdown row
 // What happens once per step (gradient reduction, optimiser, ...) is not an op of these lists; the breakdown has it.
 #pragma once
@@ -11,27 +11,21 @@
 #include <vector>
 
 #include "plan/elasticity.hpp"
+#include "plan/op_formulas.hpp"
 
 namespace moeline {
-
-struct Term {
-  std::string name;  // "tensor"
-  double value = 0;
-  std::string_view unit;  // "seconds", "bytes", "flops", "" for counts
-};
 
 struct OpExplanation {
   std::string name, group, where;  // "gate+up", "expert GEMM", "MoE layer"
   std::string_view phase;
   Work work;
   OpCost cost;
-  double times = 1;     // in one step, on the busiest stage; of serving for one token
-  std::string formula;  // "launch + max(tensor, memory)"
-  std::vector<Term> terms;
+  double times = 1;  // in one step, on the busiest stage; of serving for one token
+  Formula formula{};
   Seconds total() const { return times * cost.time; }
 };
 
-// The longest first, by total; at most `most`. Equal ops (same name, phase and place) count together.
+// The longest first, by total; at most `most`, of serving of each phase. Equal ops (same name, phase and place) count together.
 std::vector<OpExplanation> explained_ops(const Question& question, const Evaluation& evaluation, std::size_t most);
 
 // A pass of a wafer over a part of the model: the stream in, the stream out and the cores side by side.
@@ -39,8 +33,7 @@ struct PassExplanation {
   std::string_view where, phase, bound_by;  // "MoE layer", "backward", "cores"
   Seconds time;
   double times = 1;  // in one step
-  std::string formula;
-  std::vector<Term> terms;
+  Formula formula;
 };
 
 // The longest first; none on GPUs and of a resident model.

@@ -122,7 +122,7 @@ const cases = {
       explain: [page_of('explain.html', 'explain', ...small), 6], compare: [page_of('compare.html', 'compare', ...small, '--set', '/parallelism/ep=4'), 1],
       solve: [page_of('solve.html', 'solve', ...small, '--vary', '/hardware/device/hbm_bandwidth', '--want', "mfu=0.3"), 1],
       search: [page_of('search.html', 'search', ...small, '--top', '20', '--quiet'), 3], route: [page_of('route.html', 'route', '--routing', 'power-law:1.2', '--experts', '64', '--ranks', '8', '--redundant', '8'), null],
-      serve: [page_of('serve.html', 'serve', ...small), 4], token: [page_of('token.html', 'explain', ...small, '--concurrency', '8'), 5],
+      serve: [page_of('serve.html', 'serve', ...small), 4], token: [page_of('token.html', 'explain', ...small, '--concurrency', '8'), 6],
       deployments: [page_of('deployments.html', 'compare', ...small, '--concurrency', '8', '--set', '/workload/stack=sglang'), 2],
       rounds: [page_of('rounds.html', 'search', join(root, 'examples/qwen3-32b-ssd-h100.json'), '--top', '100'), null],
       users: [page_of('users.html', 'solve', ...small, '--vary', '/workload/concurrency', '--want', 'tpot=10 ms', '--concurrency', '8'), 1], load: [page_of('load.html', 'load', ...small), null],

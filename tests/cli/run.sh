@@ -376,12 +376,21 @@ print(sum(sign.get(e["kind"], 0) * e["elasticity"] for e in json.load(open("out"
 
 case_explain_takes_a_token_apart() {
   answers explain "$root/examples/serve-deepseek-v3-8-h200.json" --ops 3
-  says '^  token    [0-9.]+ ms   [0-9.]+ tok/s a user   the first after [0-9.]+ ms$'
+  says '^  token    [0-9.]+ ms   [0-9.]+ tok/s a user   [0-9.]+ tok/s a device   the first after [0-9.]+ ms$'
   says '^  held by  HBM [0-9]+ %'
+  says '^  the first by  .*[0-9]+ %'
+  says '^                    the first token   .*: -[0-9.]+ %'
   says '^  \+10 % HBM bandwidth .* -[0-9.]+ % +-0\.[0-9]+ +-[0-9.]+ %$'
   says '^  concurrency 64 -> 128 '
   says '^  HBM \(free\) .* tensor [0-9]+ %'
   says 'experts_hit [0-9.]+ .* waves'
+  says '^  the longest ops of the first token '
+  says '^  tensor-parallel exchange: .*, prefill of MoE layer '
+  says '^  as it is  '
+  says '^  tp 8 -> 16, ep 8 -> 16, devices 8 -> 16 +[0-9.]+ ms +[-+]?[0-9.]+ % +[0-9.]+ ms +[-+]?[0-9.]+ % +[0-9.]+ +[-+]?[0-9.]+ %$'
+  says '^  kv_cache bf16 -> fp8 '
+  says '^  tp 8 -> 4, ep 8 -> 4, replicas 1 -> 2 *cannot run: weights and one request '
+  ! grep -qE '[-+]0\.00 %' out || problem "a change of nothing has a sign"
   answers explain --model llama-3.1-70b --hardware h100-sxm --parallel tp=4 --concurrency 32 --calibration none -o json
   says '"ttft_elasticity"'
   refuses 3 'do not fit' explain --model deepseek-v3 --hardware h200-sxm --devices 1 --parallel tp=1 --concurrency 1

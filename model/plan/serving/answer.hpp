@@ -23,6 +23,8 @@ struct ServeEvaluation {
   Footprint memory;
   Bytes memory_available;
   Iteration iteration;          // that decodes
+  Iteration prompts;            // that computes a prompt, or a chunk of it, beside what decodes meanwhile
+  double prompt_iterations = 1; // of these, until the first token
   Seconds decode_iteration, prefill_iteration;
   Seconds queue, transfer;      // within TTFT
   std::optional<LoopTimes> distribution{};  // over requests, of a closed loop

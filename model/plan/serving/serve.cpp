@@ -139,14 +139,15 @@ void add_breakdown(const Workers& w, const RequestShape& shape, const SteadyStat
   add_wait(answer.breakdown, "prompts of others", Phase::decode, state.tpot - state.decode, Source::extrapolated);
   const double tokens = shape.prompt() / state.chunks, before = shape.cached + tokens * (state.chunks - 1) / 2;
   const bool together = &w.prefill == &w.decode && w.prefill.conduct().mixes && state.tpot > state.decode;
-  const IterationCost prompt = w.prefill.cost(w.prefill.with_prompts(together ? decoding : Iteration{}, 1, tokens, before, true));
+  answer.prompts = w.prefill.with_prompts(together ? decoding : Iteration{}, 1, tokens, before, true);
+  const IterationCost prompt = w.prefill.cost(answer.prompts);
   answer.prefill_iteration = prompt.time;
   const Seconds handling = w.prefill.conduct().request;
   answer.queue = state.ttft - state.chunks * prompt.time - handling - answer.transfer;
   // Fewer others decode beside a prompt than on average where the wait comes out below zero.
-  const double times = state.chunks * (answer.queue < Seconds{} ? 1 + answer.queue / (state.chunks * prompt.time) : 1);
+  answer.prompt_iterations = state.chunks * (answer.queue < Seconds{} ? 1 + answer.queue / (state.chunks * prompt.time) : 1);
   answer.queue = max(Seconds{}, answer.queue);
-  add_iteration(answer.breakdown, prompt.breakdown, Phase::prefill, times);
+  add_iteration(answer.breakdown, prompt.breakdown, Phase::prefill, answer.prompt_iterations);
   add_wait(answer.breakdown, "queue", Phase::prefill, answer.queue, Source::extrapolated);
   add_wait(answer.breakdown, "cache transfer", Phase::prefill, answer.transfer, Source::bound);
   add_wait(answer.breakdown, "request handling", Phase::prefill, handling, Source::assumed);

@@ -75,7 +75,7 @@ Bytes DecodeRounds::draft_cache(double tokens, double page) const {
 std::int64_t DecodeRounds::own_devices() const { return asked_.kind == SpeculationKind::ssd ? asked_.draft_devices : 0; }
 
 Seconds DecodeRounds::draft_step(double sequences, double context, double tokens_each) const {
-  if (draft_ == nullptr) return {};
+  if (draft_ == nullptr || is_free(target_.machine(), "drafting")) return {};
   Seconds step = draft_->steps.time(draft_->steps.decoding(sequences, context, tokens_each));
   if (asked_.draft == Draft::head) {  // hidden state and embedding of the last token, joined
     const double hidden = real(draft_->scenario.model.hidden);

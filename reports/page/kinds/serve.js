@@ -36,5 +36,5 @@ export function render(answer, context) {
       figure_of('Requests at once', digits(a.decoding), `${count(a.max_concurrency)} fit`), figure_of('KV cache', bytes(a.kv_cache_bytes), `memory ${percent(a.memory.required_bytes / a.memory.available_bytes, 0)} of ${bytes(a.memory.available_bytes)}`),
       figure_of('Waiting', seconds(a.queue_seconds ?? 0), 'of the first token in the queue'), a.cost?.per_million_tokens !== undefined && figure_of('Cost', `${digits(a.cost.per_million_tokens)} ${a.cost.currency}`, 'a million tokens')].filter(Boolean),
     warnings: a.warnings ?? [],
-    sections: [parts_of_phase(a, 'decode', 'Where the time of a token goes', a.tpot_seconds.value), parts_of_phase(a, 'prefill', 'Where the time to the first token goes', a.ttft_seconds.value), trade(a), helps(a), speculation(a), memory(a), operations(a), provenance(a), again(a, context.command)] };
+    sections: [parts_of_phase(a, 'decode', 'Where the time of a token goes', a.tpot_seconds.value), parts_of_phase(a, 'prefill', 'Where the time to the first token goes', a.ttft_seconds.value), trade(a), helps(a), speculation(a), memory(a), ...operations(a), provenance(a), again(a, context.command)] };
 }

@@ -35,6 +35,6 @@ export function render(answer, context) {
   return {
     kicker: train ? 'Training step' : 'One layer', title: sentence(answer), question: named(question_of(answer), 'span'),
     figures: train ? train_figures(answer) : [], warnings: answer.warnings ?? [],
-    sections: [breakdown(answer), helps(answer), memory(answer), tilings(answer), timeline(answer), roofline(answer), operations(answer), provenance(answer), again(answer, context.command)],
+    sections: [breakdown(answer), helps(answer), memory(answer), tilings(answer), timeline(answer), roofline(answer), ...operations(answer), provenance(answer), again(answer, context.command)],
   };
 }

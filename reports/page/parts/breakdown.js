@@ -64,10 +64,10 @@ const unit_text = (key, value) => {
 };
 const term_name = key => key.replace(/_(seconds|bytes|flops)$/, '').replaceAll('_', ' ');
 
-function op_details(op, total) {
+function op_details(op, total, often) {
   return drawer([h('span', { class: 'what' }, named(op.name), h('span', { class: 'soft' }, ` ${op.phase} · ${op.where}`)),
     h('span', { class: 'time' }, seconds(op.total_seconds), h('span', { class: 'soft' }, ` ${percent(op.total_seconds / total)}`))], () => [
-    h('p', { class: 'formula' }, `${seconds(op.seconds)} = ${op.formula}; ${digits(op.times, 6)} times a step; bound by `, named(op.bound_by), `; ${op.source}`),
+    h('p', { class: 'formula' }, `${seconds(op.seconds)} = ${op.formula}; ${digits(op.times, 6)} times ${often}; bound by `, named(op.bound_by), `; ${op.source}`),
     h('dl', { class: 'terms' }, Object.entries(op.terms).map(([key, value]) => h('div', {}, h('dt', { dir: 'auto' }, term_name(key)), h('dd', {}, unit_text(key, value)))))]);
 }
 
@@ -97,20 +97,29 @@ export function parts_of_phase(answer, phase, title, total) {
   return { id: phase, title, content: [...bars(groups_of(rows), total), drawer('All rows as numbers', () => numbers({ breakdown: rows }, total))] };
 }
 
-export function operations(answer) {
-  const ops = answer.page?.ops ?? answer.ops ?? [], passes = answer.page?.passes ?? answer.passes ?? [];
-  const total = answer.breakdown ? total_of(answer) : answer.time_seconds;
-  if (!ops.length && !passes.length) return null;
+function operations_of(ops, total, { id, title, often, lead }) {
+  if (!ops.length) return null;
   const groups = new Map();
-  for (const op of [...ops, ...passes.map(p => ({ ...p, group: 'streams of the wafer', name: p.where, source: 'bound' }))]) {
+  for (const op of ops) {
     if (!groups.has(op.group)) groups.set(op.group, []);
     groups.get(op.group).push(op);
   }
   const of = list => list.reduce((sum, op) => sum + op.total_seconds, 0);
   const ordered = [...groups].sort((a, b) => of(b[1]) - of(a[1]));
-  return { id: 'ops', title: 'Every operation, by its numbers',
-    lead: `What each time is made of: the equation, what went in, how often it runs ${answer.ttft_seconds ? 'for a token' : 'in a step on the busiest stage'}.`,
+  return { id, title, lead: `What each time is made of: the equation, what went in, how often it runs ${lead}.`,
     content: [h('div', { class: 'ops' }, ordered.map(([name, list]) => drawer([h('span', { class: 'what' }, named(name), h('span', { class: 'soft' }, ` ${list.length}`)),
       h('span', { class: 'time' }, seconds(of(list)), h('span', { class: 'soft' }, ` ${percent(of(list) / total)}`))], () =>
-      h('div', { style: 'margin-left:1em' }, list.sort((a, b) => b.total_seconds - a.total_seconds).map(op => op_details(op, total))))))] };
+      h('div', { style: 'margin-left:1em' }, list.sort((a, b) => b.total_seconds - a.total_seconds).map(op => op_details(op, total, often))))))] };
+}
+
+// Of a deployment those of a token and those of the first one, each against its own time.
+export function operations(answer) {
+  const ops = answer.page?.ops ?? answer.ops ?? [], passes = answer.page?.passes ?? answer.passes ?? [];
+  if (answer.ttft_seconds !== undefined) {
+    const of_phase = phase => ops.filter(op => op.phase === phase), value_of = time => time?.value ?? time;
+    return [operations_of(of_phase('decode'), value_of(answer.tpot_seconds), { id: 'ops', title: 'Every operation of a token, by its numbers', often: 'a token', lead: 'for a token' }),
+      operations_of(of_phase('prefill'), value_of(answer.ttft_seconds), { id: 'first-ops', title: 'Every operation of the first token', often: 'until the first token', lead: 'until the first token' })];
+  }
+  return [operations_of([...ops, ...passes.map(p => ({ ...p, group: 'streams of the wafer', name: p.where, source: 'bound' }))], answer.breakdown ? total_of(answer) : answer.time_seconds,
+    { id: 'ops', title: 'Every operation, by its numbers', often: 'a step', lead: 'in a step on the busiest stage' })];
 }
