@@ -17,6 +17,12 @@ std::string cell(std::string text) {
   return "\"" + text + "\"";
 }
 
+std::string text(const Json& value) {
+  if (value.is_number_unsigned()) return std::to_string(value.get<std::uint64_t>());
+  if (value.is_number_integer()) return std::to_string(value.get<std::int64_t>());
+  return cell(value.is_string() ? value.get<std::string>() : value.dump());
+}
+
 constexpr std::size_t kUsualRow = 384;  // bytes; rows are most of what a sweep of quick points does, so they are made in place
 
 // Nine digits.
@@ -43,8 +49,7 @@ std::string sweep_csv_row(const Point& point) {
   std::string line;
   line.reserve(kUsualRow);
   for (const Json& value : point.varied) {
-    line += value.is_number_integer() ? std::to_string(value.get<std::int64_t>())
-                                      : cell(value.is_string() ? value.get<std::string>() : value.dump());
+    line += text(value);
     line += ',';
   }
   for (const std::optional<double>& value : point.figures) {

@@ -64,13 +64,13 @@ struct Explain {
   Formula operator()(const Elementwise&) const { return streamed(); }
   Formula operator()(const Permute&) const { return streamed(); }
   // What its kernel form adds to the bytes is in the rest of the time.
-  Formula scaled() const {
-    const Seconds launch = machine.calibration.memory.launch;
+  Formula scaled(double launches) const {
+    const Seconds launch = launches * machine.calibration.memory.launch;
     return {"launch + moving, of bytes over the share of HBM's bandwidth that the kernel form reaches",
             {term("bytes", cost.bytes), term("launch", launch), term("moving", cost.time - launch)}};
   }
-  Formula operator()(const Quantize&) const { return scaled(); }
-  Formula operator()(const Relayout&) const { return scaled(); }
+  Formula operator()(const Quantize& w) const { return scaled(w.launches); }
+  Formula operator()(const Relayout&) const { return scaled(1); }
   Formula operator()(const FusedExperts& w) const {
     const MegakernelTerms t = megakernel_terms(w, machine);
     return {"start + max(tensor, memory, link) + leak, a share of the two smaller",

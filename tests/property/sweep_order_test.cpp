@@ -49,6 +49,12 @@ TEST_CASE("a point is the same whatever points were read before it") {
   }
 }
 
+TEST_CASE("a row says what was varied as it was given, to the last digit") {
+  const Point point{.varied = {Json(18446744073709551615u), Json(-3), Json(0.1), Json("a,\"b\""), Json(nullptr)},
+                    .figures = {1.0 / 3, std::nullopt, 1e20}, .feasible = true, .reason = ""};
+  CHECK(sweep_csv_row(point) == "18446744073709551615,-3,0.1,\"a,\"\"b\"\"\",null,0.333333333,,1e+20,true,\n");  // nine digits
+}
+
 TEST_CASE("a sweep writes the same bytes on one, two and four threads") {
   const std::string one = rows(1, {});
   CHECK(std::count(one.begin(), one.end(), '\n') == 301);  // 300 points and the header

@@ -1,9 +1,11 @@
 // What scales cost, by hand.
 #include "gpu/quantise.hpp"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 
 #include "gpu/megakernel.hpp"
+#include "plan/op_formulas.hpp"
 #include "reports/anchor_machines.hpp"
 
 namespace moeline {
@@ -46,7 +48,11 @@ TEST_CASE("rows of experts quantised one by one take a launch each", "[unit]") {
   Quantize rows{.elements = 1e8, .to = DType::mxfp8, .copies = 2};
   const double together = b200.seconds(rows);
   rows.launches = 16;
-  CHECK_THAT(b200.seconds(rows) - together, WithinRel(15 * b200.machine().calibration.memory.launch.in(second), 1e-6));
+  CHECK_THAT(b200.seconds(rows) - together, WithinRel(15 * b200.machine().calibration.memory.launch.in(second), 1e-6));  // a small difference of large times
+  const Formula formula = formula_of(rows, cost(rows, b200.machine()), b200.machine());
+  const auto launch = std::ranges::find(formula.terms, "launch", &Term::name);
+  REQUIRE(launch != formula.terms.end());
+  CHECK(launch->value == 16 * b200.machine().calibration.memory.launch.in(second));  // as explain shows it
 }
 
 TEST_CASE("unequal experts pay more padding than equal ones of the same rows, and at most a tile each", "[unit]") {
