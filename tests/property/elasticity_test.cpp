@@ -96,8 +96,8 @@ TEST_CASE("a part taken away is the machine that has it for nothing, asked anew"
   const Trial trial = served(), free = trial.with({"/hardware/device/hbm_bandwidth=3350000000 TB/s"});  // 1e9 times its own
   for (const Free& f : without_each(question(trial), trial.evaluation())) {
     if (f.name != "HBM") continue;
-    CHECK_THAT(f.time.in(second), WithinRel(free.serve().tpot.value.in(second), 1e-9));
-    CHECK_THAT(1 + *f.ttft_change, WithinRel(free.serve().ttft.value / trial.serve().ttft.value, 1e-9));
+    CHECK_THAT(f.time.in(second), WithinRel(free.serve().tpot.value.in(second), 1e-9));  // the same questions: rounding
+    CHECK_THAT(1 + *f.ttft_change, WithinRel(free.serve().ttft.value / trial.serve().ttft.value, 1e-9));  // rounding
   }
 }
 
@@ -140,7 +140,7 @@ TEST_CASE("drafts that are kept more often give tokens sooner", "[property]") {
   for (const Elasticity& e : elasticities(question(trial))) {
     if (e.input.name != "acceptance") continue;
     REQUIRE(e.neighbours.size() == 2);
-    CHECK_THAT(1 + e.neighbours[1].time_change, WithinRel(better.serve().tpot.value / trial.serve().tpot.value, 1e-9));
+    CHECK_THAT(1 + e.neighbours[1].time_change, WithinRel(better.serve().tpot.value / trial.serve().tpot.value, 1e-9));  // rounding
     CHECK(e.neighbours[0].time_change > 0);
     return;
   }
@@ -259,11 +259,11 @@ TEST_CASE("explained ops of a token and of the first add up to the rows of their
           if (op.group == row.name && op.phase == row.phase) sum += op.total();
         }
         INFO(phase << ": " << row.name);
-        if (sum > Seconds{}) CHECK_THAT(sum.in(second), WithinRel(row.seconds.in(second), 1e-9));
+        if (sum > Seconds{}) CHECK_THAT(sum.in(second), WithinRel(row.seconds.in(second), 1e-9));  // rounding of sums
         else CHECK((row.bound_by == "queue" || row.bound_by == "host" || row.bound_by == "draft" || row.name.starts_with("multiprocessors lent")));
         (sum > Seconds{} ? explained : rest) += row.exposed.in(second);
       }
-      CHECK_THAT(explained + rest, WithinRel(time.in(second), 1e-9));
+      CHECK_THAT(explained + rest, WithinRel(time.in(second), 1e-9));  // rounding
       CHECK(explained > 0.2 * rest);
     }
   }
@@ -283,7 +283,7 @@ TEST_CASE("explained ops of a layer add up to its rows", "[property]") {
   Seconds rows, sum;
   for (const LayerRow& row : trial.layer().rows) rows += row.cost.time;
   for (const OpExplanation& op : ops) sum += op.total();
-  CHECK_THAT(sum.in(second), WithinRel(rows.in(second), 1e-9));
+  CHECK_THAT(sum.in(second), WithinRel(rows.in(second), 1e-9));  // rounding of a sum over ops
 }
 
 TEST_CASE("the equations of a stack's kernels come to the times that priced them", "[property]") {

@@ -196,6 +196,11 @@ PipelineResult gpipe(const PipelineProblem& p) {
 
 }  // namespace
 
+PipelineProblem pipeline_of(const Parallelism& p, std::int64_t micro_batches) {
+  return {.schedule = p.schedule, .stages = p.pp, .chunks_per_stage = chunks_of(p.schedule, p.vpp), .micro_batches = micro_batches,
+          .chunks = {}, .transfer = {}};
+}
+
 PipelineResult simulate(const PipelineProblem& p) {
   PassGraphs graphs;
   return simulate(p, graphs);

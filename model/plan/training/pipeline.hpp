@@ -35,6 +35,9 @@ struct PipelineProblem {
   bool operator==(const PipelineProblem&) const = default;
 };
 
+// Of a cut, without times.
+PipelineProblem pipeline_of(const Parallelism& parallelism, std::int64_t micro_batches);
+
 struct PipelineResult {
   // From step to step. Zero-bubble orders without a common stop (zb_h2, zb_v) check their step after the fact, so that a
   // stage that is done begins the next; else from the first pass of all to the last.

@@ -131,11 +131,6 @@ std::variant<Chunks, Infeasible> TrainingSteps::Shared::chunks(const StepQuestio
   return even->chunks(count);
 }
 
-PipelineProblem pipeline_of(const Parallelism& p, std::int64_t micro_batches) {
-  return {.schedule = p.schedule, .stages = p.pp, .chunks_per_stage = chunks_of(p.schedule, p.vpp), .micro_batches = micro_batches,
-          .chunks = {}, .transfer = {}};
-}
-
 std::variant<Cut*, Infeasible> TrainingSteps::Shared::cut(const StepQuestion& q, Detail detail) {
   const Parallelism& p = q.parallelism;
   for (Cut& known : cuts_) {
